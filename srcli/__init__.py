@@ -1,0 +1,24 @@
+"""Super-resolution with flow models: `Upscaler("linf-lp").upscale(image, scale=3.5)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Size", "SrcliError", "Target", "Upscaler", "__version__"]
+
+if TYPE_CHECKING:
+    from srcli.errors import SrcliError
+    from srcli.geometry import Size, Target
+    from srcli.upscaler import Upscaler
+
+_HOMES = {"Upscaler": "upscaler", "Size": "geometry", "Target": "geometry", "SrcliError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes a second to import; `srcli --help` must not wait for it.
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"srcli.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'srcli' has no attribute {name!r}")

@@ -1,0 +1,176 @@
+"""Many files: what to read, where to write, and one record per file whatever happens to it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srcli import images
+from srcli.errors import SrcliError
+from srcli.geometry import Size, Target
+from srcli.images.read import SUFFIXES
+from srcli.images.write import FORMATS
+
+if TYPE_CHECKING:
+    from srcli.pipelines.base import Sampling
+    from srcli.upscaler import Upscaler
+
+
+class InputError(SrcliError):
+    """Inputs from which no job can be made."""
+
+
+class UsageError(SrcliError):
+    """Options that contradict each other."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture to make. `folder` is where its result goes; the name depends on the picture's size."""
+
+    source: Path
+    folder: Path
+    file: Path | None = None  # the exact output, where the person named one
+    keep_suffix: bool = False  # another input has the same stem: a.jpg becomes a_jpg_x4.png
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of one file: status is done, failed or skipped."""
+
+    input: str
+    status: str
+    output: str | None = None
+    error: str | None = None
+    exit_code: int = 0
+    width: int | None = None
+    height: int | None = None
+    scale: float | None = None
+    seconds: float | None = None
+    tiles: int | None = None
+    redone_tiles: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
+
+
+def plan(inputs: Iterable[Path], out: Path | None, *, recursive: bool = False, suffix: str | None = None) -> list[Item]:
+    """The items of a run, in the order given and by name within folders.
+
+    `out` is a file when there is one input file and it ends in an image suffix, else a folder; by default results
+    lie beside their inputs. Folders give their pictures, with `recursive` also those of folders below, whose
+    structure is kept under `out`. A path that does not exist stays an item: it fails when its turn comes.
+    """
+    inputs = list(inputs)
+    found: list[tuple[Path, Path]] = []
+    for path in inputs:
+        if path.is_dir():
+            inside = _pictures(path, recursive)
+            if not inside:
+                raise InputError(f"no pictures in {path}" + ("" if recursive else "; with --recursive also below it"))
+            found += [(p, (out or path) / p.parent.relative_to(path)) for p in inside]
+        else:
+            found.append((path, out or path.parent))
+    if out is not None and out.suffix.lower() in FORMATS and not out.is_dir():
+        if len(inputs) != 1 or inputs[0].is_dir():
+            raise UsageError(f"{out} is one file, but there are several inputs; give a folder")
+        return [Item(found[0][0], out.parent, file=out)]
+    if out is not None and out.suffix and len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir():
+        known = ", ".join(sorted(FORMATS))
+        raise UsageError(f"cannot write {out.suffix} files; use {known}, or a folder that exists")
+    names = Counter((folder, p.stem, suffix or images.writable_suffix(p.suffix)) for p, folder in found)
+    return [
+        Item(p, folder, keep_suffix=names[folder, p.stem, suffix or images.writable_suffix(p.suffix)] > 1)
+        for p, folder in found
+    ]
+
+
+def _pictures(folder: Path, recursive: bool) -> list[Path]:
+    files = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(p for p in files if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith("."))
+
+
+def output_path(item: Item, source: Size, target: Target, suffix: str | None) -> Path:
+    """Where the result of an item goes, once the size of its picture is known."""
+    if item.file is not None:
+        return item.file
+    stem = item.source.stem + (f"_{item.source.suffix[1:]}" if item.keep_suffix else "")
+    return item.folder / f"{stem}_{target.label(source)}{suffix or images.writable_suffix(item.source.suffix)}"
+
+
+def run(
+    items: list[Item],
+    upscaler: Upscaler,
+    target: Target,
+    sampling: Sampling,
+    *,
+    suffix: str | None = None,
+    quality: int = 95,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Item, int, int], None] = lambda item, done, total: None,
+) -> Iterator[Record]:
+    """One record per item. A file that fails does not stop the others; a usage error concerns all and is raised."""
+    for item in items:
+        start = time.perf_counter()
+        try:
+            yield _one(item, upscaler, target, sampling, suffix, quality, overwrite, dry_run, progress)
+        except SrcliError as error:
+            if error.exit_code == UsageError.exit_code and len(items) == 1:
+                raise
+            seconds = round(time.perf_counter() - start, 3)
+            yield Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code, seconds=seconds)
+
+
+def _one(
+    item: Item,
+    upscaler: Upscaler,
+    target: Target,
+    sampling: Sampling,
+    suffix: str | None,
+    quality: int,
+    overwrite: bool,
+    dry_run: bool,
+    progress: Callable[[Item, int, int], None],
+) -> Record:
+    picture = images.read(item.source)
+    size = upscaler.size_for(picture.size, target)
+    path = output_path(item, picture.size, target, suffix)
+    made = {"output": str(path), "width": size.width, "height": size.height, "scale": target.factor(picture.size)}
+    if path.exists() and path.samefile(item.source):
+        raise UsageError(f"{path} is the input itself; give another output")
+    if path.exists() and not overwrite:
+        return Record(str(item.source), "skipped", error=f"{path} exists; --overwrite replaces it", **made)
+    if dry_run:
+        return Record(str(item.source), "planned", **made)
+    result = upscaler.run(picture, target, sampling, lambda done, total: progress(item, done, total))
+    notes = picture.notes + images.write(result.picture, path, quality=quality)
+    if result.redone_tiles:
+        notes += (f"{result.redone_tiles} of {result.tiles} tiles were not finite and were made again in float32",)
+    return Record(
+        str(item.source),
+        "done",
+        **made,
+        seconds=round(result.seconds, 3),
+        tiles=result.tiles,
+        redone_tiles=result.redone_tiles,
+        notes=notes,
+    )
+
+
+def exit_code(records: list[Record]) -> int:
+    """0 all done; 3 some failed; for a run in which nothing was done, the code of its failures (1 if they differ)."""
+    failed = [r for r in records if r.status == "failed"]
+    if not failed:
+        return 1 if len(records) == 1 and records[0].status == "skipped" else 0
+    if len(failed) < len(records):
+        return 3
+    codes = {r.exit_code for r in failed}
+    return codes.pop() if len(codes) == 1 else 1

@@ -1,0 +1,43 @@
+"""The `srcli` command. Heavy imports happen inside commands, so that help is instant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from srcli import __version__
+from srcli.cli import doctor, train, upscale
+
+app = typer.Typer(
+    name="srcli",
+    help="Super-resolution with flow models: any scale, no GPU needed, weights included.",
+    epilog="Example: srcli upscale photo.jpg --scale 3.5",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command("upscale", epilog=upscale.EXAMPLES)(upscale.command)
+app.command("doctor")(doctor.command)
+app.add_typer(train.app, name="train")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"srcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,93 @@
+"""`srcli doctor`: what this installation is and what it will use."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from srcli.cli.console import Output, errors
+
+
+def command(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Show versions, devices, precision, folders and the embedded models with their hashes."""
+    output = Output(json)
+    with errors(debug):
+        facts = collect()
+        output.record(facts)
+        if not json:
+            _table(facts, output)
+        broken = [m["name"] for m in facts["models"] if "error" in m]
+    sys.exit(4 if broken else 0)
+
+
+def collect() -> dict[str, Any]:
+    """Everything that `doctor` shows, as one object."""
+    import platform
+
+    import cv2
+    import numpy
+    import PIL
+    import platformdirs
+    import torch
+
+    from srcli import __version__, runtime
+    from srcli.weights import manifest
+
+    chosen = runtime.choose()
+    devices = ["cpu"]
+    devices += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    versions = {"numpy": numpy.__version__, "pillow": PIL.__version__, "opencv": cv2.__version__}
+    return {
+        "srcli": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "libraries": versions,
+        "devices": devices,
+        "device": str(chosen.device),
+        "precision": chosen.precision,
+        "precision_reason": chosen.reason,
+        "threads": torch.get_num_threads(),
+        "free_memory_gib": round(runtime.free_memory() / 2**30, 1),
+        "cache_folder": platformdirs.user_cache_dir("srcli"),
+        "config_folder": platformdirs.user_config_dir("srcli"),
+        "models": [_model(entry) for entry in manifest.load().entries.values()],
+    }
+
+
+def _model(entry: Any) -> dict[str, Any]:
+    from srcli.errors import SrcliError
+    from srcli.weights import store
+
+    facts: dict[str, Any] = {"name": entry.name, "licence": entry.licence, "files": []}
+    try:
+        for part in entry.parts.values():
+            path = store.locate(part)
+            facts["files"].append({"file": part.file, "bytes": path.stat().st_size, "sha256": store.sha256(path)})
+            store.load_network(path)
+    except SrcliError as error:
+        facts["error"] = str(error)
+    return facts
+
+
+def _table(facts: dict[str, Any], output: Output) -> None:
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for key, value in facts.items():
+        if key == "models":
+            continue
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        table.add_row(key.replace("_", " "), ", ".join(shown) if isinstance(shown, list) else str(shown))
+    output.out.print(table)
+    for model in facts["models"]:
+        output.say(f"\n{model['name']} ({model['licence']})" + (f": {model['error']}" if "error" in model else ""))
+        for file in model["files"]:
+            output.say(f"  {file['file']}  {file['bytes']:,} bytes  sha256 {file['sha256']}")

@@ -1,0 +1,115 @@
+"""Sizes and rectangles in pixels: the values that every room passes around."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from srcli.errors import SrcliError
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A picture's size in pixels."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def megapixels(self) -> float:
+        return self.height * self.width / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle in absolute pixels, of the output unless said otherwise. `bottom` and `right` are exclusive."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    def within(self, size: Size, margin: int = 0, align: int = 1, least: int = 0) -> Window:
+        """This rectangle with `margin` on every side, sides on multiples of `align` and at least `least` pixels of
+        area, cut to the rectangle (0, 0) to `size`."""
+        while True:
+            top, left = ((max(0, v - margin)) // align * align for v in (self.top, self.left))
+            bottom = min(size.height, -(-(self.bottom + margin) // align) * align)
+            right = min(size.width, -(-(self.right + margin) // align) * align)
+            grown = Window(top, left, bottom - top, right - left)
+            if grown.height * grown.width >= least or (grown.height, grown.width) == (size.height, size.width):
+                return grown
+            margin += 4
+
+    @classmethod
+    def whole(cls, size: Size) -> Window:
+        return cls(0, 0, size.height, size.width)
+
+
+class TargetError(SrcliError):
+    """A scale or size that cannot be made."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The wanted size: a scale, or one of width, height, long side and megapixels. Ratios are kept unless both
+    width and height are given."""
+
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    long_side: int | None = None
+    megapixels: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "width", "height", "long_side", "megapixels"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise TargetError(f"{name.replace('_', ' ')} must be a positive number, not {value}")
+        given = [self.scale, self.width or self.height, self.long_side, self.megapixels]
+        if sum(v is not None for v in given) != 1:
+            raise TargetError("give exactly one of scale, size, long side and megapixels")
+
+    @classmethod
+    def parse_size(cls, text: str) -> Target:
+        """3840x2160, 3840x (width only) or x2160 (height only)."""
+        match = re.fullmatch(r"(\d*)[xX×](\d*)", text.strip())
+        if not match or not (match[1] or match[2]):
+            raise TargetError(f"size {text!r} is not WIDTHxHEIGHT, WIDTHx or xHEIGHT")
+        return cls(width=int(match[1]) if match[1] else None, height=int(match[2]) if match[2] else None)
+
+    def size(self, source: Size) -> Size:
+        """The output size for a picture of size `source`, every side at least one pixel."""
+        factor = self.factor(source)
+        height = self.height or max(1, round(source.height * factor))
+        width = self.width or max(1, round(source.width * factor))
+        return Size(height, width)
+
+    def factor(self, source: Size) -> float:
+        """The scale that `source` is enlarged by (the larger of the two where both sides are given)."""
+        if self.scale is not None:
+            return self.scale
+        if self.long_side is not None:
+            return self.long_side / max(source.height, source.width)
+        if self.megapixels is not None:
+            return math.sqrt(self.megapixels * 1e6 / (source.height * source.width))
+        sides = [(self.height, source.height), (self.width, source.width)]
+        return max(want / have for want, have in sides if want is not None)
+
+    def label(self, source: Size) -> str:
+        """What output names carry: x3.5 for scales, 3840x2160 for sizes."""
+        return f"x{self.scale:g}" if self.scale is not None else str(self.size(source))

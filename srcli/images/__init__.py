@@ -1,0 +1,7 @@
+"""Pictures in and out of files: decode, encode, colour, alpha, metadata."""
+
+from srcli.images.picture import Picture
+from srcli.images.read import ImageError, read
+from srcli.images.write import writable_suffix, write
+
+__all__ = ["ImageError", "Picture", "read", "writable_suffix", "write"]

@@ -1,0 +1,29 @@
+"""Peak signal-to-noise ratio by BasicSR's definition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+STUDIO_LUMA = (65.481, 128.553, 24.966)
+
+
+def luma(image: np.ndarray) -> np.ndarray:
+    """BT.601 studio-range luma (H, W) in [16, 235], not rounded, of uint8 RGB (H, W, 3)."""
+    return 16 + image.astype(np.float64) @ np.array(STUDIO_LUMA) / 255
+
+
+def psnr(test: np.ndarray, reference: np.ndarray, *, border: int = 0, channel: str = "y") -> float:
+    """PSNR in dB of uint8 RGB images (H, W, 3): 10 log10(255^2 / mean squared error).
+
+    `border` pixels are cut from every side first (papers use the scale); `channel` is "y" or "rgb".
+    """
+    if test.shape != reference.shape:
+        raise ValueError(f"sizes differ: {test.shape} and {reference.shape}")
+    cut = slice(border, -border or None)
+    a, b = (i[cut, cut] for i in (test, reference))
+    if channel == "y":
+        a, b = luma(a), luma(b)
+    error = np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2)
+    return math.inf if error == 0 else float(10 * math.log10(255**2 / error))

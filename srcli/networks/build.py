@@ -1,0 +1,39 @@
+"""Architectures as data: a table with `kind` and hyper-parameters becomes a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from srcli.networks.edsr import EDSR
+from srcli.networks.grid_prior import GridPrior
+from srcli.networks.latent import EDSRLatent, UNet
+from srcli.networks.linf import LINF
+from srcli.networks.rrdb import RRDB
+from srcli.networks.swin import SwinLatent
+
+
+def _linf(encoder: Mapping[str, Any], **parameters: Any) -> LINF:
+    return LINF(build(encoder), **parameters)
+
+
+KINDS: dict[str, Callable[..., nn.Module]] = {
+    "edsr": EDSR,
+    "rrdb": RRDB,
+    "linf": _linf,
+    "grid-prior": GridPrior,
+    "unet-latent": UNet,
+    "edsr-latent": EDSRLatent,
+    "swin-latent": SwinLatent,
+}
+
+
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network that `architecture` describes, e.g. {"kind": "edsr", "blocks": 10, "features": 48}."""
+    parameters = dict(architecture)
+    kind = parameters.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"unknown architecture kind {kind!r}; known: {', '.join(KINDS)}")
+    return KINDS[kind](**parameters)

@@ -1,0 +1,123 @@
+"""The conditional affine flow of LINF (Yao et al. 2023, section 3.2): dense linear layers and affine injectors.
+
+Given its condition, each layer is affine in z, so the flow is a conditional Gaussian with a full covariance:
+x = mean(a) + A(a) z. Its mean is the inverse of z = 0; a learned prior moves z within that covariance.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Linear(nn.Module):
+    """z = W x + b with an invertible W; (N, D) to (N, D)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        # Rotations that stretch a little: well conditioned, and residuals of about 0.1 start near unit variance.
+        self._weight = nn.Parameter(1.5 * torch.linalg.qr(torch.randn(dim, dim))[0])
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x, self._weight.t())
+
+
+class Flow(nn.Module):
+    """Flow over D = 3 p^2 values per query.
+
+    `condition` is (N, layers * 2 * D): per layer the scale logits, then the shift.
+    """
+
+    def __init__(self, layers: int = 10, patch: int = 3) -> None:
+        super().__init__()
+        self.layers, self.dim = layers, 3 * patch * patch
+        self.linears = nn.ModuleList(Linear(self.dim) for _ in range(layers))
+        self.last = Linear(self.dim)
+
+    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Latent (N, D) and log-probability (N,) in nats of x (N, D)."""
+        z, affine = x, self._affine(condition)
+        log_det = z.new_zeros(())
+        for i, linear in enumerate(self.linears):
+            scale, shift = affine(i)
+            z = linear(z) * scale + shift
+            log_det = log_det + torch.linalg.slogdet(linear._weight)[1] + scale.log().sum(-1)
+        z = self.last(z)
+        log_det = log_det + torch.linalg.slogdet(self.last._weight)[1]
+        return z, log_det - 0.5 * (z.square() + LOG_2PI).sum(-1)
+
+    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
+        """x (N, D) of the latent z (N, D)."""
+        inverses = self.inverse_weights()
+        affine = self._affine(condition)
+        x = (z - self.last.bias) @ inverses[-1].t()
+        for i in reversed(range(self.layers)):
+            scale, shift = affine(i)
+            x = ((x - shift) / scale - self.linears[i].bias) @ inverses[i].t()
+        return x
+
+    def inverse_weights(self) -> Tensor:
+        """Inverses of all linear layers, (layers + 1, D, D), computed in float64."""
+        return torch.linalg.inv(self._weights().double()).to(self.last.bias.dtype)
+
+    def _weights(self) -> Tensor:
+        return torch.stack([linear._weight for linear in (*self.linears, self.last)])
+
+    def _affine(self, condition: Tensor):
+        pieces = self._pieces(condition)
+        return lambda i: (torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4, pieces[:, i, 1])
+
+    def _pieces(self, condition: Tensor) -> Tensor:
+        if condition.shape[-1] != self.layers * 2 * self.dim:
+            raise ValueError(f"expected (N, {self.layers * 2 * self.dim}) as condition, got {tuple(condition.shape)}")
+        return condition.view(-1, self.layers, 2, self.dim)
+
+
+class FixedFlow:
+    """A flow whose weights no longer change, ready for inference: inverses computed once.
+
+    Splits the inverse into its two parts, x = mean + spread(z), so that the mean, the initial latent and the final
+    picture share their work.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self.layers, self.dim = flow.layers, flow.dim
+        self._split = flow._pieces
+        self.forward_t = flow._weights().detach().transpose(1, 2).contiguous()
+        self.inverse_t = flow.inverse_weights().detach().transpose(1, 2).contiguous()
+        biases = torch.stack([linear.bias for linear in (*flow.linears, flow.last)]).detach()
+        # (x - b) W^-T = x W^-T - b W^-T
+        self.offset = -(biases[:, None] @ self.inverse_t)[:, 0]
+
+    def scales(self, condition: Tensor) -> Tensor:
+        """Factors (N, layers, D) by which the inverse stretches: the reciprocals of the flow's scales."""
+        # torch.sigmoid rounds the ends of its vector loops differently, so tiles would differ from the whole; exp does not.
+        logits = self._split(condition)[:, :, 0]
+        return (-2 - logits).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
+
+    def mean(self, condition: Tensor, scales: Tensor) -> Tensor:
+        """The inverse (N, D) of z = 0."""
+        shifts = self._split(condition)[:, :, 1]
+        x = self.offset[-1].expand(len(condition), -1)
+        for i in reversed(range(self.layers)):
+            x = torch.addmm(self.offset[i], (x - shifts[:, i]).mul_(scales[:, i]), self.inverse_t[i])
+        return x
+
+    def spread(self, z: Tensor, scales: Tensor) -> Tensor:
+        """What a latent z (N, D) adds to the mean: linear in z."""
+        x = z @ self.inverse_t[-1]
+        for i in reversed(range(self.layers)):
+            x = x.mul_(scales[:, i]) @ self.inverse_t[i]
+        return x
+
+    def latent(self, difference: Tensor, scales: Tensor) -> Tensor:
+        """The latent (N, D) whose spread is `difference` (N, D): x minus the mean."""
+        z = difference
+        for i in range(self.layers):
+            z = (z @ self.forward_t[i]).div_(scales[:, i])
+        return z @ self.forward_t[-1]

@@ -1,0 +1,48 @@
+"""Our learned prior: a small U-Net on the grid of patches that can be run in strips.
+
+The published latent modules look at the LR image through a stride-3 convolution; here the frozen flow already
+has what is needed at every query: the last hidden activations of its MLP. One level of pooling, plain
+convolutions, nearest upsampling: the receptive field is finite and position-independent.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srcli.networks.edsr import ResBlock, conv3x3
+
+
+class GridPrior(nn.Module):
+    """Latent (B, D, h, w) from the initial latent (B, D, h, w), the flow's hidden activations (B, hidden, h, w)
+    and the patch's size in LR pixels (B, 2). h and w of any size; strips start at even rows."""
+
+    def __init__(
+        self, channels: int = 27, hidden: int = 96, width: int = 48, fine: int = 1, coarse_width: int = 64,
+        coarse: int = 4,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.from_latent = nn.Conv2d(channels, width, 1, bias=False)
+        self.from_hidden = nn.Conv2d(hidden, width, 1)
+        self.scale = nn.Linear(2, width, bias=False)
+        self.before = nn.Sequential(*(ResBlock(width) for _ in range(fine)))
+        self.down = nn.Conv2d(width, coarse_width, 2, stride=2)
+        self.coarse = nn.Sequential(*(ResBlock(coarse_width) for _ in range(coarse)))
+        self.up = nn.Conv2d(coarse_width, width, 1)
+        self.after = nn.Sequential(*(ResBlock(width) for _ in range(fine)))
+        self.out = conv3x3(width, channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        # Patches on each side that influence a latent: fine blocks, coarse blocks at twice the step, the last layer;
+        # one more for the phase of the 2x2 pooling.
+        self.radius = 4 * fine + 2 * (2 * coarse) + 1 + 1
+        self.align = 2
+
+    def forward(self, latent: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+        h, w = latent.shape[-2:]
+        x = self.from_hidden(hidden).add_(self.from_latent(latent)).add_(self.scale(cell)[:, :, None, None])
+        x = self.before(F.relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, True))
+        y = F.interpolate(self.up(self.coarse(self.down(x))), scale_factor=2.0, mode="nearest")
+        x = self.after(y.add_(x))
+        return self.out(x)[..., :h, :w].float()

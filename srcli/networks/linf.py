@@ -1,0 +1,83 @@
+"""LINF: a local implicit normalizing flow (Yao et al., CVPR 2023) for patches of p x p output pixels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srcli.networks.flow import Flow
+from srcli.networks.queries import Queries
+
+
+class LINF(nn.Module):
+    """Encoder, Fourier features, local ensemble, MLP and flow. Key names are the official ones.
+
+    Images are in [-1, 1]; the flow models the residual to the bilinear upsampling, D = 3 p^2 values per query
+    with channel index c * p^2 + dy * p + dx.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, *, hidden: int = 256, depth: int = 3, flow_layers: int = 10, patch: int = 3
+    ) -> None:
+        super().__init__()
+        self.patch, self.hidden = patch, hidden
+        self.encoder = encoder
+        features: int = encoder.features  # type: ignore[assignment]
+        self.coef = nn.Conv2d(features, hidden, 3, padding=1)
+        self.freq = nn.Conv2d(features, hidden, 3, padding=1)
+        self.phase = nn.Linear(2, hidden // 2, bias=False)
+        layers: list[nn.Module] = [nn.Conv2d(4 * hidden, hidden, 1), nn.ReLU()]
+        for _ in range(depth - 1):
+            layers += [nn.Conv2d(hidden, hidden, 1), nn.ReLU()]
+        self.imnet = Flow(flow_layers, patch)
+        layers.append(nn.Conv2d(hidden, flow_layers * 2 * self.imnet.dim, 1))
+        self.layers = nn.Sequential(*layers)
+
+    @property
+    def radius(self) -> int:
+        """LR pixels around its nearest neighbours that influence a query: encoder and one 3x3 convolution."""
+        return self.encoder.radius + 1  # type: ignore[operator,return-value]
+
+    def encode(self, inp: Tensor) -> Tensor:
+        """Coefficients and frequencies (B, 2 * hidden, h, w) of an image (B, 3, h, w) in [-1, 1]."""
+        features = self.encoder(inp)
+        weight = torch.cat([self.coef.weight, self.freq.weight])
+        bias = torch.cat([self.coef.bias, self.freq.bias])  # type: ignore[list-item]
+        return F.conv2d(features, weight, bias, padding=1)
+
+    def fourier(self, maps: Tensor, queries: Queries) -> Tensor:
+        """Weighted Fourier features (N, 4 * hidden) of the four neighbours of each query (eq. 6 to 8)."""
+        table = maps.permute(0, 2, 3, 1).reshape(-1, 2 * self.hidden)
+        near = F.embedding(queries.index, table)  # (N, 4, 2 * hidden)
+        count, half = queries.shape[0], self.hidden // 2
+        with torch.autocast(maps.device.type, enabled=False):
+            phase = self.phase(queries.cell).float() * math.pi
+        phase = phase[:, None].expand(-1, len(near) // count, -1).reshape(-1, 1, half) if count > 1 else phase[:, None]
+        q, relative = near[..., self.hidden :], queries.relative * math.pi
+        angle = q[..., :half] * relative[..., :1] + q[..., half:] * relative[..., 1:] + phase
+        basis = torch.cat([angle.cos(), angle.sin()], dim=-1)
+        weight = queries.weight[..., None]
+        return (near[..., : self.hidden] * (weight * basis).to(maps.dtype)).flatten(1)
+
+    def condition(self, fourier: Tensor) -> tuple[Tensor, Tensor]:
+        """Last hidden activations (N, hidden) and the flow's condition (N, layers * 2 * D) in float32."""
+        h = fourier
+        for layer in self.layers[:-1]:
+            h = F.linear(h, layer.weight[..., 0, 0], layer.bias) if isinstance(layer, nn.Conv2d) else F.relu(h, True)
+        head = self.layers[-1]
+        # Shifts of a few units, a residual of a few hundredths: bfloat16 would round the difference away.
+        with torch.autocast(h.device.type, enabled=False):
+            return h, F.linear(h.float(), head.weight[..., 0, 0].float(), head.bias)
+
+
+def to_patches(image: Tensor, patch: int) -> Tensor:
+    """(B, C, h*p, w*p) image as (B, C*p*p, h, w), channel index c * p^2 + dy * p + dx."""
+    return F.pixel_unshuffle(image, patch)
+
+
+def from_patches(patches: Tensor, patch: int) -> Tensor:
+    """Inverse of `to_patches`."""
+    return F.pixel_shuffle(patches, patch)

@@ -1,0 +1,73 @@
+"""What every trained model offers to the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srcli.geometry import Size, Window
+
+NOISE_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """Scales that a model makes by itself, from `low` to `high` inclusive, per axis."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to choose among the pictures that fit: `detail` for learned priors, `temperature` for sampled flows."""
+
+    detail: float = 1.0
+    temperature: float = 0.0
+    seed: int = 0
+
+
+class Model(Protocol):
+    """A trained super-resolution model, ready to run. Declares its tiling facts; the engine asks."""
+
+    scales: Scales
+
+    def to(self, device: torch.device) -> Model:
+        """The same model on a device."""
+
+    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
+        """The part of an LR image of size `low` whose features `decode` reads for a window of the output."""
+
+    def encode_bytes(self, region: Window) -> int:
+        """Working memory of encoding a region, roughly."""
+
+    def decode_bytes(self, pixels: int) -> int:
+        """Working memory of decoding a window of that many output pixels, roughly."""
+
+    def encode(self, lr: Tensor, region: Window | None = None) -> Any:
+        """Features of lr (1, 3, h, w) in [0, 1], sRGB, within a region of it (default: all). Exact for any region."""
+
+    def decode(self, features: Any, window: Window, size: Size, sampling: Sampling) -> Tensor:
+        """The part `window` of the whole output of `size`: (1, 3, window.height, window.width), not clamped."""
+
+
+def gaussian_field(seed: int, channels: int, window: Window) -> Tensor:
+    """Standard normal noise (channels, height, width) at absolute grid positions.
+
+    Made of 64 x 64 blocks keyed by (seed, block row, block column), so any window, strip or shard sees the same field.
+    """
+    rows = range(window.top // NOISE_BLOCK, (window.bottom - 1) // NOISE_BLOCK + 1)
+    cols = range(window.left // NOISE_BLOCK, (window.right - 1) // NOISE_BLOCK + 1)
+    blocks = [[_noise_block(seed, row, col, channels) for col in cols] for row in rows]
+    field = np.concatenate([np.concatenate(line, axis=2) for line in blocks], axis=1)
+    y, x = window.top - rows[0] * NOISE_BLOCK, window.left - cols[0] * NOISE_BLOCK
+    return torch.from_numpy(field[:, y : y + window.height, x : x + window.width].copy())
+
+
+def _noise_block(seed: int, row: int, col: int, channels: int) -> np.ndarray:
+    rng = np.random.default_rng((seed, row, col))
+    return rng.standard_normal((channels, NOISE_BLOCK, NOISE_BLOCK), dtype=np.float32)

@@ -1,0 +1,22 @@
+"""The methods by name: networks that belong together become a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from srcli.pipelines.base import Model
+from srcli.pipelines.linf import LinfModel
+
+
+def _linf(networks: Mapping[str, nn.Module]) -> LinfModel:
+    return LinfModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+
+
+PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {"linf": _linf}
+
+
+def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
+    """The model of a pipeline from its networks by role."""
+    return PIPELINES[pipeline](networks)

@@ -1,0 +1,107 @@
+"""Where and how precisely to compute: device, precision, threads, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from srcli.errors import SrcliError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+STRIP_BYTES = 400 * 2**20
+
+
+class DeviceError(SrcliError):
+    """A device or precision that is not here."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A device and the precision of its convolutions. Flows and their inverses are float32 everywhere."""
+
+    device: torch.device
+    precision: str
+    reason: str  # why this precision
+
+    @contextlib.contextmanager
+    def computing(self, precision: str | None = None) -> Iterator[None]:
+        """Inference mode with autocast at `precision` (default: this runtime's)."""
+        chosen = precision or self.precision
+        autocast = torch.autocast(self.device.type, PRECISIONS[chosen], enabled=chosen != "fp32")
+        with torch.inference_mode(), autocast:
+            yield
+
+
+def choose(device: str = "auto", precision: str = "auto") -> Runtime:
+    """The runtime for a device name (auto, cpu, cuda, cuda:1, 1, mps) and a precision (auto, fp32, bf16, fp16)."""
+    chosen = find_device(device)
+    if precision == "auto":
+        return Runtime(chosen, *best_precision(chosen))
+    if precision not in PRECISIONS:
+        raise DeviceError(f"unknown precision {precision!r}; known: auto, {', '.join(PRECISIONS)}")
+    if precision == "fp16" and chosen.type == "cpu":
+        raise DeviceError("fp16 is for GPUs; on a CPU use bf16 or fp32")
+    return Runtime(chosen, precision, "asked for")
+
+
+def find_device(name: str) -> torch.device:
+    """A torch device that exists here, from its name."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(f"cuda:{int(name)}" if name.isdecimal() else name)
+    except (RuntimeError, ValueError):
+        raise DeviceError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N, N or mps") from None
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not here.get(device.type, False):
+        raise DeviceError(f"device {name!r} is not available on this machine; use cpu or run srcli doctor")
+    return device
+
+
+def best_precision(device: torch.device) -> tuple[str, str]:
+    """Fastest precision that the device computes natively, and why."""
+    if device.type == "cpu":
+        features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        for feature in ("amx_bf16", "avx512_bf16"):
+            if features.get(feature):
+                return "bf16", f"the CPU has {feature.upper()}"
+        return "fp32", "the CPU has no bfloat16 units"
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "the GPU computes bfloat16"
+        return "fp16", "the GPU computes float16 but not bfloat16"
+    return "fp32", f"{device.type} is run in float32"
+
+
+def set_threads(count: int | None) -> int:
+    """Use `count` CPU threads (default: what torch chose). Returns the number in use."""
+    if count is not None:
+        if count < 1:
+            raise DeviceError(f"threads must be at least 1, not {count}")
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def strip_budget(device: torch.device) -> int:
+    """Bytes that one strip may take: a quarter of the free memory, at most `STRIP_BYTES` on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 4
+    return min(STRIP_BYTES, free_memory() // 4)
+
+
+def free_memory() -> int:
+    """Bytes of RAM that can be had without swapping; 4 GiB where the system does not tell."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 4 * 2**30

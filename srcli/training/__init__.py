@@ -1,0 +1,1 @@
+"""Training: data, losses, the loop, and one recipe (TOML) per model."""

@@ -1,0 +1,141 @@
+"""Photos to training crops. A batch is a function of (seed, step) alone, so a resumed run sees the same data."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from srcli.degradation.bicubic import downscale
+from srcli.errors import SrcliError
+from srcli.networks.interpolation import down_up, interpolate
+from srcli.networks.queries import Queries, axis, grid_queries
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+class TrainingDataError(SrcliError):
+    """A data folder from which no crop can be cut."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How a batch is cut. Sizes in pixels unless said otherwise."""
+
+    batch: int = 12
+    crop: int = 48  # side of an LR crop
+    scales: tuple[float, float] = (1.0, 4.0)
+    wide_scales: tuple[float, float] = (4.0, 8.0)
+    wide_share: float = 0.0  # share of crops drawn from `wide_scales`
+    windows: int = 3  # HR windows queried in each crop
+    window: int = 16  # side of a window in patches
+    patch: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """LR crops, and windows of patches that look at them.
+
+    lr: (B, 3, crop, crop) in [0, 1]. target, base, detail: (V, 3, window * p, window * p) in [0, 1] (detail: a
+    difference): the HR pixels, the bilinear upsampling, and what bilinear resizing loses of it (the prior's start).
+    """
+
+    lr: Tensor
+    target: Tensor
+    base: Tensor
+    detail: Tensor
+    queries: Queries
+    scale: Tensor  # (V,)
+
+    def to(self, device: str) -> Batch:
+        tensors = (self.lr, self.target, self.base, self.detail)
+        return Batch(*(t.to(device) for t in tensors), self.queries.to(device), self.scale.to(device))
+
+
+class Photos:
+    """All photos of a folder, decoded once and kept as uint8 RGB."""
+
+    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), shortest: int = 64) -> None:
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        self.files = [p for p in files if not any(fnmatch(p.name, pattern) for pattern in exclude)]
+        self.images = [np.asarray(Image.open(p).convert("RGB")) for p in self.files]
+        self.images = [i for i in self.images if min(i.shape[:2]) >= shortest]
+        if not self.images:
+            raise TrainingDataError(f"no photo of at least {shortest} pixels a side in {folder}")
+        areas = np.array([i.shape[0] * i.shape[1] for i in self.images], dtype=np.float64)
+        self.share = areas / areas.sum()
+
+    def crop(self, rng: np.random.Generator, side: int) -> np.ndarray:
+        """A random square of at most `side` pixels, flipped and transposed at random. uint8 (n, n, 3)."""
+        image = self.images[rng.choice(len(self.images), p=self.share)]
+        side = min(side, *image.shape[:2])
+        top = rng.integers(image.shape[0] - side + 1)
+        left = rng.integers(image.shape[1] - side + 1)
+        piece = image[top : top + side, left : left + side]
+        if rng.random() < 0.5:
+            piece = piece[::-1]
+        if rng.random() < 0.5:
+            piece = piece[:, ::-1]
+        return np.ascontiguousarray(piece.swapaxes(0, 1) if rng.random() < 0.5 else piece)
+
+
+def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
+    """The batch of one step. LR by 8-bit antialiased bicubic; windows start at any HR pixel of the crop."""
+    rng = np.random.default_rng((seed, step))
+    side = spec.window * spec.patch
+    lrs, targets, bases, details, rows, cols, owner, scales = [], [], [], [], [], [], [], []
+    for item in range(spec.batch):
+        low, high = (spec.wide_scales if rng.random() < spec.wide_share else spec.scales)
+        hr = photos.crop(rng, max(side, round(spec.crop * rng.uniform(low, high))))
+        size = hr.shape[0]
+        lr = to_tensor(downscale(hr, spec.crop, spec.crop))
+        lrs.append(lr)
+        lost = lr - down_up(lr, size)
+        whole = to_tensor(hr)
+        for _ in range(spec.windows):
+            top, left = (int(v) for v in rng.integers(size - side + 1, size=2))
+            row_pixels, col_pixels = torch.arange(top, top + side), torch.arange(left, left + side)
+            row, col = axis(row_pixels, spec.crop, size), axis(col_pixels, spec.crop, size)
+            targets.append(whole[:, top : top + side, left : left + side])
+            bases.append(interpolate(lr, row, col))
+            details.append(interpolate(lost, row, col))
+            middle = (spec.patch - 1) // 2
+            rows.append(axis(row_pixels[middle :: spec.patch], spec.crop, size))
+            cols.append(axis(col_pixels[middle :: spec.patch], spec.crop, size))
+            owner.append(item)
+            scales.append(size / spec.crop)
+    queries = grid_queries(rows, cols, (spec.crop, spec.crop), owner)
+    stack = torch.stack
+    return Batch(stack(lrs), stack(targets), stack(bases), stack(details), queries, torch.tensor(scales))
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """uint8 (H, W, 3) to float32 (3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+
+
+class Prefetch:
+    """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
+
+    def __init__(self, photos: Photos, spec: CropSpec, seed: int, first_step: int) -> None:
+        self._draw = lambda step: draw_batch(photos, spec, seed, step)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
+        self._step = first_step
+        self._next = self._pool.submit(self._draw, first_step)
+
+    def __next__(self) -> Batch:
+        batch = self._next.result()
+        self._step += 1
+        self._next = self._pool.submit(self._draw, self._step)
+        return batch
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,46 @@
+"""Checkpoints to inference weights: the moving average, in float16, with where it came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from srcli.training.loop import CHECKPOINT, read_metadata, under
+from srcli.training.recipe import RecipeError
+
+
+def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:
+    """Write the inference weights of a checkpoint (a file or a run's folder); returns their metadata.
+
+    The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
+    `data` describes the training photos in one line; `scores` are measured on the exported weights.
+    """
+    path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
+    if not path.is_file():
+        raise RecipeError(f"no checkpoint at {path}")
+    state, source = load_file(path), read_metadata(path)
+    recipe = json.loads(source["recipe"])
+    weights = {name: _compact(name, tensor) for name, tensor in under(state, "ema/").items()}
+    metadata = {
+        "architecture": json.dumps(recipe["architecture"]),
+        "recipe": json.dumps(recipe),
+        "steps": source["step"],
+        "photos": source["photos"],
+        "data": data,
+        "scores": json.dumps(scores or {}),
+        "licence": "Apache-2.0",
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    save_file(weights, part, metadata)
+    part.chmod(0o644)
+    part.replace(out)
+    return metadata
+
+
+def _compact(name: str, tensor: Tensor) -> Tensor:
+    return tensor if ".linears." in name or ".last." in name or not tensor.is_floating_point() else tensor.half()
+

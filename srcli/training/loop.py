@@ -1,0 +1,194 @@
+"""The training loop: resumable to the step, limited by time, the same on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from srcli.training.data import Photos, Prefetch
+from srcli.training.recipe import OptimSpec, Recipe, RecipeError
+from srcli.training.tasks import Task
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def learning_rate_share(spec: OptimSpec, step: int) -> float:
+    """Linear warm-up, then a half cosine from 1 down to `final`, as a share of the peak."""
+    if step < spec.warmup:
+        return (step + 1) / spec.warmup
+    progress = min(1.0, (step - spec.warmup) / max(1, spec.steps - spec.warmup))
+    return spec.final + (1 - spec.final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Optimizer:
+    """One network's optimizers. `muon` sends matrices and convolution kernels to torch's Muon (Jordan et al. 2024),
+    which takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of the same storage."""
+
+    def __init__(self, network: nn.Module, spec: OptimSpec) -> None:
+        self.spec = spec
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        wide = [p for p in parameters if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
+        chosen = {id(p) for p in wide}
+        self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in wide]
+        rest = [p for p in parameters if id(p) not in chosen]
+        self.parameters = parameters
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=spec.lr, betas=(0.9, 0.99), weight_decay=spec.weight_decay)
+        ]
+        if wide:
+            views = [view for _, view in self.kernels]
+            self.parts.append(torch.optim.Muon(views, lr=spec.matrix_lr, weight_decay=spec.weight_decay))
+        self.peaks = [part.param_groups[0]["lr"] for part in self.parts]
+
+    def step(self, loss: Tensor, step: int) -> None:
+        for part, peak in zip(self.parts, self.peaks, strict=True):
+            part.param_groups[0]["lr"] = peak * learning_rate_share(self.spec, step)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.spec.clip)
+        for parameter, view in self.kernels:
+            view.grad = None if parameter.grad is None else parameter.grad.reshape(view.shape)
+        for part in self.parts:
+            part.step()
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            f"{number}/{index}/{key}": torch.as_tensor(value)
+            for number, part in enumerate(self.parts)
+            for index, entry in part.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        for number, part in enumerate(self.parts):
+            entries: dict[int, dict[str, Tensor]] = {}
+            for name, value in state.items():
+                owner, index, key = name.split("/", 2)
+                if int(owner) == number:
+                    entries.setdefault(int(index), {})[key] = value
+            part.load_state_dict({"state": entries, "param_groups": part.state_dict()["param_groups"]})
+
+
+class Trainer:
+    """A run in a folder: checkpoint, log.csv, validation.csv and run.json."""
+
+    def __init__(self, recipe: Recipe, task: Task, photos: Photos, out: Path, device: str = "cpu") -> None:
+        self.recipe, self.task, self.photos, self.out, self.device = recipe, task, photos, out, device
+        for network in task.networks.values():
+            network.to(device)
+        self.ema = copy.deepcopy(task.networks["network"]).eval().requires_grad_(False)
+        self.optimizers = {name: Optimizer(network, recipe.optim) for name, network in task.networks.items()}
+        self.step = 0
+        out.mkdir(parents=True, exist_ok=True)
+
+    def run(
+        self,
+        *,
+        max_minutes: float = math.inf,
+        save_minutes: float = 5.0,
+        validate_every: int = 2000,
+        validate: Callable[[nn.Module], dict[str, float]] | None = None,
+        progress: Callable[[int, dict[str, float]], None] = lambda step, values: None,
+    ) -> None:
+        """Train until the recipe's last step or the time limit; the state is saved either way, also on Ctrl-C."""
+        (self.out / "run.json").write_text(self.recipe.to_json() + "\n")
+        start = saved = time.monotonic()
+        data = Prefetch(self.photos, self.recipe.crops, self.recipe.seed, self.step)
+        try:
+            with self._log("log.csv") as log:
+                while self.step < self.recipe.optim.steps and time.monotonic() - start < max_minutes * 60:
+                    values = self._train_step(next(data))
+                    self.step += 1
+                    progress(self.step, values)
+                    if self.step % 50 == 0:
+                        log({"step": self.step, "seconds": round(time.monotonic() - start, 1), **values})
+                    if validate and self.step % validate_every == 0:
+                        with self._log("validation.csv") as scores:
+                            scores({"step": self.step, **validate(self.ema)})
+                    if time.monotonic() - saved > save_minutes * 60:
+                        self.save()
+                        saved = time.monotonic()
+        finally:
+            data.close()
+            self.save()
+
+    def _train_step(self, batch) -> dict[str, float]:
+        # Random numbers of a step depend on the step alone: a resumed run repeats an uninterrupted one.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        logged: dict[str, float] = {}
+        for name, loss, values in self.task.losses(batch.to(self.device), self.step):
+            if not torch.isfinite(loss):
+                raise RecipeError(f"the loss of {name} is {loss.item()} at step {self.step}; lower the learning rate")
+            self.optimizers[name].step(loss, self.step)
+            logged |= values
+        decay = min(self.recipe.optim.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for slow, fast in zip(self._floats(self.ema), self._floats(self.task.networks["network"]), strict=True):
+                slow.lerp_(fast, 1 - decay)
+        return logged
+
+    @staticmethod
+    def _floats(network: nn.Module) -> list[Tensor]:
+        return [t for t in network.state_dict().values() if t.is_floating_point()]
+
+    def save(self) -> None:
+        """One file, written aside and renamed: weights, EMA, optimizer state; step and recipe as metadata."""
+        tensors = {f"ema/{k}": v for k, v in self.ema.state_dict().items()}
+        for name, network in self.task.networks.items():
+            tensors |= {f"{name}/{k}": v for k, v in network.state_dict().items()}
+            tensors |= {f"optimizer/{name}/{k}": v for k, v in self.optimizers[name].state().items()}
+        metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": str(len(self.photos.images))}
+        part = self.out / (CHECKPOINT + ".part")
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+        part.replace(self.out / CHECKPOINT)
+
+    def resume(self) -> None:
+        """Continue from the checkpoint in the run's folder."""
+        path = self.out / CHECKPOINT
+        if not path.is_file():
+            raise RecipeError(f"nothing to resume: {path} does not exist")
+        tensors, metadata = load_file(path, device=self.device), read_metadata(path)
+        before = json.loads(metadata["recipe"])["architecture"]
+        if before != json.loads(self.recipe.to_json())["architecture"]:
+            raise RecipeError(f"{path} holds another architecture: {before}")
+        self.step = int(metadata["step"])
+        self.ema.load_state_dict(under(tensors, "ema/"))
+        for name, network in self.task.networks.items():
+            network.load_state_dict(under(tensors, f"{name}/"))
+            self.optimizers[name].load(under(tensors, f"optimizer/{name}/"))
+
+    @contextlib.contextmanager
+    def _log(self, name: str) -> Iterator[Callable[[dict], None]]:
+        path = self.out / name
+        with path.open("a", newline="") as file:
+            def write(row: dict) -> None:
+                writer = csv.DictWriter(file, list(row))
+                if file.tell() == 0:
+                    writer.writeheader()
+                writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+                file.flush()
+
+            yield write
+
+
+def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries below a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}

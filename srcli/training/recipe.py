@@ -1,0 +1,104 @@
+"""Recipes: everything that decides a training run, as TOML."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from srcli.errors import SrcliError
+from srcli.training.data import CropSpec
+
+T = TypeVar("T")
+
+
+class RecipeError(SrcliError):
+    """A recipe that does not exist or does not say what it should."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OptimSpec:
+    """AdamW or Muon (matrices by Muon, the rest by AdamW) with linear warm-up and cosine decay."""
+
+    name: str = "adamw"
+    lr: float = 5e-4
+    matrix_lr: float = 0.02  # Muon only
+    weight_decay: float = 0.0
+    warmup: int = 500
+    steps: int = 60_000
+    final: float = 0.01  # share of the peak learning rate at the last step
+    ema: float = 0.999
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training run. `loss` holds the weights of the task's named losses."""
+
+    name: str
+    task: str
+    architecture: dict[str, Any]
+    crops: CropSpec
+    optim: OptimSpec
+    loss: dict[str, float]
+    options: dict[str, Any]
+    seed: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def available() -> list[str]:
+    """Names of the recipes in the package."""
+    folder = resources.files("srcli.training") / "recipes"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def load(name_or_path: str, *, steps: int | None = None, seed: int | None = None) -> Recipe:
+    """A packaged recipe by name, or a TOML file by path."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise RecipeError(f"no recipe file {path}")
+        text, name = path.read_text(), path.stem
+    elif name_or_path in available():
+        text, name = (resources.files("srcli.training") / "recipes" / f"{name_or_path}.toml").read_text(), name_or_path
+    else:
+        raise RecipeError(f"no recipe named {name_or_path!r}; known: {', '.join(available())}, or a .toml file")
+    try:
+        recipe = parse(name, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    optim = recipe.optim if steps is None else replace(recipe.optim, steps=steps)
+    return replace(recipe, optim=optim, seed=recipe.seed if seed is None else seed)
+
+
+def parse(name: str, table: Mapping[str, Any]) -> Recipe:
+    known = {"task", "seed", "architecture", "crops", "optim", "loss", "options"}
+    if extra := set(table) - known:
+        raise RecipeError(f"recipe {name}: unknown {', '.join(sorted(extra))}")
+    if missing := {"task", "architecture", "loss"} - set(table):
+        raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
+    return Recipe(
+        name=name,
+        task=table["task"],
+        architecture=dict(table["architecture"]),
+        crops=_record(CropSpec, name, table.get("crops", {})),
+        optim=_record(OptimSpec, name, table.get("optim", {})),
+        loss={k: float(v) for k, v in table["loss"].items()},
+        options=dict(table.get("options", {})),
+        seed=int(table.get("seed", 0)),
+    )
+
+
+def _record(kind: type[T], recipe: str, table: Mapping[str, Any]) -> T:
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if extra := set(table) - names:
+        raise RecipeError(f"recipe {recipe}: {kind.__name__} has no {', '.join(sorted(extra))}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})

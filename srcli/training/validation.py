@@ -1,0 +1,51 @@
+"""Scores of a network on a folder of photos while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from srcli.degradation.bicubic import downscale
+from srcli.geometry import Size, Window
+from srcli.metrics.psnr import psnr
+from srcli.pipelines.base import Model, Sampling
+from srcli.training.data import SUFFIXES, to_tensor
+from srcli.training.tasks import Task
+
+
+class Validation:
+    """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic, border = scale."""
+
+    def __init__(self, folder: Path, scales: tuple[int, ...] = (2, 3, 4), sampling: Sampling | None = None) -> None:
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        self.photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
+        self.scales, self.sampling = scales, sampling or Sampling()
+
+    def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
+        model, device = task.pipeline(network), next(network.parameters()).device
+        scores = {}
+        for scale in self.scales:
+            values = [self._score(model, photo, scale, device.type) for photo in self.photos]
+            scores[f"psnr_y_x{scale}"] = round(float(np.mean(values)), 4)
+        return scores
+
+    def _score(self, model: Model, photo: np.ndarray, scale: int, device: str) -> float:
+        height, width = (n // scale * scale for n in photo.shape[:2])
+        hr = photo[:height, :width]
+        lr = to_tensor(downscale(hr, height // scale, width // scale))[None].to(device)
+        return psnr(to_bytes(whole(model, lr, Size(height, width), self.sampling)), hr, border=scale)
+
+
+def whole(model: Model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
+    """The complete output (1, 3, H, W) in one window."""
+    with torch.inference_mode(), torch.autocast(lr.device.type, torch.bfloat16):
+        return model.decode(model.encode(lr), Window.whole(size), size, sampling)
+
+
+def to_bytes(image: Tensor) -> np.ndarray:
+    """(1, 3, H, W) in [0, 1] as uint8 (H, W, 3), clamped and rounded."""
+    return (image[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,56 @@
+"""Weights on disk to networks ready to run. Only safetensors are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from srcli.errors import SrcliError
+from srcli.networks.build import build
+from srcli.weights.manifest import HERE, Part
+
+EMBEDDED = HERE / "embedded"
+
+
+class WeightsMissing(SrcliError):
+    """Weights that are not on this machine or are not what they should be."""
+
+    exit_code = 4
+
+
+def locate(part: Part) -> Path:
+    """The file of a part."""
+    path = EMBEDDED / part.file
+    if not path.is_file():
+        raise WeightsMissing(f"the weights {part.file} are missing from {EMBEDDED}; reinstall srcli")
+    return path
+
+
+def load_network(path: Path) -> nn.Module:
+    """The network in a safetensors file: its architecture is in the file's metadata, float16 becomes float32."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise WeightsMissing(f"{path} is not a readable safetensors file: {error}") from error
+    if "architecture" not in metadata:
+        raise WeightsMissing(f"{path} does not say its architecture; was it made by srcli train export?")
+    network = build(json.loads(metadata["architecture"]))
+    try:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except RuntimeError as error:
+        raise WeightsMissing(f"{path} does not fit its own architecture: {error}") from error
+    network.eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
