@@ -1,5 +1,141 @@
-"""`srcli train`: recipes, export and curves."""
+"""`srcli train`: run a recipe, export its weights, plot its curves."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
-app = typer.Typer()
-@app.command("x")
-def x() -> None: ...
+
+from srcli.cli.console import Output, errors
+
+if TYPE_CHECKING:
+    from srcli.training.loop import Trainer
+
+app = typer.Typer(
+    help="Train a model by a recipe, export its weights, plot its curves.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXAMPLES = """Examples:\n
+  srcli train linf --data photos/ --out runs/linf --val set5/\n
+  srcli train linf --data photos/ --out runs/linf --resume --max-minutes 60\n
+  srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
+  srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
+
+# The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
+RECIPES = {
+    "linf": "Train the flow: likelihood, pixel loss and penalty on the patch grid.",
+    "prior": "Train the learned prior of a frozen flow.",
+}
+
+
+def run(
+    context: typer.Context,
+    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --out.")] = False,
+    init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
+    flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
+    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's.")] = None,
+    max_minutes: Annotated[float, typer.Option("--max-minutes", min=0, help="Stop and save.", show_default="no limit")] = math.inf,
+    validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
+    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Stops at the last step, at --max-minutes or at Ctrl-C, and saves the state."""
+    output = Output()
+    with errors(debug):
+        from srcli import runtime
+        from srcli.training import recipe as recipes
+        from srcli.training.data import Photos
+        from srcli.training.loop import Trainer
+        from srcli.training.tasks import make_task
+        from srcli.training.validation import Validation
+
+        chosen = recipes.load(str(recipe or context.info_name), steps=steps, seed=seed)
+        runtime.set_threads(threads)
+        where = runtime.find_device(device)
+        photos = Photos(data, tuple(exclude or ()))
+        task = make_task(chosen, flow, trunk)
+        trainer = Trainer(chosen, task, photos, out, str(where))
+        if resume:
+            trainer.resume()
+        elif trainer.exists():
+            raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
+        elif init is not None:
+            trainer.start_from(init)
+        count = sum(p.numel() for p in task.networks["network"].parameters())
+        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}")
+        validation = Validation(val) if val else None
+        _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
+        output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
+
+
+for _name, _help in RECIPES.items():
+    app.command(_name, help=_help, epilog=EXAMPLES)(run)
+
+
+def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) -> None:
+    """The run with a progress bar that shows the losses; every 100 steps as a line where nobody looks."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    start, first = time.monotonic(), trainer.step
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty(), console=Output().err) as bar:
+        task = bar.add_task("", total=trainer.recipe.optim.steps, completed=first)
+
+        def progress(step: int, values: dict[str, float]) -> None:
+            text = "  ".join(f"{k} {v:.4f}" for k, v in values.items())
+            bar.update(task, completed=step, description=text)
+            if not sys.stderr.isatty() and step % 100 == 0:
+                pace = (time.monotonic() - start) / (step - first)
+                print(f"step {step}  {text}  {pace:.3f} s a step", flush=True)
+
+        trainer.run(max_minutes=max_minutes, validate_every=validate_every, validate=validate, progress=progress)
+
+
+@app.command("export")
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint or a run's folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
+    data: Annotated[str, typer.Option("--data", help="The training photos in one line.", show_default=False)],
+    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,
+    flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Write inference weights: the moving average, float16 but for the flow's linear layers, with their origin."""
+    output = Output()
+    with errors(debug):
+        from srcli.training import export as exporting
+
+        metadata = exporting.export(checkpoint, out, data=data)
+        if val is not None:
+            scores, change = exporting.score(checkpoint, out, val, flow)
+            metadata = exporting.export(checkpoint, out, data=data, scores=scores)
+            output.say("  ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+            output.say(f"float16 changed PSNR by at most {change:.4f} dB")
+        output.say(f"{out}: {out.stat().st_size:,} bytes, step {metadata['steps']}")
+
+
+@app.command("plot")
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Default: curves.png in the folder.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Plot the losses and scores of a run (needs matplotlib: pip install srcli\\[train])."""
+    with errors(debug):
+        from srcli.training.plot import plot_run
+
+        Output().say(str(plot_run(folder, out or folder / "curves.png")))

@@ -107,7 +107,7 @@ class SwinLatent(LatentStem):
         drop_path: float = 0.1,
     ) -> None:
         super().__init__(channels, width)
-        rates = torch.linspace(0, drop_path, sum(depths)).tolist()
+        rates = [drop_path * i / max(1, sum(depths) - 1) for i in range(sum(depths))]
         starts = [sum(depths[:i]) for i in range(len(depths))]
         self.layers = nn.ModuleList(
             SwinStage(2 * width, h, rates[s : s + d]) for s, d, h in zip(starts, depths, heads, strict=True)

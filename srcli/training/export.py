@@ -9,7 +9,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from srcli.training.loop import CHECKPOINT, read_metadata, under
-from srcli.training.recipe import RecipeError
+from srcli.training.recipe import RecipeError, parse
+from srcli.training.tasks import make_task
+from srcli.training.validation import Validation
 
 
 def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:
@@ -44,3 +46,16 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
 def _compact(name: str, tensor: Tensor) -> Tensor:
     return tensor if ".linears." in name or ".last." in name or not tensor.is_floating_point() else tensor.half()
 
+
+def score(checkpoint: Path, weights: Path, folder: Path, flow: str | None) -> tuple[dict[str, float], float]:
+    """Scores of exported weights on a folder of photos, and the largest change by float16 in any of them."""
+    path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
+    recipe = json.loads(read_metadata(path)["recipe"])
+    recipe["loss"]["perceptual"] = 0.0  # its trunk is not needed here
+    task = make_task(parse(recipe.pop("name"), recipe), flow)
+    validation, network = Validation(folder), task.networks["network"].eval()
+    network.load_state_dict(under(load_file(path), "ema/"))
+    before = validation(task, network)
+    network.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    after = validation(task, network)
+    return after, max(abs(after[k] - before[k]) for k in after)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -151,7 +152,21 @@ class Trainer:
         metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": str(len(self.photos.images))}
         part = self.out / (CHECKPOINT + ".part")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+        part.chmod(0o644)
         part.replace(self.out / CHECKPOINT)
+
+    def exists(self) -> bool:
+        """Whether the run's folder holds a checkpoint."""
+        return (self.out / CHECKPOINT).is_file()
+
+    def start_from(self, weights: Path) -> None:
+        """Begin at step 0 with exported weights instead of random ones."""
+        try:
+            state = {k: v.float() for k, v in load_file(weights, device=self.device).items()}
+            self.task.networks["network"].load_state_dict(state)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise RecipeError(f"cannot start from {weights}: {error}") from error
+        self.ema.load_state_dict(state)
 
     def resume(self) -> None:
         """Continue from the checkpoint in the run's folder."""

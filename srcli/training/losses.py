@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from srcli.metrics.lpips import normalise
+from srcli.metrics.trunks import Trunk
 from srcli.networks.linf import to_patches
 
 BT601 = (0.299, 0.587, 0.114)
@@ -22,15 +24,50 @@ def pixel(sr: Tensor, hr: Tensor) -> Tensor:
     return 0.5 * error.abs().mean() + 0.5 * luma(error).abs().mean()
 
 
-def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, window: int = 4) -> Tensor:
+def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, windows: tuple[int, ...] = (4,)) -> Tensor:
     """How much of the error repeats with the patch grid: (B, 3, H, W) to a scalar.
 
-    The error of each place within the patch, minus the patch's mean, averaged over window x window patches. A grid
-    survives that average, texture does not.
+    The error of each place within the patch, minus the patch's mean, averaged over windows of n x n patches, for each
+    n in `windows`. A grid survives that average, texture does not.
     """
     error = to_patches(sr - hr, patch).unflatten(1, (3, patch * patch))
     error = (error - error.mean(2, keepdim=True)).flatten(1, 2)
-    return F.avg_pool2d(error, window, stride=max(1, window // 2)).abs().mean()
+    pooled = [F.avg_pool2d(error, n, stride=max(1, n // 2)).abs().mean() for n in windows]
+    return torch.stack(pooled).sum()
+
+
+class Perceptual:
+    """Distance of unit-normalised activations over all taps of a frozen trunk, not calibrated to human judgement.
+
+    Both images are shifted by 0 to 7 pixels and, half of the time, a part of them is enlarged up to 1.6 times before
+    the trunk, the same way for all: a pattern tied to the trunk's own strides or to the patch grid earns nothing.
+    """
+
+    def __init__(self, trunk: Trunk) -> None:
+        self.trunk = trunk
+
+    def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """One distance per image, (B,). Random numbers come from torch's global generator."""
+        both = self._move(torch.cat([sr, hr]))
+        with torch.autocast(sr.device.type, torch.bfloat16):
+            taps = self.trunk(normalise(both * 2 - 1).contiguous(memory_format=torch.channels_last))
+        return torch.stack([self._distance(*tap.float().chunk(2)) for tap in taps]).sum(0)
+
+    @staticmethod
+    def _move(images: Tensor) -> Tensor:
+        top, left = (int(v) for v in torch.randint(0, 8, (2,)))
+        images = images[..., top:, left:]
+        if torch.rand(()) < 0.5:
+            return images
+        size = images.shape[-1]
+        part = int(size / (1 + 0.6 * torch.rand(())))
+        y, x = (int(v) for v in torch.randint(0, size - part + 1, (2,)))
+        return F.interpolate(images[..., y : y + part, x : x + part], size=(size, size), mode="bilinear")
+
+    @staticmethod
+    def _distance(a: Tensor, b: Tensor) -> Tensor:
+        a, b = (x * torch.rsqrt(x.square().sum(1, keepdim=True) + 1e-12) for x in (a, b.detach()))
+        return (a - b).square().sum(1).mean((1, 2))
 
 
 def relativistic_pair(real: Tensor, fake: Tensor) -> Tensor:

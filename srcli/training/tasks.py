@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -24,8 +25,9 @@ class Task(Protocol):
         """The inference model around `network`, for validation."""
 
 
-def make_task(recipe: Recipe, flow: str | None = None) -> Task:
-    """The task that a recipe names. `flow`: weights of the frozen flow, for priors."""
+def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
+    """The task that a recipe names. For priors: `flow`, the frozen flow (a model name or exported weights), and
+    `trunk`, the weights of the perceptual loss."""
     from srcli.training.task_linf import LinfTask
 
     if recipe.task == "linf":
@@ -33,5 +35,5 @@ def make_task(recipe: Recipe, flow: str | None = None) -> Task:
     if recipe.task == "prior":
         from srcli.training.task_prior import PriorTask
 
-        return PriorTask(recipe, flow)
+        return PriorTask(recipe, flow, trunk)
     raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")

@@ -1,0 +1,31 @@
+"""Grid score: how strongly a pattern of a fixed period shows in a picture. Natural images score about 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from srcli.metrics.psnr import luma
+
+NEAR = 2  # bins on each side that a Hann window smears a line into
+WIDE = 12  # bins on each side that make the neighbourhood
+
+
+def grid_score(image: np.ndarray, period: int = 3) -> float:
+    """Power of the luma gradient at 1 / period cycles a pixel over the median power around it, the worse axis.
+
+    image: uint8 RGB (H, W, 3). Each axis: difference of neighbours, Hann window along the axis, power spectrum
+    averaged over lines, cropped to a multiple of the period so that the frequency is a bin of its own.
+    """
+    values = luma(image)
+    if min(values.shape) < period * (WIDE + NEAR + 4):
+        raise ValueError(f"a grid of period {period} needs {period * (WIDE + NEAR + 4)} pixels a side, got {values.shape}")
+    return max(_along(values, period), _along(values.T, period))
+
+
+def _along(values: np.ndarray, period: int) -> float:
+    gradient = np.diff(values, axis=1)
+    length = gradient.shape[1] // period * period
+    power = (np.abs(np.fft.rfft(gradient[:, :length] * np.hanning(length + 1)[:-1], axis=1)) ** 2).mean(0)
+    line = length // period
+    around = np.r_[power[line - WIDE : line - NEAR], power[line + NEAR + 1 : line + WIDE + 1]]
+    return float(power[line] / np.median(around))

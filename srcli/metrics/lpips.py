@@ -1,0 +1,50 @@
+"""LPIPS v0.1 (Zhang et al., CVPR 2018), exact. The variants' numbers are not interchangeable: always name the trunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from srcli.metrics.trunks import Trunk, TrunkError, load_trunk, read_weights
+
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+
+
+class LPIPS:
+    """Distance of RGB images (N, 3, H, W) in [-1, 1]: one number per pair, 0 for equal images."""
+
+    def __init__(self, trunk: Trunk, heads: list[Tensor]) -> None:
+        self.trunk, self.heads = trunk, heads
+
+    @classmethod
+    def load(cls, path: Path, kind: str = "squeeze") -> LPIPS:
+        """From a safetensors file with `features.*` and the heads `linN.weight`."""
+        weights = read_weights(path)
+        trunk = load_trunk(kind, weights, str(path))
+        names = [f"lin{i}.weight" for i in range(len(trunk.taps))]
+        if missing := [n for n in names if n not in weights]:
+            raise TrunkError(f"{path} has no LPIPS heads ({missing[0]} is missing)")
+        return cls(trunk, [weights[n] for n in names])
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Distances (N,): the sum over taps of the mean over space of the weighted squared differences."""
+        return torch.stack(self.per_tap(a, b)).sum(0)
+
+    def per_tap(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        """The addends of the distance, one (N,) per tap."""
+        taps = zip(self.trunk(normalise(a)), self.trunk(normalise(b)), self.heads, strict=True)
+        return [((unit(x) - unit(y)).square() * head).sum(1).mean((1, 2)) for x, y, head in taps]
+
+
+def normalise(image: Tensor) -> Tensor:
+    """[-1, 1] to what ImageNet trunks expect."""
+    shift, scale = (image.new_tensor(v).view(1, 3, 1, 1) for v in (SHIFT, SCALE))
+    return (image - shift) / scale
+
+
+def unit(features: Tensor) -> Tensor:
+    """Channel vectors of length one; the epsilon is added to the root, as in the official code."""
+    return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)

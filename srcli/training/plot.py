@@ -1,0 +1,53 @@
+"""Curves of a run."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from srcli.errors import SrcliError
+from srcli.training.recipe import RecipeError
+
+SMOOTHING = 20  # log lines in a moving average
+
+
+def plot_run(folder: Path, out: Path) -> Path:
+    """One panel per loss in log.csv and one for the scores in validation.csv, as a picture."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise SrcliError('plots need matplotlib; run: pip install "srcli[train]"') from None
+    if not (folder / "log.csv").is_file():
+        raise RecipeError(f"{folder} holds no run: log.csv is missing")
+    losses, scores = _columns(folder / "log.csv"), _columns(folder / "validation.csv")
+    panels = [(k, [k]) for k in losses if k not in ("step", "seconds")]
+    if scores:
+        panels.append(("validation", [k for k in scores if k != "step"]))
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
+    for number, (title, keys) in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, len(panels), number)
+        table = scores if title == "validation" else losses
+        for key in keys:
+            if title == "validation":
+                axes.plot(table["step"], table[key], marker=".", label=key)
+            else:
+                axes.plot(table["step"], table[key], alpha=0.25)
+                axes.plot(table["step"], _smooth(table[key]), label=key)
+        axes.set(title=title, xlabel="step")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(out, dpi=110)
+    return out
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: [float(row[key]) for row in rows] for key in rows[0]} if rows else {}
+
+
+def _smooth(values: list[float]) -> list[float]:
+    windows = (values[max(0, i - SMOOTHING + 1) : i + 1] for i in range(len(values)))
+    return [sum(w) / len(w) for w in windows]

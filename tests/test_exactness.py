@@ -1,0 +1,155 @@
+"""Tiles have the bits of the whole, and the fast path computes what the definition says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from srcli.geometry import Size, Window
+from srcli.networks.build import build
+from srcli.networks.flow import FixedFlow, Flow
+from srcli.networks.interpolation import down_up, interpolate
+from srcli.networks.linf import LINF, from_patches, to_patches
+from srcli.networks.queries import axis, grid_queries, patch_centres
+from srcli.pipelines.base import Sampling, gaussian_field
+from srcli.pipelines.linf import LinfModel
+from srcli.tiling import fit_tile, tiles
+
+CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(detail=0.0, temperature=0.7, seed=3)]
+
+
+def tiny_model(blocks: int = 2) -> LinfModel:
+    torch.manual_seed(0)
+    encoder = {"kind": "edsr", "blocks": blocks, "features": 48}
+    linf = build({"kind": "linf", "encoder": encoder, "hidden": 96, "flow_layers": 3, "patch": 3})
+    prior = build({"kind": "grid-prior", "hidden": 96, "coarse": 1})
+    torch.nn.init.normal_(prior.out.weight, std=0.05)
+    frozen = (net.eval().requires_grad_(False).to(memory_format=torch.channels_last) for net in (linf, prior))
+    return LinfModel(*frozen)
+
+
+MODEL = tiny_model()
+
+
+def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, sampling: Sampling) -> torch.Tensor:
+    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
+    for window in tiles(size, tile):
+        region = model.region(window, size, low, sampling)
+        part = model.decode(model.encode(lr, region), window, size, sampling)
+        out[..., window.top : window.bottom, window.left : window.right] = part
+    return out
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    low=st.tuples(st.integers(1, 110), st.integers(1, 110)),
+    scale=st.tuples(st.floats(1, 8), st.floats(1, 8)),
+    tile=st.tuples(st.integers(16, 300), st.integers(16, 300)),
+    sampling=st.sampled_from(CHOICES),
+)
+def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
+    size = Size(*(max(1, round(n * min(s, 360 / n))) for n, s in zip(low, scale, strict=True)))
+    lr = torch.rand(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
+    with torch.inference_mode():
+        whole = MODEL.decode(MODEL.encode(lr), Window.whole(size), size, sampling)
+        assert torch.equal(in_tiles(MODEL, lr, size, Size(*tile), sampling), whole)
+
+
+@pytest.mark.parametrize("low", [(1, 1), (1, 90), (200, 1), (2, 300)])
+def test_thin_pictures_tile_exactly(low):
+    size = Size(low[0] * 3, low[1] * 3)
+    lr = torch.rand(1, 3, *low)
+    with torch.inference_mode():
+        whole = MODEL.decode(MODEL.encode(lr), Window.whole(size), size, Sampling())
+        assert torch.equal(in_tiles(MODEL, lr, size, Size(64, 64), Sampling()), whole)
+    assert torch.isfinite(whole).all()
+
+
+def test_clean_mean_is_the_inverse_of_zero():
+    lr, size = torch.rand(1, 3, 20, 23), Size(70, 81)
+    linf = MODEL.linf
+    with torch.inference_mode():
+        fast = MODEL.decode(MODEL.encode(lr), Window.whole(size), size, Sampling(detail=0))
+        rows = axis(patch_centres(0, 24, 3), 20, 70)
+        cols = axis(patch_centres(0, 27, 3), 23, 81)
+        queries = grid_queries([rows], [cols], (20, 23))
+        _, condition = linf.condition(linf.fourier(linf.encode(lr * 2 - 1), queries))
+        x = linf.imnet.inverse(torch.zeros(len(condition), 27), condition)
+        residual = from_patches(x.view(1, 24, 27, 27).permute(0, 3, 1, 2), 3)[..., :70, :81]
+        slow = F.interpolate(lr, (70, 81), mode="bilinear") + residual / 2
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("patch", [1, 3])
+def test_flow_round_trip_and_log_determinant(patch):
+    torch.manual_seed(1)
+    flow = Flow(layers=4, patch=patch).double()
+    x, condition = torch.randn(5, flow.dim).double(), torch.randn(5, 4 * 2 * flow.dim).double()
+    z, log_p = flow(x, condition)
+    torch.testing.assert_close(flow.inverse(z, condition), x)
+    for i in range(5):
+        jacobian = torch.autograd.functional.jacobian(lambda v, i=i: flow(v[None], condition[i : i + 1])[0][0], x[i])
+        gaussian = -0.5 * (z[i].square() + torch.log(torch.tensor(2 * torch.pi).double())).sum()
+        torch.testing.assert_close(log_p[i], gaussian + torch.linalg.slogdet(jacobian)[1])
+
+
+def test_fixed_flow_splits_the_inverse_into_mean_and_spread():
+    torch.manual_seed(2)
+    flow = Flow(layers=5, patch=3).requires_grad_(False)
+    z, condition = torch.randn(40, 27), torch.randn(40, 5 * 54)
+    fixed = FixedFlow(flow)
+    scales = fixed.scales(condition)
+    mean = fixed.mean(condition, scales)
+    torch.testing.assert_close(mean + fixed.spread(z, scales), flow.inverse(z, condition), atol=1e-4, rtol=1e-4)
+    x = flow.inverse(z, condition)
+    torch.testing.assert_close(fixed.latent(x - mean, scales), z, atol=2e-4, rtol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(1, 8), st.floats(1, 8))
+def test_interpolation_is_torchs(h, w, sy, sx):
+    image, size = torch.rand(2, h, w), (round(h * sy), round(w * sx))
+    up = F.interpolate(image[None], size, mode="bilinear")[0]
+    ours = interpolate(image, axis(torch.arange(size[0]), h, size[0]), axis(torch.arange(size[1]), w, size[1]))
+    torch.testing.assert_close(ours, up, atol=2e-5, rtol=0)
+    back = F.interpolate(up[None], (h, w), mode="bilinear")[0]
+    torch.testing.assert_close(down_up(image, *size), back, atol=2e-5, rtol=0)
+
+
+def test_noise_is_one_field():
+    whole = gaussian_field(7, 5, Window(0, 0, 200, 150))
+    assert torch.equal(gaussian_field(7, 5, Window(37, 61, 90, 80)), whole[:, 37:127, 61:141])
+    assert not torch.equal(gaussian_field(8, 5, Window(0, 0, 200, 150)), whole)
+    assert abs(whole.mean()) < 0.01
+    assert abs(whole.std() - 1) < 0.01
+
+
+def test_radius_is_what_the_encoder_sees():
+    linf = MODEL.linf
+    assert isinstance(linf, LINF)
+    image = torch.zeros(1, 3, 41, 41)
+    with torch.inference_mode():
+        moved = image.clone()
+        moved[..., 20, 20] = 1
+        change = (linf.encode(moved) - linf.encode(image)).abs().amax((0, 1)) > 0
+    rows = change.any(1).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (20 - linf.radius, 20 + linf.radius)
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(10_000, 10_000_000))
+def test_tiles_cover_the_output_once_and_fit(height, width, budget):
+    size = Size(height, width)
+    tile = fit_tile(size, lambda h, w: h * w * 10, budget)
+    assert tile.height * tile.width * 10 <= budget or max(tile.height, tile.width) <= 64
+    assert sum(w.height * w.width for w in tiles(size, tile)) == height * width
+    assert max(w.bottom for w in tiles(size, tile)) == height
+
+
+def test_patches_are_in_unfold_order():
+    image = torch.arange(2 * 3 * 6 * 9).float().view(2, 3, 6, 9)
+    expected = F.unfold(image, 3, stride=3).view(2, 27, 2, 3)
+    assert torch.equal(to_patches(image, 3), expected)
+    assert torch.equal(from_patches(expected, 3), image)
