@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,10 @@ class UsageError(SrcliError):
     """Options that contradict each other."""
 
     exit_code = 2
+
+
+Progress = Callable[["Item", int, int], None]
+RESULT = re.compile(r"(.+)_(?:x\d+(?:\.\d+)?|\d+x\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ def plan(inputs: Iterable[Path], out: Path | None, *, recursive: bool = False, s
     for path in inputs:
         if path.is_dir():
             inside = _pictures(path, recursive)
+            if out is None:
+                inside = _without_results(inside)
             if not inside:
                 raise InputError(f"no pictures in {path}" + ("" if recursive else "; with --recursive also below it"))
             found += [(p, (out or path) / p.parent.relative_to(path)) for p in inside]
@@ -97,6 +103,12 @@ def _pictures(folder: Path, recursive: bool) -> list[Path]:
     return sorted(p for p in files if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith("."))
 
 
+def _without_results(files: list[Path]) -> list[Path]:
+    """Files that are not results of others among them: a_x2.png beside a.png was made by an earlier run."""
+    stems = {(p.parent, p.stem) for p in files}
+    return [p for p in files if not ((made := RESULT.fullmatch(p.stem)) and (p.parent, made[1]) in stems)]
+
+
 def output_path(item: Item, source: Size, target: Target, suffix: str | None) -> Path:
     """Where the result of an item goes, once the size of its picture is known."""
     if item.file is not None:
@@ -105,63 +117,62 @@ def output_path(item: Item, source: Size, target: Target, suffix: str | None) ->
     return item.folder / f"{stem}_{target.label(source)}{suffix or images.writable_suffix(item.source.suffix)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How results are written. suffix: of the result, None for that of the input; quality: of JPEG and WebP."""
+
+    suffix: str | None = None
+    quality: int = 95
+    overwrite: bool = False
+    dry_run: bool = False
+
+
 def run(
     items: list[Item],
     upscaler: Upscaler,
     target: Target,
     sampling: Sampling,
-    *,
-    suffix: str | None = None,
-    quality: int = 95,
-    overwrite: bool = False,
-    dry_run: bool = False,
-    progress: Callable[[Item, int, int], None] = lambda item, done, total: None,
+    options: Options,
+    progress: Progress = lambda item, done, total: None,
 ) -> Iterator[Record]:
-    """One record per item. A file that fails does not stop the others; a usage error concerns all and is raised."""
+    """One record per item. A file that fails does not stop the others; a usage error of a single file is raised."""
     for item in items:
-        start = time.perf_counter()
         try:
-            yield _one(item, upscaler, target, sampling, suffix, quality, overwrite, dry_run, progress)
+            yield _one(item, upscaler, target, sampling, options, progress)
         except SrcliError as error:
             if error.exit_code == UsageError.exit_code and len(items) == 1:
                 raise
-            seconds = round(time.perf_counter() - start, 3)
-            yield Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code, seconds=seconds)
+            yield Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
 
 
 def _one(
-    item: Item,
-    upscaler: Upscaler,
-    target: Target,
-    sampling: Sampling,
-    suffix: str | None,
-    quality: int,
-    overwrite: bool,
-    dry_run: bool,
-    progress: Callable[[Item, int, int], None],
+    item: Item, upscaler: Upscaler, target: Target, sampling: Sampling, options: Options, progress: Progress
 ) -> Record:
     picture = images.read(item.source)
     size = upscaler.size_for(picture.size, target)
-    path = output_path(item, picture.size, target, suffix)
-    made = {"output": str(path), "width": size.width, "height": size.height, "scale": target.factor(picture.size)}
+    path = output_path(item, picture.size, target, options.suffix)
+    record = Record(
+        str(item.source),
+        "planned",
+        output=str(path),
+        width=size.width,
+        height=size.height,
+        scale=target.factor(picture.size),
+        notes=picture.notes,
+    )
     if path.exists() and path.samefile(item.source):
         raise UsageError(f"{path} is the input itself; give another output")
-    if path.exists() and not overwrite:
-        return Record(str(item.source), "skipped", error=f"{path} exists; --overwrite replaces it", **made)
-    if dry_run:
-        return Record(str(item.source), "planned", **made)
+    if path.exists() and not options.overwrite:
+        return replace(record, status="skipped", error=f"{path} exists; --overwrite replaces it")
+    if options.dry_run:
+        return record
     result = upscaler.run(picture, target, sampling, lambda done, total: progress(item, done, total))
-    notes = picture.notes + images.write(result.picture, path, quality=quality)
+    notes = picture.notes + images.write(result.picture, path, quality=options.quality)
     if result.redone_tiles:
         notes += (f"{result.redone_tiles} of {result.tiles} tiles were not finite and were made again in float32",)
-    return Record(
-        str(item.source),
-        "done",
-        **made,
-        seconds=round(result.seconds, 3),
-        tiles=result.tiles,
-        redone_tiles=result.redone_tiles,
-        notes=notes,
+    seconds = round(result.seconds, 3)
+    return replace(
+        record, status="done", seconds=seconds, tiles=result.tiles, redone_tiles=result.redone_tiles, notes=notes
     )
 
 

@@ -38,16 +38,22 @@ def run(
     context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --out.")] = False,
     init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
     flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
+    ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's.")] = None,
-    max_minutes: Annotated[float, typer.Option("--max-minutes", min=0, help="Stop and save.", show_default="no limit")] = math.inf,
+    max_minutes: Annotated[
+        float, typer.Option("--max-minutes", min=0, help="Stop and save.", show_default="no limit")
+    ] = math.inf,
     validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
     device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
@@ -76,7 +82,9 @@ def run(
         elif init is not None:
             trainer.start_from(init)
         count = sum(p.numel() for p in task.networks["network"].parameters())
-        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}")
+        output.say(
+            f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}"
+        )
         validation = Validation(val) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
@@ -107,7 +115,9 @@ def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) ->
 
 @app.command("export")
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint or a run's folder.", show_default=False)],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CKPT", help="A checkpoint or a run's folder.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
     data: Annotated[str, typer.Option("--data", help="The training photos in one line.", show_default=False)],
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,

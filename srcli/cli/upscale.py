@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -77,10 +77,8 @@ def command(
         upscaler.check_target(target)
         records = []
         with _progress(len(items), output) as progress:
-            options: dict[str, Any] = {
-                "suffix": ending, "quality": quality, "overwrite": overwrite, "dry_run": dry_run, "progress": progress,
-            }  # fmt: skip
-            for record in batch.run(items, upscaler, target, sampling, **options):
+            options = batch.Options(ending, quality, overwrite, dry_run)
+            for record in batch.run(items, upscaler, target, sampling, options, progress):
                 records.append(record)
                 _report(record, output)
         code = batch.exit_code(records)
@@ -174,4 +172,6 @@ def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: in
         output.say(", ".join(f"{n} {status}" for status, n in counts.items()))
     if output.verbose:
         how = upscaler.runtime
-        output.notice(f"{upscaler.entry.name} on {how.device} in {how.precision} ({how.reason}), {upscaler.threads} threads")
+        output.notice(
+            f"{upscaler.entry.name} on {how.device} in {how.precision} ({how.reason}), {upscaler.threads} threads"
+        )

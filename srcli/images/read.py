@@ -77,8 +77,7 @@ def from_pil(image: Image.Image) -> Picture:
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """16-bit integers by their range, floats as 0 to 1 (or 0 to 255 where values exceed 1)."""
     values = np.asarray(image).astype(np.float64)
+    top = 65535.0
     if image.mode == "F":
         top = 1.0 if np.nanmax(values, initial=0.0) <= 1 else 255.0
-    else:
-        top = 65535.0
     return Image.fromarray(np.rint(np.nan_to_num(values).clip(0, top) * (255 / top)).astype(np.uint8))

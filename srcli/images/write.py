@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -32,7 +33,8 @@ def write(picture: Picture, path: Path, *, quality: int = 95) -> tuple[str, ...]
     largest = LARGEST.get(kind, 2**31)
     if max(picture.size.width, picture.size.height) > largest:
         raise ImageError(f"{kind} holds at most {largest} pixels a side, the result has {picture.size}; use PNG")
-    image, notes = to_pil(picture), ()
+    image = to_pil(picture)
+    notes: tuple[str, ...] = ()
     if picture.alpha is not None and kind in NO_ALPHA:
         image, notes = _flatten(image), (f"{kind} has no transparency: flattened on white",)
     buffer = io.BytesIO()
@@ -77,5 +79,6 @@ def _replace(path: Path, data: memoryview) -> None:
             file.write(data)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise ImageError(f"cannot write {path}: {error.strerror or error}") from None

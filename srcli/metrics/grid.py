@@ -18,7 +18,9 @@ def grid_score(image: np.ndarray, period: int = 3) -> float:
     """
     values = luma(image)
     if min(values.shape) < period * (WIDE + NEAR + 4):
-        raise ValueError(f"a grid of period {period} needs {period * (WIDE + NEAR + 4)} pixels a side, got {values.shape}")
+        raise ValueError(
+            f"a grid of period {period} needs {period * (WIDE + NEAR + 4)} pixels a side, got {values.shape}"
+        )
     return max(_along(values, period), _along(values.T, period))
 
 

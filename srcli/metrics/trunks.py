@@ -37,12 +37,12 @@ class Trunk(nn.Module):
 
     def __init__(self, layers: list[nn.Module], taps: tuple[int, ...]) -> None:
         super().__init__()
-        self.features = nn.Sequential(*layers)
+        self.features: nn.Sequential = nn.Sequential(*layers)
         self.taps = taps
 
     def forward(self, x: Tensor) -> list[Tensor]:
         found = []
-        for index, layer in enumerate(self.features[: self.taps[-1] + 1]):
+        for index, layer in enumerate(list(self.features)[: self.taps[-1] + 1]):
             x = layer(x)
             if index in self.taps:
                 found.append(x)

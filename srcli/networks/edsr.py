@@ -40,16 +40,12 @@ class EDSR(nn.Module):
     `mean_shift` adds the two unused layers that official state dicts contain.
     """
 
-    def __init__(
-        self, blocks: int = 16, features: int = 64, res_scale: float = 1.0, mean_shift: bool = False
-    ) -> None:
+    def __init__(self, blocks: int = 16, features: int = 64, res_scale: float = 1.0, mean_shift: bool = False) -> None:
         super().__init__()
         if mean_shift:
             self.sub_mean, self.add_mean = MeanShift(), MeanShift()
         self.head = nn.Sequential(conv3x3(3, features))
-        self.body = nn.Sequential(
-            *(ResBlock(features, res_scale) for _ in range(blocks)), conv3x3(features, features)
-        )
+        self.body = nn.Sequential(*(ResBlock(features, res_scale) for _ in range(blocks)), conv3x3(features, features))
         self.features = features
         # Every 3x3 convolution lets one more pixel in: the head, two per block, the last of the body.
         self.radius = 2 * blocks + 2

@@ -96,7 +96,7 @@ class FixedFlow:
 
     def scales(self, condition: Tensor) -> Tensor:
         """Factors (N, layers, D) by which the inverse stretches: the reciprocals of the flow's scales."""
-        # torch.sigmoid rounds the ends of its vector loops differently, so tiles would differ from the whole; exp does not.
+        # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
         logits = self._split(condition)[:, :, 0]
         return (-2 - logits).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
 

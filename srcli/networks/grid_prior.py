@@ -7,7 +7,6 @@ convolutions, nearest upsampling: the receptive field is finite and position-ind
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -65,9 +65,9 @@ class LINF(nn.Module):
     def condition(self, fourier: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden activations (N, hidden) and the flow's condition (N, layers * 2 * D) in float32."""
         h = fourier
-        for layer in self.layers[:-1]:
-            h = F.linear(h, layer.weight[..., 0, 0], layer.bias) if isinstance(layer, nn.Conv2d) else F.relu(h, True)
-        head = self.layers[-1]
+        *body, head = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        for layer in body:
+            h = F.relu(F.linear(h, layer.weight[..., 0, 0], layer.bias), inplace=True)
         # Shifts of a few units, a residual of a few hundredths: bfloat16 would round the difference away.
         with torch.autocast(h.device.type, enabled=False):
             return h, F.linear(h.float(), head.weight[..., 0, 0].float(), head.bias)

@@ -62,9 +62,7 @@ def patch_centres(first: int, last: int, patch: int) -> Tensor:
     return torch.arange(first, last) * patch + (patch - 1) / 2
 
 
-def grid_queries(
-    rows: list[Axis], cols: list[Axis], low: tuple[int, int], image: list[int] | None = None
-) -> Queries:
+def grid_queries(rows: list[Axis], cols: list[Axis], low: tuple[int, int], image: list[int] | None = None) -> Queries:
     """Queries on B windows, each the product of a row and a column axis, on LR maps of size `low`.
 
     `image` names the batch item that each window looks at; by default window i looks at item i.

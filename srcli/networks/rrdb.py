@@ -57,9 +57,7 @@ class RRDB(nn.Module):
     `upsampling_keys` adds the four unused layers that official state dicts contain.
     """
 
-    def __init__(
-        self, blocks: int = 23, features: int = 64, growth: int = 32, upsampling_keys: bool = False
-    ) -> None:
+    def __init__(self, blocks: int = 23, features: int = 64, growth: int = 32, upsampling_keys: bool = False) -> None:
         super().__init__()
         self.conv_first = conv3x3(3, features)
         self.RRDB_trunk = nn.Sequential(*(RRDBlock(features, growth) for _ in range(blocks)))

@@ -29,6 +29,7 @@ class WindowAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         place = torch.cartesian_prod(torch.arange(WINDOW), torch.arange(WINDOW))
         offset = place[:, None] - place[None] + WINDOW - 1
+        self.relative_position_index: Tensor
         self.register_buffer("relative_position_index", offset[..., 0] * (2 * WINDOW - 1) + offset[..., 1])
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -85,9 +86,7 @@ class SwinBlock(nn.Module):
 class SwinStage(nn.Module):
     def __init__(self, dim: int, heads: int, drop_paths: list[float]) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            SwinBlock(dim, heads, SHIFT if i % 2 else 0, p) for i, p in enumerate(drop_paths)
-        )
+        self.blocks = nn.ModuleList(SwinBlock(dim, heads, SHIFT if i % 2 else 0, p) for i, p in enumerate(drop_paths))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         for block in self.blocks:

@@ -56,8 +56,14 @@ class Batch:
     scale: Tensor  # (V,)
 
     def to(self, device: str) -> Batch:
-        tensors = (self.lr, self.target, self.base, self.detail)
-        return Batch(*(t.to(device) for t in tensors), self.queries.to(device), self.scale.to(device))
+        return Batch(
+            self.lr.to(device),
+            self.target.to(device),
+            self.base.to(device),
+            self.detail.to(device),
+            self.queries.to(device),
+            self.scale.to(device),
+        )
 
 
 class Photos:
@@ -93,7 +99,7 @@ def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
     side = spec.window * spec.patch
     lrs, targets, bases, details, rows, cols, owner, scales = [], [], [], [], [], [], [], []
     for item in range(spec.batch):
-        low, high = (spec.wide_scales if rng.random() < spec.wide_share else spec.scales)
+        low, high = spec.wide_scales if rng.random() < spec.wide_share else spec.scales
         hr = photos.crop(rng, max(side, round(spec.crop * rng.uniform(low, high))))
         size = hr.shape[0]
         lr = to_tensor(downscale(hr, spec.crop, spec.crop))

@@ -187,6 +187,7 @@ class Trainer:
     def _log(self, name: str) -> Iterator[Callable[[dict], None]]:
         path = self.out / name
         with path.open("a", newline="") as file:
+
             def write(row: dict) -> None:
                 writer = csv.DictWriter(file, list(row))
                 if file.tell() == 0:

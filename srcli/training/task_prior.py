@@ -24,8 +24,9 @@ from srcli.weights import manifest, store
 class PriorTask:
     """Pixel + perceptual + patch-grid losses, optional latent L1 and a small discriminator.
 
-    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_fade` (the perceptual weight is divided by
-    (scale / 2) ** fade: at large scales texture is guesswork and pixels should count more), `adversary_start`.
+    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_fade` (the perceptual weight is
+    divided by (scale / 2) ** fade: at large scales texture is guesswork and pixels should count more),
+    `adversary_start` (a step).
     """
 
     def __init__(self, recipe: Recipe, flow: str | None, trunk: Path | None) -> None:

@@ -47,7 +47,7 @@ def load_network(path: Path) -> nn.Module:
     except RuntimeError as error:
         raise WeightsMissing(f"{path} does not fit its own architecture: {error}") from error
     network.eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
 
 def sha256(path: Path) -> str:

@@ -1,0 +1,145 @@
+"""Reading and writing: sizes, channels, orientation, transparency, metadata, and honest errors."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli import images
+from srcli.images.picture import Picture, bleed
+from srcli.images.read import ORIENTATION, decode
+from srcli.images.write import to_pil
+
+RNG = np.random.default_rng(0)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def noise(*shape: int) -> np.ndarray:
+    return RNG.integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels", "alpha"),
+    [("L", 1, False), ("LA", 1, True), ("RGB", 3, False), ("RGBA", 3, True), ("1", 1, False)],
+)
+def test_channels_survive(mode, channels, alpha):
+    source = Image.fromarray(noise(9, 7, 4)).convert(mode)
+    picture = decode(encoded(source))
+    assert picture.colour.shape == (9, 7, channels)
+    assert (picture.alpha is not None) == alpha
+    assert np.array_equal(np.asarray(to_pil(picture)), np.asarray(source.convert({"1": "L"}.get(mode, mode))))
+
+
+def test_palette_becomes_its_colours():
+    source = Image.fromarray(noise(8, 8, 3)).quantize(16)
+    assert np.array_equal(decode(encoded(source)).colour, np.asarray(source.convert("RGB")))
+
+
+def test_palette_transparency_becomes_alpha():
+    source = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), "P")
+    source.putpalette([255, 0, 0, 0, 255, 0])
+    picture = decode(encoded(source, transparency=1))
+    assert np.array_equal(picture.alpha, [[255, 0], [0, 255]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_and_reset(orientation):
+    source = Image.fromarray(noise(16, 24, 3))
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    exif[0x010F] = "maker"
+    picture = decode(encoded(source, exif=exif))
+    turned = orientation >= 5
+    assert picture.colour.shape[:2] == ((24, 16) if turned else (16, 24))
+    kept = Image.Exif()
+    kept.load(picture.exif)
+    assert ORIENTATION not in kept
+    assert kept[0x010F] == "maker"
+
+
+def test_sixteen_bit_grey_keeps_its_range():
+    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    picture = decode(encoded(Image.fromarray(values)))
+    assert picture.colour[0, 0, 0] == 0
+    assert picture.colour[-1, -1, 0] == 255
+    assert any("8 bits" in note for note in picture.notes)
+
+
+def test_profile_and_exif_are_written(tmp_path):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    for suffix in (".png", ".jpg", ".webp", ".tif"):
+        path = tmp_path / f"a{suffix}"
+        images.write(Picture(noise(8, 8, 3), icc=profile, exif=exif.tobytes()), path)
+        with Image.open(path) as made:
+            assert made.info["icc_profile"] == profile
+            assert made.getexif()[0x010F] == "maker"
+
+
+def test_jpeg_flattens_on_white_and_says_so(tmp_path):
+    clear = Picture(np.zeros((8, 8, 3), np.uint8), alpha=np.zeros((8, 8), np.uint8))
+    notes = images.write(clear, tmp_path / "a.jpg")
+    assert "flattened" in notes[0]
+    assert np.asarray(Image.open(tmp_path / "a.jpg")).min() > 250
+
+
+def test_bleed_fills_only_what_is_invisible():
+    colour, alpha = np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8)
+    colour[10:20, 10:20], alpha[10:20, 10:20] = (200, 100, 50), 255
+    filled = bleed(colour, alpha)
+    assert np.array_equal(filled, np.broadcast_to(np.array([200, 100, 50], np.uint8), (32, 32, 3)))
+    assert np.array_equal(filled[alpha > 0], colour[alpha > 0])
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "is empty"),
+        (b"just text", "not a picture"),
+        (encoded(Image.fromarray(noise(64, 64, 3)))[:-4000], "damaged"),
+    ],
+)
+def test_bad_files_are_named_in_one_sentence(tmp_path, data, says):
+    path = tmp_path / "bad.png"
+    path.write_bytes(data)
+    with pytest.raises(images.ImageError, match=says) as caught:
+        images.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_failed_write_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(images.ImageError, match="cannot write"):
+        images.write(Picture(noise(4, 4, 3)), tmp_path / "file" / "a.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_odd_file_is_read_or_refused(reference):
+    files = sorted((reference / "data" / "benchmark" / "odd").iterdir())
+    refused = set()
+    for path in files:
+        try:
+            picture = images.read(path)
+        except images.ImageError as error:
+            refused.add(path.name)
+            assert path.name in str(error)
+        else:
+            assert picture.colour.dtype == np.uint8
+            assert min(picture.colour.shape[:2]) >= 1
+    assert {"text_not_image.png", "zero_bytes.png", "corrupt_data.png"} <= refused
+    assert refused <= {
+        "text_not_image.png", "zero_bytes.png", "corrupt_data.png", "truncated.jpg", "truncated_photo.jpg",
+        "float32_rgb.tif",
+    }  # fmt: skip

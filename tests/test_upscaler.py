@@ -1,0 +1,115 @@
+"""The Python API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srcli import SrcliError, Target, Upscaler
+from srcli.upscaler import NotFinite
+
+CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").crop((40, 30, 100, 80))
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> Upscaler:
+    return Upscaler("linf-lp", precision="fp32")
+
+
+def test_kinds_in_are_kinds_out(upscaler):
+    image = upscaler.upscale(CAT, scale=3.5)
+    assert isinstance(image, Image.Image)
+    assert image.size == (210, 175)
+    array = upscaler.upscale(np.asarray(CAT), scale=3.5)
+    assert np.array_equal(array, np.asarray(image))
+    grey = upscaler.upscale(np.asarray(CAT.convert("L")), target=Target(width=100))
+    assert grey.shape == (83, 100)
+
+
+@pytest.mark.parametrize("tile", [16, 37, 64, 300])
+@pytest.mark.parametrize("model", ["linf-lp-s", "linf-s"])
+def test_tiles_do_not_change_a_single_byte(model, tile):
+    whole = Upscaler(model, precision="fp32").upscale(CAT, scale=2.7, temperature=0.6, seed=4)
+    tiled = Upscaler(model, precision="fp32", tile=tile).upscale(CAT, scale=2.7, temperature=0.6, seed=4)
+    assert np.array_equal(np.asarray(whole), np.asarray(tiled))
+
+
+def test_flat_grey_and_a_ramp_stay_so(upscaler):
+    flat = np.asarray(upscaler.upscale(np.full((40, 50, 3), 128, np.uint8), scale=4)).astype(int)
+    assert np.abs(flat - 128).max() <= 4
+    ramp = np.repeat(np.linspace(20, 220, 60).astype(np.uint8)[None], 40, 0)
+    steps = np.diff(np.asarray(upscaler.upscale(ramp, scale=4)).astype(int)[:, 16:-16], axis=1)
+    assert steps.max() <= 8
+    assert steps.min() >= -6
+
+
+def test_scale_one_keeps_the_picture(upscaler):
+    same = np.asarray(upscaler.upscale(CAT, scale=1.0)).astype(float)
+    assert same.shape == np.asarray(CAT).shape
+    assert np.sqrt(np.mean((same - np.asarray(CAT)) ** 2)) < 6
+
+
+def test_better_than_bicubic(upscaler):
+    photo = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB").crop((0, 0, 224, 148))
+    small = photo.resize((112, 74), Image.Resampling.BICUBIC)
+
+    def error(image: Image.Image) -> float:
+        return float(np.mean((np.asarray(image).astype(float) - np.asarray(photo)) ** 2))
+
+    bicubic = error(small.resize(photo.size, Image.Resampling.BICUBIC))
+    assert error(upscaler.upscale(small, scale=2, detail=0)) < 0.85 * bicubic
+
+
+class Breaking:
+    """The real model, but its results are not finite at reduced precision (or always)."""
+
+    def __init__(self, model, always: bool) -> None:
+        self.model, self.always = model, always
+        self.scales = model.scales
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def decode(self, *arguments):
+        part = self.model.decode(*arguments)
+        return part * float("nan") if self.always or torch.is_autocast_enabled("cpu") else part
+
+
+def test_not_finite_tiles_are_made_again_in_float32():
+    from srcli.images.read import from_pil
+
+    reference = Upscaler("linf-lp-s", precision="fp32").upscale(CAT, scale=2)
+    broken = Upscaler("linf-lp-s", precision="bf16", tile=64)
+    broken.model = Breaking(broken.model, always=False)
+    result = broken.run(from_pil(CAT), Target(scale=2))
+    assert result.redone_tiles == result.tiles == 4
+    assert np.array_equal(result.picture.colour, np.asarray(reference))
+    broken.model = Breaking(broken.model, always=True)
+    with pytest.raises(NotFinite):
+        broken.run(from_pil(CAT), Target(scale=2))
+
+
+def test_out_of_memory_shrinks_the_tiles(upscaler, monkeypatch):
+    from srcli.images.read import from_pil
+
+    small = Upscaler("linf-lp-s", precision="fp32")
+    decode = small.model.decode
+
+    def limited(features, window, size, sampling):
+        if window.height * window.width > 9000:
+            raise torch.OutOfMemoryError("pretended")
+        return decode(features, window, size, sampling)
+
+    monkeypatch.setattr(small.model, "decode", limited)
+    result = small.run(from_pil(CAT), Target(scale=4))
+    assert result.tiles > 1
+    assert np.array_equal(result.picture.colour, np.asarray(upscaler.upscale(CAT, scale=4)))
+
+
+def test_wrong_arrays_are_refused(upscaler):
+    with pytest.raises(SrcliError, match="uint8"):
+        upscaler.upscale(np.zeros((4, 4, 3), np.float32), scale=2)
