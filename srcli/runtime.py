@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -97,6 +99,20 @@ def strip_budget(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 4
     return min(STRIP_BYTES, free_memory() // 4)
+
+
+def reuse_heap() -> None:
+    """Let glibc keep freed memory for the next tensor instead of returning it to the system each time.
+
+    Page faults of fresh memory cost a tenth of the time. For processes of our own (the command), not for a library's
+    host; does nothing on other systems.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
 
 
 def free_memory() -> int:

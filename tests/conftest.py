@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,5 +14,7 @@ REFERENCE = Path(__file__).parents[2] / "shared"
 def reference() -> Path:
     """Numerical fixtures of the reference implementations; not part of the project."""
     if not (REFERENCE / "parity").is_dir():
-        pytest.skip("reference data is not beside the project")
+        if os.environ.get("SRCLI_REQUIRE_REFERENCE"):
+            pytest.fail(f"the reference data must be at {REFERENCE}")
+        pytest.skip("the reference data is not beside the project")
     return REFERENCE

@@ -64,7 +64,7 @@ def command(
     """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT."""
     output = Output(json, quiet, verbose)
     with errors(debug):
-        from srcli import batch
+        from srcli import batch, runtime
 
         target = _target(scale, size, long_side, megapixels)
         ending = _suffix(suffix)
@@ -72,6 +72,7 @@ def command(
         from srcli.pipelines.base import Sampling
         from srcli.upscaler import Upscaler, check
 
+        runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed))
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile)
         upscaler.check_target(target)

@@ -94,11 +94,11 @@ class FixedFlow:
         # (x - b) W^-T = x W^-T - b W^-T
         self.offset = -(biases[:, None] @ self.inverse_t)[:, 0]
 
-    def scales(self, condition: Tensor) -> Tensor:
+    def scales(self, condition: Tensor, out: Tensor | None = None) -> Tensor:
         """Factors (N, layers, D) by which the inverse stretches: the reciprocals of the flow's scales."""
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
         logits = self._split(condition)[:, :, 0]
-        return (-2 - logits).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
+        return torch.mul(logits, -1, out=out).sub_(2).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
 
     def mean(self, condition: Tensor, scales: Tensor) -> Tensor:
         """The inverse (N, D) of z = 0."""

@@ -10,8 +10,9 @@ from srcli.networks.queries import Axis, axis
 
 def interpolate(image: Tensor, rows: Axis, cols: Axis) -> Tensor:
     """Bilinear samples (..., n_rows, n_cols) of `image` (..., H, W) at a row and a column stencil."""
-    low = lerp(image, rows, -2)
-    return lerp(low, cols, -1)
+    # Columns first, on the few low rows that are needed: gathering along rows of the result is slow.
+    first, last = int(rows.index[0, 0]), int(rows.index[1, -1]) + 1
+    return lerp(lerp(image[..., first:last, :], cols, -1), rows.shifted(first), -2)
 
 
 def lerp(image: Tensor, stencil: Axis, dim: int) -> Tensor:

@@ -55,12 +55,12 @@ class LINF(nn.Module):
         count, half = queries.shape[0], self.hidden // 2
         with torch.autocast(maps.device.type, enabled=False):
             phase = self.phase(queries.cell).float() * math.pi
-        phase = phase[:, None].expand(-1, len(near) // count, -1).reshape(-1, 1, half) if count > 1 else phase[:, None]
+        # cos and sin in one pass: cos(x) = sin(x + pi / 2)
+        phase = torch.stack([phase + math.pi / 2, phase], dim=1)[:, None, None]  # (B, 1, 1, 2, half)
         q, relative = near[..., self.hidden :], queries.relative * math.pi
-        angle = q[..., :half] * relative[..., :1] + q[..., half:] * relative[..., 1:] + phase
-        basis = torch.cat([angle.cos(), angle.sin()], dim=-1)
-        weight = queries.weight[..., None]
-        return (near[..., : self.hidden] * (weight * basis).to(maps.dtype)).flatten(1)
+        angle = q[..., :half] * relative[..., :1] + q[..., half:] * relative[..., 1:]
+        basis = (angle.view(count, -1, 4, 1, half) + phase).sin().view(-1, 4, self.hidden)
+        return (near[..., : self.hidden] * (queries.weight[..., None] * basis).to(maps.dtype)).flatten(1)
 
     def condition(self, fourier: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden activations (N, hidden) and the flow's condition (N, layers * 2 * D) in float32."""

@@ -122,11 +122,11 @@ class LinfModel:
         scales = features.lr.new_empty(count, flow.layers, flow.dim)
         for part, where, queries in self._blocks(features, area, size):
             h, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
-            stretch = flow.scales(condition)
+            stretch = flow.scales(condition, out=scales[where])
             centre = flow.mean(condition, stretch)
             pixels = Window(part.top * p, part.left * p, part.height * p, part.width * p)
             start = _rows(to_patches(interpolate(lost, *self._pixels(features, pixels, size)) * 2, p))
-            hidden[where], mean[where], scales[where] = h, centre, stretch
+            hidden[where], mean[where] = h, centre
             latent[where] = flow.latent(start - centre, stretch)
         z = _rows(self.prior(_grid(latent, area), _grid(hidden, area), queries.cell)) * sampling.detail
         for start_row in range(0, count, QUERIES_AT_ONCE):

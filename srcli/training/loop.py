@@ -21,6 +21,7 @@ from srcli.training.recipe import OptimSpec, Recipe, RecipeError
 from srcli.training.tasks import Task
 
 CHECKPOINT = "checkpoint.safetensors"
+LOG_EVERY = 50  # steps whose means make one line of log.csv
 
 
 def learning_rate_share(spec: OptimSpec, step: int) -> float:
@@ -105,15 +106,19 @@ class Trainer:
         """Train until the recipe's last step or the time limit; the state is saved either way, also on Ctrl-C."""
         (self.out / "run.json").write_text(self.recipe.to_json() + "\n")
         start = saved = time.monotonic()
+        recent: list[dict[str, float]] = []
         data = Prefetch(self.photos, self.recipe.crops, self.recipe.seed, self.step)
         try:
             with self._log("log.csv") as log:
                 while self.step < self.recipe.optim.steps and time.monotonic() - start < max_minutes * 60:
                     values = self._train_step(next(data))
                     self.step += 1
+                    recent.append(values)
+                    if self.step % LOG_EVERY == 0 or self.step == self.recipe.optim.steps:
+                        means = {k: sum(r.get(k, 0.0) for r in recent) / len(recent) for k in values}
+                        log({"step": self.step, "seconds": round(time.monotonic() - start, 1), **means})
+                        recent.clear()
                     progress(self.step, values)
-                    if self.step % 50 == 0:
-                        log({"step": self.step, "seconds": round(time.monotonic() - start, 1), **values})
                     if validate and self.step % validate_every == 0:
                         with self._log("validation.csv") as scores:
                             scores({"step": self.step, **validate(self.ema)})

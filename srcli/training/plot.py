@@ -17,9 +17,9 @@ def plot_run(folder: Path, out: Path) -> Path:
         from matplotlib.figure import Figure
     except ImportError:
         raise SrcliError('plots need matplotlib; run: pip install "srcli[train]"') from None
-    if not (folder / "log.csv").is_file():
-        raise RecipeError(f"{folder} holds no run: log.csv is missing")
     losses, scores = _columns(folder / "log.csv"), _columns(folder / "validation.csv")
+    if not losses:
+        raise RecipeError(f"{folder} holds no run with a line in its log.csv")
     panels = [(k, [k]) for k in losses if k not in ("step", "seconds")]
     if scores:
         panels.append(("validation", [k for k in scores if k != "step"]))

@@ -59,12 +59,15 @@ class PriorTask:
         if self.perceptual is not None:
             fade = (batch.scale / 2).clamp_min(1) ** -self.options.get("perceptual_fade", 0.0)
             values["perceptual"] = (self.perceptual(sr, batch.target) * fade).mean()
-        adversarial = self.weights.get("adversary", 0.0) > 0 and step >= self.options.get("adversary_start", 0)
+        adversarial = "discriminator" in self.networks and step >= self.options.get("adversary_start", 0)
         if adversarial:
             self.discriminator.requires_grad_(False)
             values["adversary"] = losses.relativistic_pair(self._judge(sr, batch), self._judge(batch.target, batch))
         total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
-        yield "network", total, {k: v.item() for k, v in values.items()}
+        logged = {k: v.item() for k, v in values.items()}
+        if "discriminator" in self.networks:  # the same columns before it starts
+            logged = {"adversary": 0.0, "discriminator": 0.0} | logged
+        yield "network", total, logged
         if adversarial:
             self.discriminator.requires_grad_(True)
             real, fake = self._judge(batch.target, batch), self._judge(sr.detach(), batch)

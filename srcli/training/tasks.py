@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from srcli.training.data import Batch
@@ -27,7 +28,8 @@ class Task(Protocol):
 
 def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
     """The task that a recipe names. For priors: `flow`, the frozen flow (a model name or exported weights), and
-    `trunk`, the weights of the perceptual loss."""
+    `trunk`, the weights of the perceptual loss. Initial weights depend on the recipe's seed alone."""
+    torch.manual_seed(recipe.seed)
     from srcli.training.task_linf import LinfTask
 
     if recipe.task == "linf":

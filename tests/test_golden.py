@@ -1,0 +1,112 @@
+"""Numbers of tiny networks with fixed weights, so that the suite protects them on any machine.
+
+Weights and inputs are formulas, not random numbers of a library version. `python tests/test_golden.py` prints the
+table again after a change that is meant to change numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from srcli.geometry import Size, Window
+from srcli.networks.build import build
+from srcli.networks.linf import LINF
+from srcli.pipelines.base import Sampling
+from srcli.pipelines.linf import LinfModel
+from srcli.pipelines.linf_official import OfficialLinf
+
+GOLDEN = Path(__file__).parent / "golden.json"
+EDSR = {"kind": "edsr", "blocks": 1, "features": 8}
+LINF_P3 = {"kind": "linf", "encoder": EDSR, "hidden": 8, "flow_layers": 2, "patch": 3}
+LINF_P1 = LINF_P3 | {"patch": 1}
+
+
+def wave(shape: tuple[int, ...], phase: float, size: float) -> Tensor:
+    """Deterministic values that look like noise: size * sin of a quadratic phase."""
+    n = torch.arange(torch.Size(shape).numel(), dtype=torch.float64)
+    return (size * torch.sin(phase + 1.7 * n + 0.013 * n * n)).view(shape).float()
+
+
+def filled(architecture: dict):
+    """A network whose every parameter is a wave; flow matrices stay close to a rotation, norms close to one."""
+    net = build(architecture)
+    state = {}
+    for number, (name, value) in enumerate(net.state_dict().items()):
+        if not value.is_floating_point():
+            state[name] = value
+        elif name.endswith("_weight"):
+            state[name] = torch.linalg.qr(wave(value.shape, number, 1.0))[0] * 1.3
+        elif name.endswith("running_var") or ("norm" in name and name.endswith("weight")):
+            state[name] = 1 + wave(value.shape, number, 0.2)
+        else:
+            fan = max(1, value[0].numel()) if value.ndim > 1 else 16
+            state[name] = wave(value.shape, number, 1.2 / fan**0.5)
+    net.load_state_dict(state)
+    return net.eval().requires_grad_(False)
+
+
+def picture(height: int, width: int) -> Tensor:
+    return 0.5 + wave((1, 3, height, width), 0.3, 0.5)
+
+
+def cases() -> dict[str, Tensor]:
+    lr, latent = picture(9, 11), wave((1, 27, 9, 12), 2.0, 1.0)
+    made: dict[str, Tensor] = {
+        "edsr": filled(EDSR)(lr),
+        "rrdb": filled({"kind": "rrdb", "blocks": 1, "features": 8, "growth": 4})(lr),
+        "unet-latent": filled({"kind": "unet-latent", "channels": 27, "width": 8})(latent, lr),
+        "edsr-latent": filled({"kind": "edsr-latent", "channels": 27, "width": 8, "blocks": 1})(latent, lr),
+        "swin-latent": filled(
+            {"kind": "swin-latent", "channels": 27, "width": 6, "depths": (2,), "heads": (2,)}
+        )(latent, lr),
+    }  # fmt: skip
+    prior = filled({"kind": "grid-prior", "hidden": 8, "width": 8, "coarse_width": 8, "coarse": 1})
+    size = Size(25, 31)
+    for name, architecture in (("linf-p3", LINF_P3), ("linf-p1", LINF_P1)):
+        linf = filled(architecture)
+        assert isinstance(linf, LINF)
+        model = LinfModel(linf, prior if name == "linf-p3" else None)
+        features = model.encode(lr)
+        for label, sampling in (
+            ("mean", Sampling(detail=0)),
+            ("sampled", Sampling(detail=0, temperature=0.5, seed=2)),
+            ("prior", Sampling(detail=0.7)),
+        ):
+            if label != "prior" or model.prior is not None:
+                made[f"{name} {label}"] = model.decode(features, Window.whole(size), size, sampling)
+    unet = filled({"kind": "unet-latent", "channels": 27, "width": 8})
+    made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
+    return made
+
+
+def fingerprint(value: Tensor) -> dict[str, list]:
+    """Shape, mean, deviation and eight values spread over the tensor."""
+    flat = value.double().flatten()
+    places = torch.linspace(0, len(flat) - 1, 8).long()
+    return {
+        "shape": list(value.shape),
+        "numbers": [round(v, 6) for v in (flat.mean().item(), flat.std().item(), *flat[places].tolist())],
+    }
+
+
+@pytest.mark.parametrize("name", json.loads(GOLDEN.read_text()) if GOLDEN.is_file() else [])
+def test_golden(name):
+    expected, found = json.loads(GOLDEN.read_text())[name], fingerprint(_CASES[name])
+    assert found["shape"] == expected["shape"]
+    assert found["numbers"] == pytest.approx(expected["numbers"], abs=2e-5, rel=2e-5)
+
+
+def test_every_network_is_covered():
+    assert set(json.loads(GOLDEN.read_text())) == set(_CASES)
+
+
+with torch.no_grad():
+    _CASES = cases()
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps({name: fingerprint(v) for name, v in _CASES.items()}, indent=1) + "\n")

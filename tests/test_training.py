@@ -1,0 +1,227 @@
+"""Training learns, resumes to the step, and its exports run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from srcli.cli.app import app
+from srcli.cli.train import RECIPES
+from srcli.metrics.trunks import squeezenet
+from srcli.networks.linf import LINF
+from srcli.training import losses, recipe
+from srcli.training.data import CropSpec, Photos, draw_batch
+from srcli.training.loop import Trainer, learning_rate_share
+from srcli.training.tasks import make_task
+from srcli.weights import store
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+RUNNER = CliRunner()
+
+TINY_LINF = """
+task = "linf"
+[architecture]
+kind = "linf"
+hidden = 16
+flow_layers = 2
+patch = 3
+encoder = { kind = "edsr", blocks = 1, features = 16 }
+[crops]
+batch = 2
+crop = 24
+windows = 2
+window = 8
+[optim]
+name = "OPTIM"
+lr = 3e-3
+warmup = 2
+steps = 40
+[loss]
+nll = 0.01
+pixel = 3.0
+periodic = 1.0
+"""
+TINY_PRIOR = """
+task = "prior"
+[architecture]
+kind = "grid-prior"
+hidden = 16
+width = 8
+coarse_width = 8
+coarse = 1
+[crops]
+batch = 2
+crop = 24
+scales = [2.0, 4.0]
+windows = 1
+window = 16
+[optim]
+name = "muon"
+warmup = 1
+steps = 6
+[loss]
+pixel = 2.0
+perceptual = 0.02
+periodic = 5.0
+latent = 0.01
+adversary = 0.05
+[options]
+perceptual_fade = 1.0
+adversary_start = 2
+"""
+
+
+def train(*arguments: object):
+    result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def recipe_file(tmp_path: Path, optim: str = "muon") -> Path:
+    path = tmp_path / f"{optim}.toml"
+    path.write_text(TINY_LINF.replace("OPTIM", optim))
+    return path
+
+
+def trainer(chosen: recipe.Recipe, out: Path) -> Trainer:
+    return Trainer(chosen, make_task(chosen), Photos(EXAMPLES), out)
+
+
+@pytest.mark.parametrize("optim", ["adamw", "muon"])
+def test_a_run_interrupted_and_resumed_equals_an_uninterrupted_one(tmp_path, optim):
+    chosen = recipe.load(str(recipe_file(tmp_path, optim)), steps=6)
+    trainer(chosen, tmp_path / "whole").run()
+
+    def interrupt(step: int, values: dict[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(chosen, tmp_path / "parts").run(progress=interrupt)
+    second = trainer(chosen, tmp_path / "parts")
+    second.resume()
+    assert second.step == 3
+    second.run()
+    whole, parts = (load_file(tmp_path / n / "checkpoint.safetensors") for n in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def test_the_recipe_learns_exports_and_runs(tmp_path):
+    run, weights = tmp_path / "run", tmp_path / "flow.safetensors"
+    train(
+        "linf", "--recipe", recipe_file(tmp_path), "--data", EXAMPLES, "--out", run, "--val", EXAMPLES, "--threads", 1
+    )
+    result = train("export", run, "-o", weights, "--data", "two photos", "--val", EXAMPLES)
+    assert "psnr_y_x2" in result.stdout
+    linf = store.load_network(weights)
+    assert isinstance(linf, LINF)
+    curves = train("plot", run)
+    assert Image.open(curves.stdout.strip()).width > 400
+
+    chosen = recipe.load(str(recipe_file(tmp_path)))
+    batch = draw_batch(Photos(EXAMPLES), chosen.crops, 9, 0)
+
+    def pixel_loss(task) -> float:
+        with torch.no_grad():
+            return next(task.losses(batch, 0))[2]["pixel"]
+
+    before = make_task(chosen)
+    after = make_task(chosen)
+    after.networks["network"].load_state_dict(linf.state_dict())
+    assert pixel_loss(after) < 0.8 * pixel_loss(before)
+
+    prior = tmp_path / "prior.toml"
+    prior.write_text(TINY_PRIOR)
+    trunk = tmp_path / "trunk.safetensors"
+    save_file(squeezenet().state_dict(), trunk)
+    options = ["--recipe", prior, "--data", EXAMPLES, "--flow", weights, "--threads", 1]
+    train("prior", *options, "--trunk", trunk, "--out", tmp_path / "prior")
+    train(
+        "export",
+        tmp_path / "prior",
+        "-o",
+        tmp_path / "prior.safetensors",
+        "--data",
+        "x",
+        "--flow",
+        weights,
+        "--val",
+        EXAMPLES,
+    )
+    assert store.load_network(tmp_path / "prior.safetensors").radius > 0
+    with (tmp_path / "prior" / "checkpoint.safetensors").open("rb") as file:
+        assert b"discriminator/" in file.read(200_000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["linf", "--data", "nowhere", "--out", "run"], "no photo"),
+        (["linf", "--data", EXAMPLES, "--out", "run", "--resume"], "nothing to resume"),
+        (["linf", "--recipe", "no.toml", "--data", EXAMPLES, "--out", "run"], "no recipe file"),
+        (["linf", "--recipe", "odd.toml", "--data", EXAMPLES, "--out", "run"], "unknown colour"),
+        (["prior", "--data", EXAMPLES, "--out", "run"], "--flow"),
+        (["prior", "--data", EXAMPLES, "--out", "run", "--flow", "linf-s"], "--trunk"),
+        (["prior", "--data", EXAMPLES, "--out", "run", "--flow", "linf-s", "--trunk", "odd.toml"], "cannot read"),
+        (["export", "nowhere", "-o", "a.safetensors", "--data", "x"], "no checkpoint"),
+        (["plot", "nowhere"], "no run with"),
+    ],
+    ids=lambda v: str(v[0]) if isinstance(v, list) else None,
+)
+def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    Path("odd.toml").write_text(TINY_LINF.replace("OPTIM", "muon") + "[colour]\n")
+    result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
+    assert result.exit_code in (1, 2, 4)
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_every_packaged_recipe_is_a_command():
+    assert sorted(RECIPES) == recipe.available()
+    for name in RECIPES:
+        assert recipe.load(name).task == name
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    photos, spec = Photos(EXAMPLES), CropSpec(batch=2, crop=24, windows=2, window=8)
+    one, same, other = (draw_batch(photos, spec, 1, step) for step in (5, 5, 6))
+    assert torch.equal(one.target, same.target)
+    assert torch.equal(one.queries.relative, same.queries.relative)
+    assert not torch.equal(one.target, other.target)
+
+
+def test_batches_align_target_base_and_low_resolution():
+    # Bilinear upsampling of the LR crop must look like the target at the same place, and unlike it elsewhere.
+    batch = draw_batch(Photos(EXAMPLES), CropSpec(batch=8, crop=24, scales=(2.0, 3.0), windows=2, window=10), 0, 0)
+    error = (batch.base - batch.target).abs().mean()
+    assert error < 0.6 * (batch.base.roll(1, 0) - batch.target).abs().mean()
+    assert error < 0.95 * (batch.base.roll(2, 3) - batch.target).abs().mean()
+    assert batch.detail.abs().mean() < error
+
+
+def test_periodic_loss_sees_a_grid_and_not_texture():
+    torch.manual_seed(0)
+    photo = torch.rand(1, 3, 48, 48)
+    grid = torch.zeros(1, 3, 48, 48)
+    grid[..., ::3, :] = 0.05
+    texture = 0.05 * torch.rand(1, 3, 48, 48)
+    assert losses.patch_periodic(photo, photo) == 0
+    assert losses.patch_periodic(photo + grid, photo) > 4 * losses.patch_periodic(photo + texture, photo)
+
+
+def test_schedule_warms_up_and_decays():
+    spec = recipe.OptimSpec(warmup=10, steps=110, final=0.1)
+    shares = [learning_rate_share(spec, s) for s in range(111)]
+    assert shares[0] == pytest.approx(0.1)
+    assert max(shares) == shares[10] == 1.0
+    assert shares[60] == pytest.approx(0.55)
+    assert shares[110] == pytest.approx(0.1)
+    assert np.all(np.diff(shares[10:]) <= 0)
