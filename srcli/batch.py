@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -40,8 +42,8 @@ class Item:
 
     source: Path
     folder: Path
+    name: str = ""  # first part of the result's name
     file: Path | None = None  # the exact output, where the person named one
-    keep_suffix: bool = False  # another input has the same stem: a.jpg becomes a_jpg_x4.png
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +67,31 @@ class Record:
         return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
 
 
-def plan(inputs: Iterable[Path], out: Path | None, *, recursive: bool = False, suffix: str | None = None) -> list[Item]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do. left_out: pictures in folders that look like results of earlier runs."""
+
+    items: list[Item]
+    left_out: list[Path]
+
+
+def plan(inputs: Iterable[Path], out: Path | None, *, recursive: bool = False, suffix: str | None = None) -> Plan:
     """The items of a run, in the order given and by name within folders.
 
     `out` is a file when there is one input file and it ends in an image suffix, else a folder; by default results
     lie beside their inputs. Folders give their pictures, with `recursive` also those of folders below, whose
-    structure is kept under `out`. A path that does not exist stays an item: it fails when its turn comes.
+    structure is kept under `out`. A path that does not exist stays an item: it fails when its turn comes. Inputs
+    whose results would have the same name are told apart by their suffix, then by a number.
     """
-    inputs = list(inputs)
+    inputs = list(dict.fromkeys(inputs))
     found: list[tuple[Path, Path]] = []
+    left_out: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            inside = _pictures(path, recursive)
-            if out is None:
-                inside = _without_results(inside)
+            inside = _pictures(path, recursive, out)
+            results = _results(inside)
+            left_out += results
+            inside = [p for p in inside if p not in set(results)]
             if not inside:
                 raise InputError(f"no pictures in {path}" + ("" if recursive else "; with --recursive also below it"))
             found += [(p, (out or path) / p.parent.relative_to(path)) for p in inside]
@@ -87,34 +100,59 @@ def plan(inputs: Iterable[Path], out: Path | None, *, recursive: bool = False, s
     if out is not None and out.suffix.lower() in FORMATS and not out.is_dir():
         if len(inputs) != 1 or inputs[0].is_dir():
             raise UsageError(f"{out} is one file, but there are several inputs; give a folder")
-        return [Item(found[0][0], out.parent, file=out)]
+        if suffix is not None and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
+            raise UsageError(f"--format {suffix[1:]} contradicts the name {out.name}")
+        return Plan([Item(found[0][0], out.parent, file=out)], left_out)
     if out is not None and out.suffix and len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir():
         known = ", ".join(sorted(FORMATS))
         raise UsageError(f"cannot write {out.suffix} files; use {known}, or a folder that exists")
-    names = Counter((folder, p.stem, suffix or images.writable_suffix(p.suffix)) for p, folder in found)
-    return [
-        Item(p, folder, keep_suffix=names[folder, p.stem, suffix or images.writable_suffix(p.suffix)] > 1)
-        for p, folder in found
-    ]
+    return Plan(_named(found, suffix), left_out)
 
 
-def _pictures(folder: Path, recursive: bool) -> list[Path]:
+def _named(found: list[tuple[Path, Path]], suffix: str | None) -> list[Item]:
+    """Items whose results have different names, whatever their sizes will be."""
+
+    def ending(path: Path) -> str:
+        return suffix or images.writable_suffix(path.suffix)
+
+    plain = Counter((folder, p.stem.casefold(), ending(p)) for p, folder in found)
+    taken: set[tuple[Path, str, str]] = set()
+    items = []
+    for path, folder in found:
+        stem = path.stem if plain[folder, path.stem.casefold(), ending(path)] == 1 else f"{path.stem}_{path.suffix[1:]}"
+        name, number = stem, 2
+        while (folder, name.casefold(), ending(path)) in taken:
+            name, number = f"{stem}_{number}", number + 1
+        taken.add((folder, name.casefold(), ending(path)))
+        items.append(Item(path, folder, name))
+    return items
+
+
+def _pictures(folder: Path, recursive: bool, out: Path | None) -> list[Path]:
+    """Picture files of a folder by name; hidden files and folders, and `out` where it lies inside, are left alone."""
     files = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(p for p in files if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith("."))
+    return sorted(
+        p
+        for p in files
+        if p.suffix.lower() in SUFFIXES
+        and p.is_file()
+        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+        and (out is None or out == folder or not p.is_relative_to(out))
+    )
 
 
-def _without_results(files: list[Path]) -> list[Path]:
-    """Files that are not results of others among them: a_x2.png beside a.png was made by an earlier run."""
-    stems = {(p.parent, p.stem) for p in files}
-    return [p for p in files if not ((made := RESULT.fullmatch(p.stem)) and (p.parent, made[1]) in stems)]
+def _results(files: list[Path]) -> list[Path]:
+    """Files that look like results of others among them: a_x2.png beside a.png was made by an earlier run."""
+    stems = {(p.parent, name) for p in files for name in (p.stem, f"{p.stem}_{p.suffix[1:]}")}
+    return [p for p in files if (made := RESULT.fullmatch(p.stem)) and (p.parent, made[1]) in stems]
 
 
 def output_path(item: Item, source: Size, target: Target, suffix: str | None) -> Path:
     """Where the result of an item goes, once the size of its picture is known."""
     if item.file is not None:
         return item.file
-    stem = item.source.stem + (f"_{item.source.suffix[1:]}" if item.keep_suffix else "")
-    return item.folder / f"{stem}_{target.label(source)}{suffix or images.writable_suffix(item.source.suffix)}"
+    ending = suffix or images.writable_suffix(item.source.suffix)
+    return item.folder / f"{item.name}_{target.label(source)}{ending}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +181,11 @@ def run(
             if error.exit_code == UsageError.exit_code and len(items) == 1:
                 raise
             yield Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+        except Exception as error:
+            # A bug or a library's surprise with one file must not cost the others.
+            logging.getLogger("srcli").debug("unexpected error", exc_info=True)
+            text = f"{item.source}: unexpected {type(error).__name__}: {error}"
+            yield Record(str(item.source), "failed", error=" ".join(text.split()), exit_code=1)
 
 
 def _one(
@@ -162,12 +205,13 @@ def _one(
     )
     if path.exists() and path.samefile(item.source):
         raise UsageError(f"{path} is the input itself; give another output")
-    if path.exists() and not options.overwrite:
+    if os.path.lexists(path) and not options.overwrite:
         return replace(record, status="skipped", error=f"{path} exists; --overwrite replaces it")
     if options.dry_run:
         return record
-    result = upscaler.run(picture, target, sampling, lambda done, total: progress(item, done, total))
-    notes = picture.notes + images.write(result.picture, path, quality=options.quality)
+    with images.Destination(path, size) as destination:
+        result = upscaler.run(picture, target, sampling, lambda done, total: progress(item, done, total))
+        notes = picture.notes + destination.write(result.picture, options.quality)
     if result.redone_tiles:
         notes += (f"{result.redone_tiles} of {result.tiles} tiles were not finite and were made again in float32",)
     seconds = round(result.seconds, 3)

@@ -95,8 +95,8 @@ class Target:
     def size(self, source: Size) -> Size:
         """The output size for a picture of size `source`, every side at least one pixel."""
         factor = self.factor(source)
-        height = self.height or max(1, round(source.height * factor))
-        width = self.width or max(1, round(source.width * factor))
+        height, width = (max(1, math.floor(n * factor + 0.5)) for n in (source.height, source.width))
+        height, width = self.height or height, self.width or width
         return Size(height, width)
 
     def factor(self, source: Size) -> float:

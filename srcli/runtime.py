@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -115,9 +115,25 @@ def reuse_heap() -> None:
         libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: CUDA has a class for it, the CPU and MPS allocators only words."""
+    words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(w in str(error) for w in words)
+
+
 def free_memory() -> int:
-    """Bytes of RAM that can be had without swapping; 4 GiB where the system does not tell."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 4 * 2**30
+    """Bytes of RAM that can be had without swapping, caches included; 4 GiB where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return min(int(line.split()[1]) * 1024, _container_limit())
+    return 4 * 2**30
+
+
+def _container_limit() -> int:
+    """What a memory control group leaves, where there is one."""
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):
+        most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        return max(0, most - used)
+    return sys.maxsize

@@ -51,8 +51,8 @@ class Upscaled:
 class Upscaler:
     """A model ready to run. The network is loaded once and used for any number of pictures.
 
-    model: a name or alias from `srcli models list`; None for the default. device: auto, cpu, cuda, cuda:N, mps.
-    precision: auto, fp32, bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory.
+    model: a name or alias from the manifest (`srcli doctor` lists them); None for the default. device: auto, cpu, cuda,
+    cuda:N, mps. precision: auto, fp32, bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory.
     """
 
     def __init__(
@@ -88,12 +88,15 @@ class Upscaler:
         Give `scale` (1 to 8) or a `Target`. detail: 0 (the flow's mean, most faithful) to 1 (the learned prior).
         temperature and seed: for models without a prior. Raises `SrcliError` with one sentence.
         """
+        if (scale is None) == (target is None):
+            raise TargetError("give either a scale or a target")
         wanted = target or Target(scale=scale)
         sampling = Sampling(detail, temperature, seed)
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8:
                 raise SrcliError(f"expected a uint8 array, got {image.dtype}")
-            result = to_pil(self.run(from_pil(Image.fromarray(image)), wanted, sampling).picture)
+            flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+            result = to_pil(self.run(from_pil(Image.fromarray(flat)), wanted, sampling).picture)
             return np.asarray(result).reshape(result.height, result.width, *image.shape[2:])
         return to_pil(self.run(from_pil(image), wanted, sampling).picture)
 
@@ -190,7 +193,9 @@ class _Job:
         while True:
             try:
                 return self._all_tiles(lr, planes.shape[2], budget)
-            except (torch.OutOfMemoryError, MemoryError) as error:
+            except (MemoryError, RuntimeError) as error:
+                if not runtime.is_out_of_memory(error):
+                    raise
                 if self.upscaler.tile or budget < 2**20:
                     raise OutOfMemory(f"out of memory for {self.size}; try a smaller --tile or --device cpu") from error
                 budget //= 4

@@ -130,6 +130,28 @@ def test_recursive_keeps_sub_folders_and_equal_stems_apart(tmp_path):
     assert made == ["a_jpg_x2.png", "a_png_x2.png", "sub/b ñ%41#_x2.png"]
 
 
+def test_inputs_of_one_name_from_two_folders_do_not_lose_each_other(tmp_path):
+    for folder in ("A", "B"):
+        (tmp_path / folder).mkdir()
+        photo(tmp_path / folder / "x.png")
+    assert srcli("upscale", tmp_path / "A", tmp_path / "B", "-o", tmp_path / "out", "-s", 2).exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["x_png_2_x2.png", "x_png_x2.png"]
+
+
+def test_a_surprise_with_one_file_does_not_cost_the_others(tmp_path):
+    for name in ("a.png", "c.png"):
+        photo(tmp_path / name)
+    exif = Image.Exif()
+    exif[0x010E] = "long " * 20000
+    with Image.open(EXAMPLES / "cat.png") as cat:
+        cat.crop((0, 0, 24, 20)).save(tmp_path / "b.png", exif=exif)
+    (tmp_path / ("n" * 240 + ".png")).write_bytes((tmp_path / "a.png").read_bytes())
+    result = srcli("upscale", tmp_path, "-o", tmp_path / "out", "-s", 2, "-f", "jpg")
+    assert result.exit_code in (0, 3)
+    assert {"a_x2.jpg", "b_x2.jpg", "c_x2.jpg"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert "too long for JPEG" in result.stderr
+
+
 def test_existing_files_are_kept_unless_asked(tmp_path):
     photo(tmp_path / "a.png")
     (tmp_path / "a_x2.png").write_text("precious")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size, Window
-from srcli.networks.build import build
+from srcli.networks.build import KINDS, build
 from srcli.networks.linf import LINF
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.linf import LinfModel
@@ -103,6 +103,8 @@ def test_golden(name):
 
 def test_every_network_is_covered():
     assert set(json.loads(GOLDEN.read_text())) == set(_CASES)
+    covered = {name.split()[0].split("-p")[0] for name in _CASES}
+    assert set(KINDS) - {"grid-prior"} <= covered  # the grid prior is in "linf-p3 prior"
 
 
 with torch.no_grad():

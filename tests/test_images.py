@@ -102,6 +102,22 @@ def test_bleed_fills_only_what_is_invisible():
     assert np.array_equal(filled[alpha > 0], colour[alpha > 0])
 
 
+def test_a_single_visible_pixel_fills_a_large_canvas():
+    colour, alpha = np.zeros((300, 300, 3), np.uint8), np.zeros((300, 300), np.uint8)
+    colour[7, 290], alpha[7, 290] = (9, 99, 199), 1
+    assert (bleed(colour, alpha) == (9, 99, 199)).all()
+
+
+@pytest.mark.parametrize("kind", ["F", "P", "CMYK", "I;16", "RGB"])
+def test_tiff_of_any_kind_comes_back_readable(tmp_path, kind):
+    source = Image.fromarray(noise(16, 16, 3)).convert("RGB")
+    source = Image.fromarray(noise(16, 16).astype(np.uint16)) if kind == "I;16" else source.convert(kind)
+    source.save(tmp_path / "a.tif", compression="tiff_lzw" if kind != "F" else None)
+    picture = images.read(tmp_path / "a.tif")
+    images.write(picture, tmp_path / "b.tif")
+    assert np.array_equal(images.read(tmp_path / "b.tif").colour, picture.colour)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

@@ -101,7 +101,9 @@ def test_out_of_memory_shrinks_the_tiles(upscaler, monkeypatch):
 
     def limited(features, window, size, sampling):
         if window.height * window.width > 9000:
-            raise torch.OutOfMemoryError("pretended")
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte"
+            )
         return decode(features, window, size, sampling)
 
     monkeypatch.setattr(small.model, "decode", limited)
@@ -113,3 +115,26 @@ def test_out_of_memory_shrinks_the_tiles(upscaler, monkeypatch):
 def test_wrong_arrays_are_refused(upscaler):
     with pytest.raises(SrcliError, match="uint8"):
         upscaler.upscale(np.zeros((4, 4, 3), np.float32), scale=2)
+
+
+def test_large_pictures_are_encoded_in_parts_and_equal_the_whole(monkeypatch):
+    from srcli import runtime
+    from srcli.images.read import from_pil
+
+    photo = from_pil(Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB"))
+    small = Upscaler("linf-lp-s", precision="fp32")
+    whole = small.run(photo, Target(scale=1.6)).picture.colour
+    monkeypatch.setattr(runtime, "STRIP_BYTES", 30 * 2**20)
+    parts = small.run(photo, Target(scale=1.6))
+    assert parts.tiles > 1
+    assert np.array_equal(parts.picture.colour, whole)
+
+
+def test_the_callers_image_is_not_changed():
+    from srcli.images.read import ORIENTATION, from_pil
+
+    image = CAT.convert("RGB").copy()
+    image.getexif()[ORIENTATION] = 6
+    first, second = from_pil(image), from_pil(image)
+    assert first.size == second.size
+    assert image.getexif()[ORIENTATION] == 6

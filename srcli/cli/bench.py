@@ -39,11 +39,13 @@ def command(
     """Score models: PSNR-Y (dB), LPIPS-Squeeze v0.1 and grid score (natural photos: about 1)."""
     output = Output(json)
     with errors(debug):
-        from srcli import bench
+        from srcli import bench, runtime
+        from srcli.batch import UsageError
         from srcli.metrics.lpips import LPIPS
         from srcli.pipelines.base import Sampling
         from srcli.upscaler import Upscaler, check
 
+        runtime.reuse_heap()
         variants = []
         for name in models.split(","):
             upscaler = Upscaler(name.strip(), device=device, precision=precision)
@@ -53,7 +55,9 @@ def command(
                 choices = [Sampling(temperature=v, seed=seed) for v in _numbers(temperature, "--temperature")]
             variants += [bench.Variant(upscaler, check(c)) for c in choices]
         lpips = LPIPS.load(lpips_weights) if lpips_weights else None
-        factors = [int(v) for v in _numbers(scales, "--scales")]
+        factors = [int(v) for v in _numbers(scales, "--scales") if v.is_integer() and v >= 2]
+        if len(factors) != len(scales.split(",")):
+            raise UsageError(f"--scales takes whole factors of at least 2, not {scales!r}")
         scores = list(bench.score(variants, bench.photos(data), factors, lpips, _progress(output)))
         if per_image is not None:
             with per_image.open("w", newline="") as file:

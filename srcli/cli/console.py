@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import traceback
@@ -26,11 +27,11 @@ class Output:
 
     @property
     def out(self) -> Console:
-        return Console(highlight=False, soft_wrap=True)
+        return Console(highlight=False, soft_wrap=True, emoji=False)
 
     @property
     def err(self) -> Console:
-        return Console(stderr=True, highlight=False, soft_wrap=True)
+        return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def record(self, value: dict) -> None:
         """A machine-readable result."""
@@ -54,7 +55,10 @@ class Output:
 
 @contextmanager
 def errors(debug: bool = False) -> Iterator[None]:
-    """Known errors as one sentence with a hint and their exit code; Ctrl-C as 130."""
+    """Errors as one sentence: known ones with a hint and their exit code, others with 1; Ctrl-C as 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not stop the run
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except SrcliError as error:
@@ -63,6 +67,17 @@ def errors(debug: bool = False) -> Iterator[None]:
         hint = error.hint()
         Output().problem(f"srcli: {error}" + (f"\n{hint}" if hint else ""))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        Output().problem(f"srcli: {where}{error.strerror or error}")
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        Output().problem(f"srcli: unexpected {type(error).__name__}: {error} (--debug shows more)")
+        sys.exit(1)
     except KeyboardInterrupt:
         Output().problem("srcli: interrupted")
         sys.exit(INTERRUPTED)

@@ -41,7 +41,7 @@ def run(
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its own recipe.")] = False,
     init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
     flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
@@ -65,14 +65,19 @@ def run(
         from srcli import runtime
         from srcli.training import recipe as recipes
         from srcli.training.data import Photos
-        from srcli.training.loop import Trainer
+        from srcli.training.loop import Trainer, recipe_of
         from srcli.training.tasks import make_task
         from srcli.training.validation import Validation
 
-        chosen = recipes.load(str(recipe or context.info_name), steps=steps, seed=seed)
+        if resume:  # what was decided at the start stays so; more steps may be asked for
+            chosen = recipes.adjusted(recipe_of(out), steps, None)
+        else:
+            chosen = recipes.load(str(recipe or context.info_name), steps=steps, seed=seed)
         runtime.set_threads(threads)
+        runtime.reuse_heap()
         where = runtime.find_device(device)
-        photos = Photos(data, tuple(exclude or ()))
+        crops = chosen.crops
+        photos = Photos(data, tuple(exclude or ()), max(crops.crop, crops.window * crops.patch))
         task = make_task(chosen, flow, trunk)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:

@@ -68,7 +68,11 @@ def command(
 
         target = _target(scale, size, long_side, megapixels)
         ending = _suffix(suffix)
-        items = batch.plan(inputs, out, recursive=recursive, suffix=ending)
+        plan = batch.plan(inputs, out, recursive=recursive, suffix=ending)
+        if plan.left_out:
+            names = ", ".join(p.name for p in plan.left_out[:3]) + (", ..." if len(plan.left_out) > 3 else "")
+            output.notice(f"left out, as results of earlier runs: {names}; name them to enlarge them again")
+        items = plan.items
         from srcli.pipelines.base import Sampling
         from srcli.upscaler import Upscaler, check
 
@@ -76,6 +80,10 @@ def command(
         sampling = check(Sampling(detail, temperature, seed))
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile)
         upscaler.check_target(target)
+        if temperature and "prior" in upscaler.entry.parts and detail > 0:
+            output.notice(f"--temperature has no effect on {upscaler.entry.name}; use -n linf-s")
+        if detail != 1.0 and "prior" not in upscaler.entry.parts:
+            output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
         records = []
         with _progress(len(items), output) as progress:
             options = batch.Options(ending, quality, overwrite, dry_run)

@@ -2,6 +2,6 @@
 
 from srcli.images.picture import Picture
 from srcli.images.read import ImageError, read
-from srcli.images.write import writable_suffix, write
+from srcli.images.write import Destination, writable_suffix, write
 
-__all__ = ["ImageError", "Picture", "read", "writable_suffix", "write"]
+__all__ = ["Destination", "ImageError", "Picture", "read", "writable_suffix", "write"]

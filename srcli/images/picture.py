@@ -33,22 +33,14 @@ class Picture:
 
 
 def bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colour with invisible pixels replaced by their visible neighbourhood, so that upscaling draws no halo.
+    """Colour with invisible pixels replaced by that of the nearest visible one, so that upscaling draws no halo.
 
-    colour: uint8 (H, W, C); alpha: uint8 (H, W). Averages over ever larger boxes until everything is filled.
+    colour: uint8 (H, W, C); alpha: uint8 (H, W).
     """
-    visible = (alpha > 0).astype(np.float32)
-    if visible.all() or not visible.any():
+    hidden = (alpha == 0).astype(np.uint8)
+    if not hidden.any() or hidden.all():
         return colour
-    known = colour.astype(np.float32) * visible[..., None]
-    out, missing = colour.copy(), visible == 0
-    radius = 1
-    while missing.any():
-        box = (2 * radius + 1, 2 * radius + 1)
-        share = cv2.boxFilter(visible, -1, box, borderType=cv2.BORDER_CONSTANT)
-        total = cv2.boxFilter(known, -1, box, borderType=cv2.BORDER_CONSTANT).reshape(known.shape)
-        reached = missing & (share > 1e-6)
-        out[reached] = np.rint(total[reached] / share[reached, None]).clip(0, 255)
-        missing &= ~reached
-        radius *= 3
-    return out
+    _, labels = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.zeros((labels.max() + 1, colour.shape[2]), np.uint8)
+    nearest[labels[hidden == 0]] = colour[hidden == 0]
+    return np.where(hidden[..., None] > 0, nearest[labels], colour)

@@ -6,12 +6,21 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from srcli.errors import SrcliError
 from srcli.images.picture import Picture
 
 ORIENTATION = 0x0112
+# Formats that are decoded; Pillow's others reach for programs (EPS) or are containers of drawings.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000", "TGA", "ICO")
+DESCRIPTIVE = frozenset(
+    ExifTags.Base[name]
+    for name in (
+        "ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "HostComputer", "Copyright",
+        "XPTitle", "XPComment", "XPAuthor", "XPKeywords", "XPSubject", "Rating",
+    )
+)  # fmt: skip
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm", ".pgm"})
 
 
@@ -37,25 +46,27 @@ def read(path: Path) -> Picture:
 def decode(data: bytes, name: str = "the data") -> Picture:
     """The picture in encoded bytes; `name` is for error messages."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
             return from_pil(image)
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not a picture in a known format") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large: {error}") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise ImageError(f"{name} is damaged: {error}") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Decoders meet hostile bytes with any exception there is.
+        raise ImageError(f"{name} is damaged: {str(error) or type(error).__name__}") from None
 
 
 def from_pil(image: Image.Image) -> Picture:
     """A Pillow image as a picture: oriented, palette resolved, 16-bit and float reduced to 8 bits with a note."""
     notes = []
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # the second view of a phone's photo is no frame
         notes.append("only the first frame is used")
-    icc, exif = image.info.get("icc_profile"), image.getexif()
+    icc, exif = image.info.get("icc_profile"), description(image)
     image = ImageOps.exif_transpose(image)
-    exif.pop(ORIENTATION, None)
     if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         notes.append(f"{image.mode} pixels are reduced to 8 bits")
         image = _to_8_bit(image)
@@ -71,7 +82,20 @@ def from_pil(image: Image.Image) -> Picture:
         pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     colour, alpha = (pixels[..., :-1], pixels[..., -1]) if transparent else (pixels, None)
-    return Picture(np.ascontiguousarray(colour), alpha, icc, exif.tobytes() if len(exif) else None, tuple(notes))
+    return Picture(np.ascontiguousarray(colour), alpha, icc, exif, tuple(notes))
+
+
+def description(image: Image.Image) -> bytes | None:
+    """The EXIF of an image without what describes its old pixels: orientation, thumbnail, and the layout of a TIFF."""
+    source, kept = image.getexif(), Image.Exif()
+    for tag in DESCRIPTIVE & set(source):
+        kept[tag] = source[tag]
+    found = len(kept) > 0
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if entries := dict(source.get_ifd(directory)):
+            kept.get_ifd(directory).update(entries)
+            found = True
+    return kept.tobytes() if found else None
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

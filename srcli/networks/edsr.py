@@ -10,14 +10,20 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
-class ResBlock(nn.Module):
-    """x + res_scale * conv(act(conv(x))), no normalisation. (B, F, h, w) to the same shape."""
+def rectifier(slope: float) -> nn.Module:
+    """LeakyReLU of that slope below zero, ReLU for 0; in place."""
+    return nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
 
-    def __init__(self, features: int, res_scale: float = 1.0, activation: nn.Module | None = None) -> None:
+
+class ResBlock(nn.Module):
+    """x + res_scale * conv(act(conv(x))), no normalisation. (B, F, h, w) to the same shape.
+
+    slope: of the LeakyReLU below zero; 0 is a ReLU.
+    """
+
+    def __init__(self, features: int, res_scale: float = 1.0, slope: float = 0.0) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            conv3x3(features, features), activation or nn.ReLU(inplace=True), conv3x3(features, features)
-        )
+        self.body = nn.Sequential(conv3x3(features, features), rectifier(slope), conv3x3(features, features))
         self.res_scale = res_scale
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,15 +43,25 @@ class MeanShift(nn.Conv2d):
 class EDSR(nn.Module):
     """Features of a low-resolution image: (B, 3, h, w) in [-1, 1] to (B, features, h, w).
 
-    `mean_shift` adds the two unused layers that official state dicts contain.
+    `mean_shift` adds the two unused layers that official state dicts contain. `slope` is that of the rectifiers below
+    zero: official networks have 0; ours leak, because without normalisation whole blocks of ReLUs die in training.
     """
 
-    def __init__(self, blocks: int = 16, features: int = 64, res_scale: float = 1.0, mean_shift: bool = False) -> None:
+    def __init__(
+        self,
+        blocks: int = 16,
+        features: int = 64,
+        res_scale: float = 1.0,
+        mean_shift: bool = False,
+        slope: float = 0.0,
+    ) -> None:
         super().__init__()
         if mean_shift:
             self.sub_mean, self.add_mean = MeanShift(), MeanShift()
         self.head = nn.Sequential(conv3x3(3, features))
-        self.body = nn.Sequential(*(ResBlock(features, res_scale) for _ in range(blocks)), conv3x3(features, features))
+        self.body = nn.Sequential(
+            *(ResBlock(features, res_scale, slope) for _ in range(blocks)), conv3x3(features, features)
+        )
         self.features = features
         # Every 3x3 convolution lets one more pixel in: the head, two per block, the last of the body.
         self.radius = 2 * blocks + 2

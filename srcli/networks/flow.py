@@ -7,6 +7,7 @@ x = mean(a) + A(a) z. Its mean is the inverse of z = 0; a learned prior moves z 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -55,20 +56,40 @@ class Flow(nn.Module):
         """x (N, D) of the latent z (N, D)."""
         inverses = self.inverse_weights()
         affine = self._affine(condition)
-        x = (z - self.last.bias) @ inverses[-1].t()
+        biases = self._biases()
+        x = (z - biases[-1]) @ inverses[-1].t()
         for i in reversed(range(self.layers)):
             scale, shift = affine(i)
-            x = ((x - shift) / scale - self.linears[i].bias) @ inverses[i].t()
+            x = ((x - shift) / scale - biases[i]) @ inverses[i].t()
         return x
+
+    def log_prob_around(self, x: Tensor, mean: Tensor, condition: Tensor) -> Tensor:
+        """Log-probability (N,) in nats of x (N, D) with a given mean instead of the flow's own.
+
+        The flow is a conditional Gaussian, so with its own mean this is the second result of `forward`.
+        """
+        z, affine, weights = x - mean, self._affine(condition), self._weights()
+        log_det = torch.linalg.slogdet(weights)[1].sum()
+        for i in range(self.layers):
+            scale, _ = affine(i)
+            z = (z @ weights[i].t()) * scale
+            log_det = log_det + scale.log().sum(-1)
+        z = z @ weights[-1].t()
+        return log_det - 0.5 * (z.square() + LOG_2PI).sum(-1)
 
     def inverse_weights(self) -> Tensor:
         """Inverses of all linear layers, (layers + 1, D, D), computed in float64."""
-        return torch.linalg.inv(self._weights().double()).to(self.last.bias.dtype)
+        weights = self._weights()
+        wide = weights if weights.device.type == "mps" else weights.double()  # MPS has no float64
+        return torch.linalg.inv(wide).to(weights)
 
     def _weights(self) -> Tensor:
         return torch.stack([linear._weight for linear in (*self.linears, self.last)])
 
-    def _affine(self, condition: Tensor):
+    def _biases(self) -> Tensor:
+        return torch.stack([linear.bias for linear in (*self.linears, self.last)])
+
+    def _affine(self, condition: Tensor) -> Callable[[int], tuple[Tensor, Tensor]]:
         pieces = self._pieces(condition)
         return lambda i: (torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4, pieces[:, i, 1])
 
@@ -90,9 +111,15 @@ class FixedFlow:
         self._split = flow._pieces
         self.forward_t = flow._weights().detach().transpose(1, 2).contiguous()
         self.inverse_t = flow.inverse_weights().detach().transpose(1, 2).contiguous()
-        biases = torch.stack([linear.bias for linear in (*flow.linears, flow.last)]).detach()
+        biases = flow._biases().detach()
         # (x - b) W^-T = x W^-T - b W^-T
         self.offset = -(biases[:, None] @ self.inverse_t)[:, 0]
+
+    def to(self, device: torch.device | str) -> FixedFlow:
+        """Moves the matrices, which were made where the flow was; returns itself."""
+        for name in ("forward_t", "inverse_t", "offset"):
+            setattr(self, name, getattr(self, name).to(device))
+        return self
 
     def scales(self, condition: Tensor, out: Tensor | None = None) -> Tensor:
         """Factors (N, layers, D) by which the inverse stretches: the reciprocals of the flow's scales."""

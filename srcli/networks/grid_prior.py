@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from srcli.networks.edsr import ResBlock, conv3x3
 
+SLOPE = 0.1  # of the rectifiers below zero
+
 
 class GridPrior(nn.Module):
     """Latent (B, D, h, w) from the initial latent (B, D, h, w), the flow's hidden activations (B, hidden, h, w)
@@ -25,11 +27,11 @@ class GridPrior(nn.Module):
         self.from_latent = nn.Conv2d(channels, width, 1, bias=False)
         self.from_hidden = nn.Conv2d(hidden, width, 1)
         self.scale = nn.Linear(2, width, bias=False)
-        self.before = nn.Sequential(*(ResBlock(width) for _ in range(fine)))
+        self.before = nn.Sequential(*(ResBlock(width, slope=SLOPE) for _ in range(fine)))
         self.down = nn.Conv2d(width, coarse_width, 2, stride=2)
-        self.coarse = nn.Sequential(*(ResBlock(coarse_width) for _ in range(coarse)))
+        self.coarse = nn.Sequential(*(ResBlock(coarse_width, slope=SLOPE) for _ in range(coarse)))
         self.up = nn.Conv2d(coarse_width, width, 1)
-        self.after = nn.Sequential(*(ResBlock(width) for _ in range(fine)))
+        self.after = nn.Sequential(*(ResBlock(width, slope=SLOPE) for _ in range(fine)))
         self.out = conv3x3(width, channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
@@ -37,11 +39,12 @@ class GridPrior(nn.Module):
         # one more for the phase of the 2x2 pooling.
         self.radius = 4 * fine + 2 * (2 * coarse) + 1 + 1
         self.align = 2
+        self.outputs = ("out",)
 
     def forward(self, latent: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
         h, w = latent.shape[-2:]
         x = self.from_hidden(hidden).add_(self.from_latent(latent)).add_(self.scale(cell)[:, :, None, None])
-        x = self.before(F.relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, True))
+        x = self.before(F.leaky_relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, SLOPE, inplace=True))
         y = F.interpolate(self.up(self.coarse(self.down(x))), scale_factor=2.0, mode="nearest")
         x = self.after(y.add_(x))
         return self.out(x)[..., :h, :w].float()

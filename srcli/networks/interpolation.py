@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from srcli.networks.queries import Axis, axis
@@ -24,19 +25,34 @@ def lerp(image: Tensor, stencil: Axis, dim: int) -> Tensor:
     return first + (second - first) * (fraction if dim == -1 else fraction[:, None])
 
 
-def down_up(low: Tensor, height: int, width: int | None = None) -> Tensor:
-    """What is left of an image (..., h, w) after bilinear upsampling to (height, width) and back down.
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """Four-tap filter along one axis: for each of n low pixels, two high neighbours with two low neighbours each."""
+
+    down_weight: Tensor  # (2, n)
+    up: tuple[Axis, Axis]
+
+
+def round_trip(pixels: Tensor, low: int, high: int) -> RoundTrip:
+    """Bilinear from `low` to `high` pixels and back, at the low pixel indices `pixels` (n,)."""
+    down = axis(pixels, high, low)
+    return RoundTrip(down.weight, (axis(down.index[0], low, high), axis(down.index[1], low, high)))
+
+
+def down_up(low: Tensor, rows: RoundTrip, cols: RoundTrip) -> Tensor:
+    """What is left of an image (..., h, w) after bilinear upsampling and back down, at some of its pixels.
 
     Both steps are linear and local, so their product is a 4-tap filter at LR size: bilinear(x - down_up(x)) is
     LINF-LP's `gt_lr_up` without ever making the large image.
     """
-    for dim, high in ((-2, height), (-1, height if width is None else width)):
-        size = low.shape[dim]
-        down = axis(torch.arange(size), high, size)
-        total = torch.zeros_like(low)
-        for tap in range(2):
-            up = axis(down.index[tap].clamp(0, high - 1), size, high)
-            weight = down.weight[tap].to(low.dtype)
-            total = total + lerp(low, up, dim) * (weight if dim == -1 else weight[:, None])
-        low = total
-    return low
+    first = int(min(up.index.min() for up in rows.up))
+    last = int(max(up.index.max() for up in rows.up)) + 1
+    low = _there_and_back(low[..., first:last, :], cols, -1, 0)
+    return _there_and_back(low, rows, -2, first)
+
+
+def _there_and_back(low: Tensor, trip: RoundTrip, dim: int, origin: int) -> Tensor:
+    weights = trip.down_weight.to(low)
+    taps = [lerp(low, up.shifted(origin).to(low.device), dim) for up in trip.up]
+    first, second = (w if dim == -1 else w[:, None] for w in weights)
+    return taps[0] * first + taps[1] * second

@@ -111,7 +111,7 @@ class EDSRLatent(LatentStem):
 
     def __init__(self, channels: int, width: int = 64, blocks: int = 16, res_scale: float = 1.0) -> None:
         super().__init__(channels, width // 2)
-        self.body = nn.Sequential(*(ResBlock(width, res_scale, nn.LeakyReLU(0.2, inplace=True)) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResBlock(width, res_scale, 0.2) for _ in range(blocks)))
         self.last_conv = nn.Conv2d(width, channels, 1)
 
     def forward(self, x: Tensor, lr: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srcli.networks.edsr import rectifier
 from srcli.networks.flow import Flow
 from srcli.networks.queries import Queries
 
@@ -20,7 +21,14 @@ class LINF(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module, *, hidden: int = 256, depth: int = 3, flow_layers: int = 10, patch: int = 3
+        self,
+        encoder: nn.Module,
+        *,
+        hidden: int = 256,
+        depth: int = 3,
+        flow_layers: int = 10,
+        patch: int = 3,
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         self.patch, self.hidden = patch, hidden
@@ -29,12 +37,13 @@ class LINF(nn.Module):
         self.coef = nn.Conv2d(features, hidden, 3, padding=1)
         self.freq = nn.Conv2d(features, hidden, 3, padding=1)
         self.phase = nn.Linear(2, hidden // 2, bias=False)
-        layers: list[nn.Module] = [nn.Conv2d(4 * hidden, hidden, 1), nn.ReLU()]
+        layers: list[nn.Module] = [nn.Conv2d(4 * hidden, hidden, 1), rectifier(slope)]
         for _ in range(depth - 1):
-            layers += [nn.Conv2d(hidden, hidden, 1), nn.ReLU()]
+            layers += [nn.Conv2d(hidden, hidden, 1), rectifier(slope)]
         self.imnet = Flow(flow_layers, patch)
         layers.append(nn.Conv2d(hidden, flow_layers * 2 * self.imnet.dim, 1))
         self.layers = nn.Sequential(*layers)
+        self.outputs = (f"layers.{len(layers) - 1}",)
 
     @property
     def radius(self) -> int:
@@ -65,9 +74,10 @@ class LINF(nn.Module):
     def condition(self, fourier: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden activations (N, hidden) and the flow's condition (N, layers * 2 * D) in float32."""
         h = fourier
-        *body, head = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        *body, head = self.layers.children()
         for layer in body:
-            h = F.relu(F.linear(h, layer.weight[..., 0, 0], layer.bias), inplace=True)
+            h = F.linear(h, layer.weight[..., 0, 0], layer.bias) if isinstance(layer, nn.Conv2d) else layer(h)
+        assert isinstance(head, nn.Conv2d)
         # Shifts of a few units, a residual of a few hundredths: bfloat16 would round the difference away.
         with torch.autocast(h.device.type, enabled=False):
             return h, F.linear(h.float(), head.weight[..., 0, 0].float(), head.bias)

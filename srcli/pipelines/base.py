@@ -37,7 +37,7 @@ class Model(Protocol):
     scales: Scales
 
     def to(self, device: torch.device) -> Model:
-        """The same model on a device."""
+        """Moves the model; returns itself."""
 
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of an LR image of size `low` whose features `decode` reads for a window of the output."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from srcli.geometry import Size, Window
 from srcli.networks.flow import FixedFlow
 from srcli.networks.grid_prior import GridPrior
-from srcli.networks.interpolation import down_up, interpolate
+from srcli.networks.interpolation import down_up, interpolate, round_trip
 from srcli.networks.linf import LINF, from_patches, to_patches
 from srcli.networks.queries import Axis, Queries, axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, Scales, gaussian_field
@@ -23,20 +23,13 @@ LEAST_PIXELS = 7000
 LEAST_PATCHES = 1600
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LinfFeatures:
     """What the LR image (1, 3, h, w) gives to queries within `region` of it: coefficient and frequency maps."""
 
     lr: Tensor
     maps: Tensor
     region: Window
-    _lost: dict[Size, Tensor] = field(default_factory=dict)
-
-    def lost(self, size: Size) -> Tensor:
-        """What bilinear resizing to `size` and back takes from the LR image, (1, 3, h, w)."""
-        if size not in self._lost:
-            self._lost[size] = self.lr - down_up(self.lr, size.height, size.width)
-        return self._lost[size]
 
 
 class LinfModel:
@@ -53,8 +46,12 @@ class LinfModel:
         self.flow = FixedFlow(linf.imnet)
 
     def to(self, device: torch.device) -> LinfModel:
-        """The same model on a device."""
-        return LinfModel(self.linf.to(device), None if self.prior is None else self.prior.to(device))
+        """Moves the model; returns itself."""
+        self.linf.to(device)
+        self.flow.to(device)
+        if self.prior is not None:
+            self.prior.to(device)
+        return self
 
     # --- tiling facts ---
 
@@ -116,7 +113,7 @@ class LinfModel:
         if self.prior is None or sampling.detail == 0:
             return None
         flow, p, count = self.flow, self.patch, area.height * area.width
-        lost = features.lost(size)
+        lost = self._lost(features, size)
         hidden = features.maps.new_empty(count, self.linf.hidden)
         latent, mean = (features.lr.new_empty(count, flow.dim) for _ in range(2))
         scales = features.lr.new_empty(count, flow.layers, flow.dim)
@@ -125,7 +122,9 @@ class LinfModel:
             stretch = flow.scales(condition, out=scales[where])
             centre = flow.mean(condition, stretch)
             pixels = Window(part.top * p, part.left * p, part.height * p, part.width * p)
-            start = _rows(to_patches(interpolate(lost, *self._pixels(features, pixels, size)) * 2, p))
+            rows, cols = self._pixels(features, pixels, size)
+            near = interpolate(lost, rows.shifted(features.region.top), cols.shifted(features.region.left))
+            start = _rows(to_patches(near * 2, p))
             hidden[where], mean[where] = h, centre
             latent[where] = flow.latent(start - centre, stretch)
         z = _rows(self.prior(_grid(latent, area), _grid(hidden, area), queries.cell)) * sampling.detail
@@ -133,6 +132,13 @@ class LinfModel:
             where = slice(start_row, start_row + QUERIES_AT_ONCE)
             mean[where] += flow.spread(z[where], scales[where])
         return _grid(mean, area)
+
+    def _lost(self, features: LinfFeatures, size: Size) -> Tensor:
+        """What bilinear resizing to `size` and back takes from the LR image within the features' region."""
+        low, r = features.lr.shape[-2:], features.region
+        rows = round_trip(torch.arange(r.top, r.bottom), low[0], size.height)
+        cols = round_trip(torch.arange(r.left, r.right), low[1], size.width)
+        return features.lr[..., r.top : r.bottom, r.left : r.right] - down_up(features.lr, rows, cols)
 
     # --- where ---
 

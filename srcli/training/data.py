@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
-from srcli.networks.interpolation import down_up, interpolate
+from srcli.networks.interpolation import down_up, interpolate, round_trip
 from srcli.networks.queries import Queries, axis, grid_queries
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -69,15 +70,20 @@ class Batch:
 class Photos:
     """All photos of a folder, decoded once and kept as uint8 RGB."""
 
-    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), shortest: int = 64) -> None:
+    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), shortest: int = 48) -> None:
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         self.files = [p for p in files if not any(fnmatch(p.name, pattern) for pattern in exclude)]
-        self.images = [np.asarray(Image.open(p).convert("RGB")) for p in self.files]
+        self.images = [_photo(p) for p in self.files]
         self.images = [i for i in self.images if min(i.shape[:2]) >= shortest]
         if not self.images:
             raise TrainingDataError(f"no photo of at least {shortest} pixels a side in {folder}")
+        self.names = "\n".join(p.name for p in self.files)
         areas = np.array([i.shape[0] * i.shape[1] for i in self.images], dtype=np.float64)
         self.share = areas / areas.sum()
+
+    def fingerprint(self) -> str:
+        """Number of photos and a digest of their names."""
+        return f"{len(self.images)} {hashlib.sha256(self.names.encode()).hexdigest()[:16]}"
 
     def crop(self, rng: np.random.Generator, side: int) -> np.ndarray:
         """A random square of at most `side` pixels, flipped and transposed at random. uint8 (n, n, 3)."""
@@ -93,6 +99,13 @@ class Photos:
         return np.ascontiguousarray(piece.swapaxes(0, 1) if rng.random() < 0.5 else piece)
 
 
+def _photo(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(Image.open(path).convert("RGB"))
+    except OSError as error:
+        raise TrainingDataError(f"{path} is not a photo that can be read: {error}") from None
+
+
 def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
     """The batch of one step. LR by 8-bit antialiased bicubic; windows start at any HR pixel of the crop."""
     rng = np.random.default_rng((seed, step))
@@ -104,7 +117,8 @@ def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
         size = hr.shape[0]
         lr = to_tensor(downscale(hr, spec.crop, spec.crop))
         lrs.append(lr)
-        lost = lr - down_up(lr, size)
+        trip = round_trip(torch.arange(spec.crop), spec.crop, size)
+        lost = lr - down_up(lr, trip, trip)
         whole = to_tensor(hr)
         for _ in range(spec.windows):
             top, left = (int(v) for v in rng.integers(size - side + 1, size=2))

@@ -7,6 +7,7 @@ import copy
 import csv
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +17,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from srcli.errors import SrcliError
 from srcli.training.data import Photos, Prefetch
-from srcli.training.recipe import OptimSpec, Recipe, RecipeError
+from srcli.training.recipe import OptimSpec, Recipe, RecipeError, adjusted, parse
 from srcli.training.tasks import Task
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG_EVERY = 50  # steps whose means make one line of log.csv
+
+
+class Diverged(SrcliError):
+    """A run whose numbers are no longer finite."""
 
 
 def learning_rate_share(spec: OptimSpec, step: int) -> float:
@@ -33,13 +39,16 @@ def learning_rate_share(spec: OptimSpec, step: int) -> float:
 
 
 class Optimizer:
-    """One network's optimizers. `muon` sends matrices and convolution kernels to torch's Muon (Jordan et al. 2024),
-    which takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of the same storage."""
+    """One network's optimizers. `muon` sends the kernels of hidden layers to torch's Muon (Jordan et al. 2024), which
+    takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of the same storage. Inputs,
+    outputs (`network.outputs`), biases and the flow's own matrices are left to AdamW."""
 
     def __init__(self, network: nn.Module, spec: OptimSpec) -> None:
         self.spec = spec
-        parameters = [p for p in network.parameters() if p.requires_grad]
-        wide = [p for p in parameters if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
+        named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        parameters, outputs = list(named.values()), getattr(network, "outputs", ())
+        hidden = [p for name, p in named.items() if not name.startswith(tuple(outputs))]
+        wide = [p for p in hidden if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
         chosen = {id(p) for p in wide}
         self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in wide]
         rest = [p for p in parameters if id(p) not in chosen]
@@ -56,7 +65,9 @@ class Optimizer:
         for part, peak in zip(self.parts, self.peaks, strict=True):
             part.param_groups[0]["lr"] = peak * learning_rate_share(self.spec, step)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.spec.clip)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.spec.clip)
+        if not torch.isfinite(norm):
+            raise Diverged(f"the gradient is {norm.item()} at step {step}; lower the learning rate")
         for parameter, view in self.kernels:
             view.grad = None if parameter.grad is None else parameter.grad.reshape(view.shape)
         for part in self.parts:
@@ -103,14 +114,19 @@ class Trainer:
         validate: Callable[[nn.Module], dict[str, float]] | None = None,
         progress: Callable[[int, dict[str, float]], None] = lambda step, values: None,
     ) -> None:
-        """Train until the recipe's last step or the time limit; the state is saved either way, also on Ctrl-C."""
+        """Train until the recipe's last step or the time limit; the state is saved either way.
+
+        Ctrl-C ends the run after the current step and saves too. A run that diverges keeps its last checkpoint.
+        """
         (self.out / "run.json").write_text(self.recipe.to_json() + "\n")
         start = saved = time.monotonic()
         recent: list[dict[str, float]] = []
         data = Prefetch(self.photos, self.recipe.crops, self.recipe.seed, self.step)
         try:
-            with self._log("log.csv") as log:
+            with self._log("log.csv") as log, _deferred_interrupt() as interrupted:
                 while self.step < self.recipe.optim.steps and time.monotonic() - start < max_minutes * 60:
+                    if interrupted():
+                        break
                     values = self._train_step(next(data))
                     self.step += 1
                     recent.append(values)
@@ -127,7 +143,9 @@ class Trainer:
                         saved = time.monotonic()
         finally:
             data.close()
-            self.save()
+        self.save()
+        if interrupted():
+            raise KeyboardInterrupt
 
     def _train_step(self, batch) -> dict[str, float]:
         # Random numbers of a step depend on the step alone: a resumed run repeats an uninterrupted one.
@@ -135,7 +153,7 @@ class Trainer:
         logged: dict[str, float] = {}
         for name, loss, values in self.task.losses(batch.to(self.device), self.step):
             if not torch.isfinite(loss):
-                raise RecipeError(f"the loss of {name} is {loss.item()} at step {self.step}; lower the learning rate")
+                raise Diverged(f"the loss of {name} is {loss.item()} at step {self.step}; lower the learning rate")
             self.optimizers[name].step(loss, self.step)
             logged |= values
         decay = min(self.recipe.optim.ema, (1 + self.step) / (10 + self.step))
@@ -154,7 +172,7 @@ class Trainer:
         for name, network in self.task.networks.items():
             tensors |= {f"{name}/{k}": v for k, v in network.state_dict().items()}
             tensors |= {f"optimizer/{name}/{k}": v for k, v in self.optimizers[name].state().items()}
-        metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": str(len(self.photos.images))}
+        metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": self.photos.fingerprint()}
         part = self.out / (CHECKPOINT + ".part")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
         part.chmod(0o644)
@@ -174,14 +192,13 @@ class Trainer:
         self.ema.load_state_dict(state)
 
     def resume(self) -> None:
-        """Continue from the checkpoint in the run's folder."""
+        """Continue from the checkpoint in the run's folder, which must be of the same recipe and photos."""
         path = self.out / CHECKPOINT
-        if not path.is_file():
-            raise RecipeError(f"nothing to resume: {path} does not exist")
         tensors, metadata = load_file(path, device=self.device), read_metadata(path)
-        before = json.loads(metadata["recipe"])["architecture"]
-        if before != json.loads(self.recipe.to_json())["architecture"]:
-            raise RecipeError(f"{path} holds another architecture: {before}")
+        if metadata["photos"] != self.photos.fingerprint():
+            raise RecipeError(f"{self.out} was trained on other photos; a resumed run needs the same")
+        if adjusted(recipe_of(self.out), self.recipe.optim.steps, None) != self.recipe:
+            raise RecipeError(f"{self.out} was started with another recipe")
         self.step = int(metadata["step"])
         self.ema.load_state_dict(under(tensors, "ema/"))
         for name, network in self.task.networks.items():
@@ -201,6 +218,35 @@ class Trainer:
                 file.flush()
 
             yield write
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turns SIGINT into a question, so that no step is left half done. Outside the main thread nothing changes."""
+    asked = False
+
+    def ask(signum: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def recipe_of(run: Path) -> Recipe:
+    """The recipe that the run in a folder was started with."""
+    path = run / CHECKPOINT
+    if not path.is_file():
+        raise RecipeError(f"nothing to resume: {path} does not exist")
+    table = json.loads(read_metadata(path)["recipe"])
+    return parse(table.pop("name"), table)
 
 
 def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -75,6 +75,11 @@ def load(name_or_path: str, *, steps: int | None = None, seed: int | None = None
         recipe = parse(name, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
+    return adjusted(recipe, steps, seed)
+
+
+def adjusted(recipe: Recipe, steps: int | None, seed: int | None) -> Recipe:
+    """The recipe with another number of steps or another seed, where one is given."""
     optim = recipe.optim if steps is None else replace(recipe.optim, steps=steps)
     return replace(recipe, optim=optim, seed=recipe.seed if seed is None else seed)
 

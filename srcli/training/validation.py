@@ -14,6 +14,7 @@ from srcli.geometry import Size, Window
 from srcli.metrics.psnr import psnr
 from srcli.pipelines.base import Model, Sampling
 from srcli.training.data import SUFFIXES, to_tensor
+from srcli.training.recipe import RecipeError
 from srcli.training.tasks import Task
 
 
@@ -21,6 +22,8 @@ class Validation:
     """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic, border = scale."""
 
     def __init__(self, folder: Path, scales: tuple[int, ...] = (2, 3, 4), sampling: Sampling | None = None) -> None:
+        if not folder.is_dir():
+            raise RecipeError(f"the validation folder {folder} does not exist")
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
         self.photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
         self.scales, self.sampling = scales, sampling or Sampling()

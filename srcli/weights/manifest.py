@@ -22,16 +22,18 @@ class UnknownModel(SrcliError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         close = difflib.get_close_matches(name, known, 1)
-        guess = f"; did you mean {close[0]}?" if close else ""
-        super().__init__(f"unknown model {name!r}{guess} Known: {', '.join(known)}")
+        guess = f", did you mean {close[0]}" if close else ""
+        super().__init__(f"unknown model {name!r}{guess}? Known: {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The weights of one network of a model."""
+    """The weights of one network of a model: a file in the package, its size and its hash."""
 
     role: str
     file: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def load() -> Manifest:
 
 
 def _entry(name: str, e: dict) -> Entry:
-    parts = {role: Part(role, part["file"]) for role, part in e["parts"].items()}
+    parts = {role: Part(role, part["file"], part["bytes"], part["sha256"]) for role, part in e["parts"].items()}
     low, high = e["scales"]
     return Entry(
         name, tuple(e.get("aliases", ())), e["purpose"], e["pipeline"], (low, high), e["paper"], e["licence"],

@@ -24,10 +24,12 @@ class WeightsMissing(SrcliError):
 
 
 def locate(part: Part) -> Path:
-    """The file of a part."""
+    """The file of a part, checked against the size and hash in the manifest."""
     path = EMBEDDED / part.file
     if not path.is_file():
         raise WeightsMissing(f"the weights {part.file} are missing from {EMBEDDED}; reinstall srcli")
+    if path.stat().st_size != part.bytes or sha256(path) != part.sha256:
+        raise WeightsMissing(f"the weights {path} are not those of the manifest; reinstall srcli")
     return path
 
 
@@ -41,7 +43,10 @@ def load_network(path: Path) -> nn.Module:
         raise WeightsMissing(f"{path} is not a readable safetensors file: {error}") from error
     if "architecture" not in metadata:
         raise WeightsMissing(f"{path} does not say its architecture; was it made by srcli train export?")
-    network = build(json.loads(metadata["architecture"]))
+    try:
+        network = build(json.loads(metadata["architecture"]))
+    except (ValueError, TypeError) as error:
+        raise WeightsMissing(f"{path} names an architecture that this version does not have: {error}") from error
     try:
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except RuntimeError as error:
