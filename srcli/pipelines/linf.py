@@ -58,8 +58,15 @@ class LinfModel:
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image whose features `decode` reads for a window."""
         area = self._area(self._patches(window), size, sampling)
-        rows = axis(patch_centres(area.top, area.bottom, self.patch)[[0, -1]], low.height, size.height).index
-        cols = axis(patch_centres(area.left, area.right, self.patch)[[0, -1]], low.width, size.width).index
+        # From first to last pixel, not patch centre: the initial latent is interpolated at every pixel of a patch.
+        ends = (
+            torch.tensor([first * self.patch, last * self.patch - 1])
+            for first, last in ((area.top, area.bottom), (area.left, area.right))
+        )
+        rows, cols = (
+            axis(positions, n, high).index
+            for positions, n, high in zip(ends, (low.height, low.width), (size.height, size.width), strict=True)
+        )
         top, left = int(rows.min()), int(cols.min())
         needed = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
         return needed.within(low, least=LEAST_PIXELS)
