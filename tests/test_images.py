@@ -44,7 +44,8 @@ def test_palette_becomes_its_colours():
 
 
 def test_palette_transparency_becomes_alpha():
-    source = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), "P")
+    source = Image.new("P", (2, 2))
+    source.putdata([0, 1, 1, 0])
     source.putpalette([255, 0, 0, 0, 255, 0])
     picture = decode(encoded(source, transparency=1))
     assert np.array_equal(picture.alpha, [[255, 0], [0, 255]])

@@ -133,6 +133,7 @@ def export(
     output = Output()
     with errors(debug):
         from srcli.training import export as exporting
+        from srcli.weights import store
 
         metadata = exporting.export(checkpoint, out, data=data)
         if val is not None:
@@ -140,7 +141,9 @@ def export(
             metadata = exporting.export(checkpoint, out, data=data, scores=scores)
             output.say("  ".join(f"{k} {v:.3f}" for k, v in scores.items()))
             output.say(f"float16 changed PSNR by at most {change:.4f} dB")
-        output.say(f"{out}: {out.stat().st_size:,} bytes, step {metadata['steps']}")
+        output.say(f"step {metadata['steps']}; for a manifest:")
+        size, digest = out.stat().st_size, store.sha256(out)
+        output.say(f'{{ file = "{out.name}", bytes = {size}, sha256 = "{digest}" }}')
 
 
 @app.command("plot")
