@@ -46,6 +46,7 @@ class PriorTask:
             self.networks["discriminator"] = self.discriminator
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        self._follow(batch.lr.device)
         patch, shape = self.linf.patch, batch.queries.shape
         z_lr, hidden, mean, scales = self._frozen(batch)
         with torch.autocast(batch.lr.device.type, torch.bfloat16):
@@ -80,10 +81,16 @@ class PriorTask:
         assert isinstance(network, GridPrior)
         return LinfModel(self.linf, network)
 
+    def _follow(self, device: torch.device) -> None:
+        """The frozen parts go where the batch is; costs nothing once they are there."""
+        self.linf.to(device)
+        self.fixed.to(device)
+        if self.perceptual is not None:
+            self.perceptual.trunk.to(device)
+
     @torch.no_grad()
     def _frozen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Initial latent, hidden activations, mean and scales of every query, rows in the order of the queries."""
-        self.linf.to(batch.lr.device)
         with torch.autocast(batch.lr.device.type, torch.bfloat16):
             maps = self.linf.encode((batch.lr * 2 - 1).contiguous(memory_format=torch.channels_last))
             hidden, condition = self.linf.condition(self.linf.fourier(maps, batch.queries))

@@ -29,14 +29,15 @@ class Validation:
         self.scales, self.sampling = scales, sampling or Sampling()
 
     def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
-        model, device = task.pipeline(network), next(network.parameters()).device
+        device = next(network.parameters()).device
+        model = task.pipeline(network).to(device)
         scores = {}
         for scale in self.scales:
-            values = [self._score(model, photo, scale, device.type) for photo in self.photos]
+            values = [self._score(model, photo, scale, device) for photo in self.photos]
             scores[f"psnr_y_x{scale}"] = round(float(np.mean(values)), 4)
         return scores
 
-    def _score(self, model: Model, photo: np.ndarray, scale: int, device: str) -> float:
+    def _score(self, model: Model, photo: np.ndarray, scale: int, device: torch.device) -> float:
         height, width = (n // scale * scale for n in photo.shape[:2])
         hr = photo[:height, :width]
         lr = to_tensor(downscale(hr, height // scale, width // scale))[None].to(device)
