@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srcli.networks.flow import FixedFlow
 from srcli.networks.linf import LINF, from_patches, to_patches
 from srcli.networks.queries import Queries, official_coordinates, official_queries
 
@@ -25,7 +26,8 @@ class LatentPath:
     initial: Tensor
     z_lr: Tensor
     z: Tensor
-    condition: Tensor
+    mean: Tensor  # (h * w, D), the inverse of z = 0
+    scales: Tensor  # (h * w, layers, D)
 
 
 class OfficialLinf:
@@ -36,6 +38,7 @@ class OfficialLinf:
 
     def __init__(self, linf: LINF, prior: nn.Module | None = None, *, always_pad: bool = False) -> None:
         self.linf, self.prior, self.always_pad = linf, prior, always_pad
+        self.flow = FixedFlow(linf.imnet)
 
     def latents(self, lr: Tensor, height: int, width: int) -> LatentPath:
         """The path from the LR image to the predicted latent."""
@@ -48,14 +51,15 @@ class OfficialLinf:
         down = F.interpolate(up, inp.shape[-2:], mode="bilinear", align_corners=False)
         lost = up - F.interpolate(down, (height, width), mode="bilinear", align_corners=False)
         initial = to_patches(F.pad(lost, self._padding(height, width)), self.linf.patch)
-        z_lr, _ = self.linf.imnet(_rows(initial), condition)
-        z_lr = z_lr.view(*queries.shape, -1).permute(0, 3, 1, 2)
-        return LatentPath(coord, initial, z_lr, self.prior(z_lr, inp), condition)
+        scales = self.flow.scales(condition)
+        mean = self.flow.mean(condition, scales)
+        z_lr = self.flow.latent(_rows(initial) - mean, scales).view(*queries.shape, -1).permute(0, 3, 1, 2)
+        return LatentPath(coord, initial, z_lr, self.prior(z_lr, inp).float(), mean, scales)
 
     def upscale(self, lr: Tensor, height: int, width: int) -> Tensor:
         """The picture of the predicted latent, clamped."""
         path = self.latents(lr, height, width)
-        x = self.linf.imnet.inverse(_rows(path.z), path.condition)
+        x = path.mean + self.flow.spread(_rows(path.z), path.scales)
         patches = x.view(1, *path.z.shape[-2:], -1).permute(0, 3, 1, 2)
         residual = from_patches(patches, self.linf.patch)[..., :height, :width]
         base = F.interpolate(lr * 2 - 1, (height, width), mode="bilinear", align_corners=False)
