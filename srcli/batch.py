@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli import images
-from srcli.errors import SrcliError
+from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Size, Target
 from srcli.images.read import SUFFIXES
 from srcli.images.write import FORMATS
@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What became of one file: status is done, failed or skipped."""
+    """What became of one file: status is done, failed, skipped or, in a dry run, planned."""
 
     input: str
     status: str
@@ -80,21 +80,28 @@ def plan(inputs: Iterable[Path], out: Path | None, *, recursive: bool = False, s
 
     `out` is a file when there is one input file and it ends in an image suffix, else a folder; by default results
     lie beside their inputs. Folders give their pictures, with `recursive` also those of folders below, whose
-    structure is kept under `out`. A path that does not exist stays an item: it fails when its turn comes. Inputs
-    whose results would have the same name are told apart by their suffix, then by a number.
+    structure is kept under `out`. A path that does not exist and a folder without pictures stay items: they fail
+    when their turn comes. Inputs whose results would have the same name are told apart by their suffix, then by a
+    number.
     """
-    inputs = list(dict.fromkeys(inputs))
+    unique: dict[Path, Path] = {}
+    for path in inputs:
+        unique.setdefault(path.resolve(), path)
+    inputs = list(unique.values())
     found: list[tuple[Path, Path]] = []
     left_out: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            inside = _pictures(path, recursive, out)
+            try:
+                inside = _pictures(path, recursive, out)
+            except OSError:
+                inside = []  # its turn will come
             results = _results(inside)
             left_out += results
             inside = [p for p in inside if p not in set(results)]
-            if not inside:
-                raise InputError(f"no pictures in {path}" + ("" if recursive else "; with --recursive also below it"))
             found += [(p, (out or path) / p.parent.relative_to(path)) for p in inside]
+            if not inside:
+                found.append((path, out or path))
         else:
             found.append((path, out or path.parent))
     if out is not None and out.suffix.lower() in FORMATS and not out.is_dir():
@@ -131,13 +138,14 @@ def _named(found: list[tuple[Path, Path]], suffix: str | None) -> list[Item]:
 def _pictures(folder: Path, recursive: bool, out: Path | None) -> list[Path]:
     """Picture files of a folder by name; hidden files and folders, and `out` where it lies inside, are left alone."""
     files = folder.rglob("*") if recursive else folder.iterdir()
+    apart = None if out is None or out.resolve() == folder.resolve() else out.resolve()
     return sorted(
         p
         for p in files
         if p.suffix.lower() in SUFFIXES
         and p.is_file()
         and not any(part.startswith(".") for part in p.relative_to(folder).parts)
-        and (out is None or out == folder or not p.is_relative_to(out))
+        and not (apart and p.resolve().is_relative_to(apart))
     )
 
 
@@ -174,23 +182,41 @@ def run(
     progress: Progress = lambda item, done, total: None,
 ) -> Iterator[Record]:
     """One record per item. A file that fails does not stop the others; a usage error of a single file is raised."""
+    sources = {item.source.resolve() for item in items}
+    log = logging.getLogger("srcli")
     for item in items:
         try:
-            yield _one(item, upscaler, target, sampling, options, progress)
+            yield _one(item, sources, upscaler, target, sampling, options, progress)
         except SrcliError as error:
+            log.debug("%s", item.source, exc_info=True)
             if error.exit_code == UsageError.exit_code and len(items) == 1:
                 raise
             yield Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
         except Exception as error:
             # A bug or a library's surprise with one file must not cost the others.
-            logging.getLogger("srcli").debug("unexpected error", exc_info=True)
-            text = f"{item.source}: unexpected {type(error).__name__}: {error}"
-            yield Record(str(item.source), "failed", error=" ".join(text.split()), exit_code=1)
+            from srcli.runtime import is_out_of_memory
+
+            log.debug("%s", item.source, exc_info=True)
+            text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
+            if is_out_of_memory(error):
+                text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code
+            elif isinstance(error, OSError):
+                text = f"{item.source}: {error.strerror or error}"
+            yield Record(str(item.source), "failed", error=" ".join(text.split()), exit_code=code)
 
 
 def _one(
-    item: Item, upscaler: Upscaler, target: Target, sampling: Sampling, options: Options, progress: Progress
+    item: Item,
+    sources: set[Path],
+    upscaler: Upscaler,
+    target: Target,
+    sampling: Sampling,
+    options: Options,
+    progress: Progress,
 ) -> Record:
+    if item.source.is_dir():
+        list(os.scandir(item.source))  # a folder that cannot be read says why
+        raise InputError(f"no pictures in {item.source}; --recursive also takes those of folders below")
     picture = images.read(item.source)
     size = upscaler.size_for(picture.size, target)
     path = output_path(item, picture.size, target, options.suffix)
@@ -203,13 +229,13 @@ def _one(
         scale=target.factor(picture.size),
         notes=picture.notes,
     )
-    if path.exists() and path.samefile(item.source):
-        raise UsageError(f"{path} is the input itself; give another output")
+    if os.path.exists(path) and path.resolve() in sources:  # not Path.exists: it raises for names that are too long
+        raise UsageError(f"{path} is an input itself; give another output")
     if os.path.lexists(path) and not options.overwrite:
         return replace(record, status="skipped", error=f"{path} exists; --overwrite replaces it")
     if options.dry_run:
         return record
-    with images.Destination(path, size) as destination:
+    with images.Destination(path, size, overwrite=options.overwrite) as destination:
         result = upscaler.run(picture, target, sampling, lambda done, total: progress(item, done, total))
         notes = picture.notes + destination.write(result.picture, options.quality)
     if result.redone_tiles:

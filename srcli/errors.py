@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one sentence, a hint, and the exit code of the command."""
+"""Errors that a person can act on: one sentence and the exit code of the command."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ class SrcliError(Exception):
 
     exit_code = 1
 
-    def hint(self) -> str | None:
-        """What to do about it, or None."""
-        return None
+
+class OutOfMemory(SrcliError):
+    """Not enough memory even for the smallest tiles."""
+
+    exit_code = 5

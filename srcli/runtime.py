@@ -14,7 +14,7 @@ import torch
 from srcli.errors import SrcliError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-STRIP_BYTES = 400 * 2**20
+STRIP_BYTES = 350 * 2**20
 
 
 class DeviceError(SrcliError):
@@ -85,6 +85,12 @@ def best_precision(device: torch.device) -> tuple[str, str]:
     return "fp32", f"{device.type} is run in float32"
 
 
+def mixed(device: torch.device) -> torch.autocast:
+    """Autocast for training: bfloat16 where the device computes it natively, else nothing. (Gradients in float16 would
+    need their losses scaled.)"""
+    return torch.autocast(device.type, torch.bfloat16, enabled=best_precision(device)[0] == "bf16")
+
+
 def set_threads(count: int | None) -> int:
     """Use `count` CPU threads (default: what torch chose). Returns the number in use."""
     if count is not None:
@@ -94,11 +100,14 @@ def set_threads(count: int | None) -> int:
     return torch.get_num_threads()
 
 
-def strip_budget(device: torch.device) -> int:
-    """Bytes that one strip may take: a quarter of the free memory, at most `STRIP_BYTES` on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 4
-    return min(STRIP_BYTES, free_memory() // 4)
+def strip_budget(chosen: Runtime) -> int:
+    """Bytes that one strip would take in float32: what a quarter of the free memory holds at the runtime's precision,
+    at most `STRIP_BYTES` on a CPU."""
+    if chosen.device.type == "cuda":
+        available = torch.cuda.mem_get_info(chosen.device)[0] // 4
+    else:
+        available = min(STRIP_BYTES, free_memory() // 4)
+    return available * 4 // PRECISIONS[chosen.precision].itemsize
 
 
 def reuse_heap() -> None:
@@ -113,6 +122,13 @@ def reuse_heap() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
         libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+
+
+def return_heap() -> None:
+    """Give what `reuse_heap` keeps back to the system."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -131,9 +147,10 @@ def free_memory() -> int:
 
 
 def _container_limit() -> int:
-    """What a memory control group leaves, where there is one."""
+    """What a memory control group leaves, where there is one; cached files, which it counts, can be had."""
     group = Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError):
         most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        return max(0, most - used)
+        held = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, most - used + int(held["inactive_file"]))
     return sys.maxsize

@@ -16,8 +16,8 @@ SMALLEST_TILE = 64
 def fit_tile(size: Size, cost: Callable[[int, int], int], budget: int) -> Size:
     """The largest of ever smaller equal tiles that costs at most `budget` bytes.
 
-    `cost(height, width)`: bytes that a tile of that size needs. Tiles are halved along the longer side down to
-    64 pixels, whatever they cost.
+    `cost(height, width)`: bytes that a tile of that size needs. The longer side is cut into one more part each
+    time, down to 64 pixels, whatever those cost.
     """
     rows = cols = 1
     while True:

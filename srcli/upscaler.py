@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -13,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli import images, runtime, tiling
-from srcli.errors import SrcliError
+from srcli import runtime, tiling
+from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Size, Target, TargetError, Window
 from srcli.images.picture import Picture, bleed
 from srcli.images.read import from_pil
@@ -31,18 +30,11 @@ class NotFinite(SrcliError):
     """A picture for which the model gives no finite numbers, not even in float32."""
 
 
-class OutOfMemory(SrcliError):
-    """Not enough memory even for the smallest tiles."""
-
-    exit_code = 5
-
-
 @dataclass(frozen=True, slots=True)
 class Upscaled:
     """A result and how it was made."""
 
     picture: Picture
-    scale: float
     seconds: float
     tiles: int
     redone_tiles: int  # tiles that were not finite at the chosen precision and were made again in float32
@@ -93,16 +85,12 @@ class Upscaler:
         wanted = target or Target(scale=scale)
         sampling = Sampling(detail, temperature, seed)
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8:
-                raise SrcliError(f"expected a uint8 array, got {image.dtype}")
+            if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
+                raise SrcliError(f"expected a uint8 array (H, W[, 1 to 4]), got {image.dtype} {image.shape}")
             flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
             result = to_pil(self.run(from_pil(Image.fromarray(flat)), wanted, sampling).picture)
-            return np.asarray(result).reshape(result.height, result.width, *image.shape[2:])
+            return np.array(result).reshape(result.height, result.width, *image.shape[2:])
         return to_pil(self.run(from_pil(image), wanted, sampling).picture)
-
-    def read_and_run(self, path: Path, target: Target, sampling: Sampling, progress: Progress) -> Upscaled:
-        """`run` on a file."""
-        return self.run(images.read(path), target, sampling, progress)
 
     def check_target(self, target: Target) -> None:
         """Raise `TargetError` for a scale that the model does not make, before any picture is read."""
@@ -158,8 +146,7 @@ class Upscaler:
             alpha = faithful.run(alpha[..., None])[..., 0]
             job.tiles, job.redone = job.tiles + faithful.tiles, job.redone + faithful.redone
         result = replace(picture, colour=large, alpha=alpha)
-        scale = target.factor(picture.size)
-        return Upscaled(result, scale, time.perf_counter() - start, job.tiles, job.redone)
+        return Upscaled(result, time.perf_counter() - start, job.tiles, job.redone)
 
 
 def check(sampling: Sampling) -> Sampling:
@@ -187,12 +174,11 @@ class _Job:
     def run(self, planes: np.ndarray) -> np.ndarray:
         """uint8 (h, w, 1 or 3) to uint8 (H, W, 1 or 3). Out of memory: again with tiles of a quarter."""
         device = self.upscaler.runtime.device
-        lr = torch.tensor(planes, device=device).permute(2, 0, 1)[None].float().div_(255)
-        lr = lr.expand(1, 3, -1, -1).contiguous()
-        budget = runtime.strip_budget(device)
+        budget = runtime.strip_budget(self.upscaler.runtime)
         while True:
             try:
-                return self._all_tiles(lr, planes.shape[2], budget)
+                lr = torch.tensor(planes, device=device).permute(2, 0, 1)[None].float().div_(255)
+                return self._all_tiles(lr.expand(1, 3, -1, -1).contiguous(), planes.shape[2], budget)
             except (MemoryError, RuntimeError) as error:
                 if not runtime.is_out_of_memory(error):
                     raise
@@ -211,7 +197,7 @@ class _Job:
         for window in tiling.tiles(self.size, self._tile(low, budget, shared is not None)):
             region = model.region(window, self.size, low, self.sampling)
             with self.upscaler.runtime.computing():
-                features = shared if shared is not None else model.encode(lr, region)
+                features = shared if shared is not None else model.encode(lr, self.size, region)
                 part = model.decode(features, window, self.size, self.sampling)
             if not torch.isfinite(part).all():
                 part = self._again(lr, window, region)
@@ -225,7 +211,7 @@ class _Job:
 
     def _encode(self, lr: Tensor, region: Window | None):
         with self.upscaler.runtime.computing():
-            return self.upscaler.model.encode(lr, region)
+            return self.upscaler.model.encode(lr, self.size, region)
 
     def _tile(self, low: Size, budget: int, encoded: bool) -> Size:
         if self.upscaler.tile:
@@ -245,7 +231,7 @@ class _Job:
         """A tile in float32, after it was not finite at a lower precision."""
         model = self.upscaler.model
         with self.upscaler.runtime.computing("fp32"):
-            part = model.decode(model.encode(lr, region), window, self.size, self.sampling)
+            part = model.decode(model.encode(lr, self.size, region), window, self.size, self.sampling)
         if not torch.isfinite(part).all():
             raise NotFinite(f"{self.upscaler.entry.name} gives no finite result at pixel {window.left},{window.top}")
         self.redone += 1

@@ -145,9 +145,10 @@ def test_a_surprise_with_one_file_does_not_cost_the_others(tmp_path):
     exif[0x010E] = "long " * 20000
     with Image.open(EXAMPLES / "cat.png") as cat:
         cat.crop((0, 0, 24, 20)).save(tmp_path / "b.png", exif=exif)
-    (tmp_path / ("n" * 240 + ".png")).write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / ("n" * 250 + ".png")).write_bytes((tmp_path / "a.png").read_bytes())  # its result's name is too long
     result = srcli("upscale", tmp_path, "-o", tmp_path / "out", "-s", 2, "-f", "jpg")
-    assert result.exit_code in (0, 3)
+    assert result.exit_code == 3
+    assert "File name too long" in result.stderr
     assert {"a_x2.jpg", "b_x2.jpg", "c_x2.jpg"} <= {p.name for p in (tmp_path / "out").iterdir()}
     assert "too long for JPEG" in result.stderr
 
@@ -168,6 +169,46 @@ def test_a_second_run_over_a_folder_does_not_enlarge_its_own_results(tmp_path):
     assert srcli("upscale", tmp_path, "-s", 2).exit_code == 0
     srcli("upscale", tmp_path, "-s", 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "a_x2.png"]
+
+
+def test_an_output_folder_inside_the_input_is_left_alone_however_it_is_written(tmp_path, monkeypatch):
+    photo(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert srcli("upscale", tmp_path, "-r", "-o", "out", "-s", 2, "-y").exit_code == 0
+    assert sorted(p.name for p in tmp_path.rglob("*.png")) == ["a.png", "a_x2.png"]
+    assert srcli("upscale", "a.png", tmp_path / "a.png", "-s", 2, "--json").stdout.count('"done"') == 2  # and a summary
+
+
+def test_a_result_does_not_replace_another_input(tmp_path):
+    for name in ("a.png", "a_x2.png"):
+        photo(tmp_path / name)
+    before = (tmp_path / "a_x2.png").read_bytes()
+    result = srcli("upscale", tmp_path / "a.png", tmp_path / "a_x2.png", "-s", 2, "-y")
+    assert result.exit_code == 3
+    assert "is an input itself" in result.stderr
+    assert (tmp_path / "a_x2.png").read_bytes() == before
+
+
+def test_a_bug_with_one_file_is_one_failure(tmp_path, monkeypatch):
+    from srcli.upscaler import Upscaler
+
+    for name in ("a.png", "b.png", "c.png"):
+        photo(tmp_path / name)
+    run, calls = Upscaler.run, []
+
+    def surprising(self, *arguments):
+        calls.append(arguments)
+        if len(calls) < 3:
+            raise (KeyError("odd"), MemoryError())[len(calls) - 1]
+        return run(self, *arguments)
+
+    monkeypatch.setattr(Upscaler, "run", surprising)
+    result = srcli("upscale", tmp_path, "-s", 2, "--json")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (result.exit_code, [r["status"] for r in records[:3]]) == (3, ["failed", "failed", "done"])
+    assert records[0]["error"].endswith("unexpected KeyError: 'odd'")
+    assert records[1]["error"].endswith("not enough memory")
 
 
 def test_dry_run_writes_nothing_and_says_the_size(tmp_path):
@@ -220,6 +261,29 @@ def test_bad_input_is_one_sentence_and_leaves_everything(tmp_path, monkeypatch, 
     if "No such option" not in says:
         assert len(result.stderr.strip().splitlines()) == 1
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_json_says_why_nothing_came(tmp_path):
+    result = srcli("upscale", tmp_path / "a.png", "-s", "0", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout) == {"error": result.stderr.strip().removeprefix("srcli: "), "exit_code": 2}
+
+
+def test_an_empty_folder_does_not_stop_the_others(tmp_path):
+    photo(tmp_path / "a.png")
+    (tmp_path / "empty").mkdir()
+    result = srcli("upscale", tmp_path / "empty", tmp_path / "a.png", "-s", 2)
+    assert result.exit_code == 3
+    assert f"no pictures in {tmp_path / 'empty'}" in result.stderr
+    assert (tmp_path / "a_x2.png").is_file()
+
+
+def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
+    photo(tmp_path / "a.png")
+    photo(tmp_path / "a_x2.png")
+    result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
+    assert result.exit_code == 1
+    assert "exists; --overwrite replaces it" in result.stderr
 
 
 def test_help_is_quick_and_needs_no_torch():

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
+from srcli.networks.anchors import Anchors
 from srcli.networks.build import build
 from srcli.networks.flow import FixedFlow, Flow
-from srcli.networks.interpolation import down_up, interpolate, round_trip
+from srcli.networks.interpolation import interpolate
 from srcli.networks.linf import LINF, from_patches, to_patches
 from srcli.networks.queries import axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, gaussian_field
@@ -24,9 +25,10 @@ CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(deta
 def tiny_model(blocks: int = 2) -> LinfModel:
     torch.manual_seed(0)
     encoder = {"kind": "edsr", "blocks": blocks, "features": 48}
-    linf = build({"kind": "linf", "encoder": encoder, "hidden": 96, "flow_layers": 3, "patch": 3})
+    linf = build({"kind": "linf", "encoder": encoder, "hidden": 96, "flow_layers": 3, "patch": 3, "anchors": [2, 3, 4]})
     prior = build({"kind": "grid-prior", "hidden": 96, "coarse": 1})
-    torch.nn.init.normal_(prior.out.weight, std=0.05)
+    for layer in (prior.out, linf.layers[-1], *linf.anchors.children()):
+        torch.nn.init.normal_(layer.weight, std=0.05)
     frozen = (net.eval().requires_grad_(False).to(memory_format=torch.channels_last) for net in (linf, prior))
     return LinfModel(*frozen)
 
@@ -38,7 +40,7 @@ def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, samplin
     low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
     for window in tiles(size, tile):
         region = model.region(window, size, low, sampling)
-        part = model.decode(model.encode(lr, region), window, size, sampling)
+        part = model.decode(model.encode(lr, size, region), window, size, sampling)
         out[..., window.top : window.bottom, window.left : window.right] = part
     return out
 
@@ -54,7 +56,7 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
     size = Size(*(max(1, round(n * min(s, 360 / n))) for n, s in zip(low, scale, strict=True)))
     lr = torch.rand(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
     with torch.inference_mode():
-        whole = MODEL.decode(MODEL.encode(lr), Window.whole(size), size, sampling)
+        whole = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling)
         assert torch.equal(in_tiles(MODEL, lr, size, Size(*tile), sampling), whole)
 
 
@@ -63,23 +65,24 @@ def test_thin_pictures_tile_exactly(low):
     size = Size(low[0] * 3, low[1] * 3)
     lr = torch.rand(1, 3, *low)
     with torch.inference_mode():
-        whole = MODEL.decode(MODEL.encode(lr), Window.whole(size), size, Sampling())
+        whole = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling())
         assert torch.equal(in_tiles(MODEL, lr, size, Size(64, 64), Sampling()), whole)
     assert torch.isfinite(whole).all()
 
 
-def test_clean_mean_is_the_inverse_of_zero():
+def test_clean_mean_is_the_upsampling_and_the_inverse_of_zero():
     lr, size = torch.rand(1, 3, 20, 23), Size(70, 81)
     linf = MODEL.linf
     with torch.inference_mode():
-        fast = MODEL.decode(MODEL.encode(lr), Window.whole(size), size, Sampling(detail=0))
+        fast = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling(detail=0))
         rows = axis(patch_centres(0, 24, 3), 20, 70)
         cols = axis(patch_centres(0, 27, 3), 23, 81)
         queries = grid_queries([rows], [cols], (20, 23))
         _, condition = linf.condition(linf.fourier(linf.encode(lr * 2 - 1), queries))
         x = linf.imnet.inverse(torch.zeros(len(condition), 27), condition)
         residual = from_patches(x.view(1, 24, 27, 27).permute(0, 3, 1, 2), 3)[..., :70, :81]
-        slow = F.interpolate(lr, (70, 81), mode="bilinear") + residual / 2
+        residuals = linf.anchors(linf.encoder(lr * 2 - 1), linf.anchors.shares(3.5))
+        slow = linf.anchors.picture(lr, residuals, (70, 81)) + residual / 2
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=0)
 
 
@@ -96,16 +99,30 @@ def test_flow_round_trip_and_log_determinant(patch):
         torch.testing.assert_close(log_p[i], gaussian + torch.linalg.slogdet(jacobian)[1])
 
 
-def test_fixed_flow_splits_the_inverse_into_mean_and_spread():
+def test_fixed_flow_is_the_flow():
     torch.manual_seed(2)
     flow = Flow(layers=5, patch=3).requires_grad_(False)
     z, condition = torch.randn(40, 27), torch.randn(40, 5 * 54)
     fixed = FixedFlow(flow)
-    scales = fixed.scales(condition)
-    mean = fixed.mean(condition, scales)
-    torch.testing.assert_close(mean + fixed.spread(z, scales), flow.inverse(z, condition), atol=1e-4, rtol=1e-4)
-    x = flow.inverse(z, condition)
-    torch.testing.assert_close(fixed.latent(x - mean, scales), z, atol=2e-4, rtol=1e-3)
+    stretched = fixed.stretch(condition.clone())
+    x, mean = flow.inverse(z, condition), flow.inverse(torch.zeros(40, 27), condition)
+    torch.testing.assert_close(fixed.inverse(z, stretched), x, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fixed.mean(stretched), mean, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fixed.latent(x - mean, stretched), z, atol=2e-4, rtol=1e-3)
+
+
+def test_the_flow_is_float32_under_autocast():
+    torch.manual_seed(4)
+    fixed, condition = FixedFlow(Flow(layers=5, patch=3).requires_grad_(False)), torch.randn(40, 5 * 54)
+    z = torch.randn(40, 27)
+
+    def all_parts() -> list[torch.Tensor]:
+        stretched = fixed.stretch(condition.clone())
+        return [stretched, fixed.mean(stretched), fixed.inverse(z, stretched), fixed.latent(z, stretched)]
+
+    plain = all_parts()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(plain, all_parts(), strict=True))
 
 
 @settings(max_examples=40, deadline=None)
@@ -115,9 +132,18 @@ def test_interpolation_is_torchs(h, w, sy, sx):
     up = F.interpolate(image[None], size, mode="bilinear")[0]
     ours = interpolate(image, axis(torch.arange(size[0]), h, size[0]), axis(torch.arange(size[1]), w, size[1]))
     torch.testing.assert_close(ours, up, atol=2e-5, rtol=0)
-    back = F.interpolate(up[None], (h, w), mode="bilinear")[0]
-    trips = (round_trip(torch.arange(n), n, big) for n, big in zip((h, w), size, strict=True))
-    torch.testing.assert_close(down_up(image, *trips), back, atol=2e-5, rtol=0)
+
+
+@given(st.floats(1, 8))
+def test_anchors_share_a_scale_without_a_jump(scale):
+    anchors = Anchors(4, (4, 2, 3))
+    shares = anchors.shares(scale)
+    assert sum(shares.values()) == pytest.approx(1)
+    if 2 <= scale <= 4:
+        assert sum(factor * share for factor, share in shares.items()) == pytest.approx(scale)
+    else:
+        assert shares == {2 if scale < 2 else 4: 1.0}
+    assert Anchors(4).shares(scale) == {}
 
 
 def test_noise_is_one_field():

@@ -1,7 +1,7 @@
 """Numbers of tiny networks with fixed weights, so that the suite protects them on any machine.
 
-Weights and inputs are formulas, not random numbers of a library version. `python tests/test_golden.py` prints the
-table again after a change that is meant to change numbers.
+Weights and inputs are formulas, not random numbers of a library version. `python tests/test_golden.py` writes
+the table again after a change that is meant to change numbers.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ GOLDEN = Path(__file__).parent / "golden.json"
 EDSR = {"kind": "edsr", "blocks": 1, "features": 8}
 LINF_P3 = {"kind": "linf", "encoder": EDSR, "hidden": 8, "flow_layers": 2, "patch": 3}
 LINF_P1 = LINF_P3 | {"patch": 1}
+ANCHORED = LINF_P3 | {"anchors": [2, 3]}
 
 
 def wave(shape: tuple[int, ...], phase: float, size: float) -> Tensor:
@@ -67,11 +68,11 @@ def cases() -> dict[str, Tensor]:
     }  # fmt: skip
     prior = filled({"kind": "grid-prior", "hidden": 8, "width": 8, "coarse_width": 8, "coarse": 1})
     size = Size(25, 31)
-    for name, architecture in (("linf-p3", LINF_P3), ("linf-p1", LINF_P1)):
+    for name, architecture in (("linf-p3", LINF_P3), ("linf-p1", LINF_P1), ("linf-anchored", ANCHORED)):
         linf = filled(architecture)
         assert isinstance(linf, LINF)
-        model = LinfModel(linf, prior if name == "linf-p3" else None)
-        features = model.encode(lr)
+        model = LinfModel(linf, None if name == "linf-p1" else prior)
+        features = model.encode(lr, size)
         for label, sampling in (
             ("mean", Sampling(detail=0)),
             ("sampled", Sampling(detail=0, temperature=0.5, seed=2)),

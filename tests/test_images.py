@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from srcli import images
 from srcli.images.picture import Picture, bleed
-from srcli.images.read import ORIENTATION, decode
+from srcli.images.read import ORIENTATION, decode, from_pil
 from srcli.images.write import to_pil
 
 RNG = np.random.default_rng(0)
@@ -86,6 +87,64 @@ def test_profile_and_exif_are_written(tmp_path):
         with Image.open(path) as made:
             assert made.info["icc_profile"] == profile
             assert made.getexif()[0x010F] == "maker"
+
+
+def camera_exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    exif.get_ifd(0x8769).update({0x9003: "2026:01:02 03:04:05", 0xA002: 16, 0xA003: 24})
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 0.0)})
+    return exif
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_camera_and_position_are_kept_where_the_format_can(tmp_path, suffix):
+    picture = decode(encoded(Image.fromarray(noise(24, 16, 3)), kind="JPEG", exif=camera_exif()))
+    notes = images.write(picture, tmp_path / f"a{suffix}")
+    with Image.open(tmp_path / f"a{suffix}") as made:
+        exif = made.getexif()
+    assert exif[0x010F] == "maker"
+    if suffix == ".tif":
+        assert "no position" in notes[0]
+    else:
+        assert exif.get_ifd(0x8825)[1] == "N"
+        assert exif.get_ifd(0x8769) == {0x9003: "2026:01:02 03:04:05"}  # and not the size of the old pixels
+
+
+def test_a_tag_of_an_odd_type_costs_the_exif_and_not_the_picture():
+    # By hand, because Pillow writes it as text: one entry, Make as the fraction 1/3.
+    entry = struct.pack("<HHHLL", 1, 0x010F, 5, 1, 26) + struct.pack("<LLL", 0, 1, 3)
+    exif = b"Exif\0\0II*\0" + struct.pack("<L", 8) + entry
+    picture = decode(encoded(Image.fromarray(noise(24, 16, 3)), kind="JPEG", exif=exif))
+    assert picture.exif is None
+    assert "cannot be kept" in picture.notes[0]
+
+
+@pytest.mark.parametrize(("top", "kind"), [(1.0, "F"), (255.0, "F"), (65535.0, "F"), (255, "I"), (65535, "I")])
+def test_wide_pixels_keep_their_range(top, kind):
+    ramp = np.linspace(0, top, 256).reshape(16, 16)
+    picture = from_pil(Image.fromarray(ramp.astype(np.float32 if kind == "F" else np.int32)))
+    assert (picture.colour.min(), picture.colour.max()) == (0, 255)
+    assert any("8 bits" in note for note in picture.notes)
+
+
+def test_sixteen_bit_colour_is_said_to_be_reduced():
+    import cv2
+
+    values = np.full((4, 4, 3), 40000, np.uint16)
+    for suffix in (".png", ".tif"):
+        picture = decode(cv2.imencode(suffix, values)[1].tobytes())
+        assert picture.colour[0, 0, 0] == pytest.approx(40000 / 257, abs=1)
+        assert any("8 bits" in note for note in picture.notes)
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
+    picture = Picture(noise(8, 8, 3))
+    with images.Destination(tmp_path / "a.png", picture.size, overwrite=False) as destination:
+        (tmp_path / "a.png").write_text("mine")
+        with pytest.raises(images.ImageError, match="in the meantime"):
+            destination.write(picture)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.png", "mine")]
 
 
 def test_jpeg_flattens_on_white_and_says_so(tmp_path):

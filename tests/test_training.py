@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 from srcli.cli.app import app
 from srcli.cli.train import RECIPES
 from srcli.metrics.trunks import squeezenet
+from srcli.networks.anchors import resize
 from srcli.networks.linf import LINF
 from srcli.training import losses, recipe
 from srcli.training.data import CropSpec, Photos, draw_batch
-from srcli.training.loop import Trainer, learning_rate_share
+from srcli.training.loop import Trainer, learning_rate_share, read_metadata
 from srcli.training.tasks import make_task
-from srcli.weights import store
+from srcli.weights import manifest, store
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RUNNER = CliRunner()
@@ -32,6 +33,7 @@ kind = "linf"
 hidden = 16
 flow_layers = 2
 patch = 3
+anchors = [2, 3]
 encoder = { kind = "edsr", blocks = 1, features = 16 }
 [crops]
 batch = 2
@@ -42,8 +44,9 @@ window = 8
 name = "OPTIM"
 lr = 3e-3
 warmup = 2
-steps = 40
+steps = 100
 [loss]
+upsampling = 1.0
 nll = 0.01
 pixel = 3.0
 periodic = 1.0
@@ -70,10 +73,10 @@ steps = 6
 pixel = 2.0
 perceptual = 0.02
 periodic = 5.0
-latent = 0.01
 adversary = 0.05
 [options]
 perceptual_fade = 1.0
+margin = 2
 adversary_start = 2
 """
 
@@ -129,14 +132,15 @@ def test_the_recipe_learns_exports_and_runs(tmp_path):
     chosen = recipe.load(str(recipe_file(tmp_path)))
     batch = draw_batch(Photos(EXAMPLES), chosen.crops, 9, 0)
 
-    def pixel_loss(task) -> float:
+    def losses_of(task) -> dict[str, float]:
         with torch.no_grad():
-            return next(task.losses(batch, 0))[2]["pixel"]
+            return next(task.losses(batch, 0))[2]
 
-    before = make_task(chosen)
     after = make_task(chosen)
     after.networks["network"].load_state_dict(linf.state_dict())
-    assert pixel_loss(after) < 0.8 * pixel_loss(before)
+    bilinear, trained = losses_of(make_task(chosen)), losses_of(after)
+    assert trained["pixel"] < 0.95 * bilinear["pixel"]
+    assert trained["nll"] < bilinear["nll"] - 0.5
 
     prior = tmp_path / "prior.toml"
     prior.write_text(TINY_PRIOR)
@@ -157,8 +161,25 @@ def test_the_recipe_learns_exports_and_runs(tmp_path):
         EXAMPLES,
     )
     assert store.load_network(tmp_path / "prior.safetensors").radius > 0
+    assert read_metadata(tmp_path / "prior.safetensors")["flow"] == store.sha256(weights)
+    other = tmp_path / "other.safetensors"
+    save_file(load_file(weights), other, {**read_metadata(weights), "data": "others"})
+    again = ["--trunk", trunk, "--out", tmp_path / "prior", "--data", EXAMPLES, "--resume", "--flow", other]
+    result = RUNNER.invoke(app, ["train", "prior", *[str(a) for a in again]])
+    assert (result.exit_code, "another flow" in result.stderr) == (2, True)
     with (tmp_path / "prior" / "checkpoint.safetensors").open("rb") as file:
         assert b"discriminator/" in file.read(200_000)
+
+
+def test_a_frozen_encoder_stays_and_the_flow_learns(tmp_path):
+    path = recipe_file(tmp_path)
+    path.write_text(path.read_text() + "[options]\nfrozen = true\n")
+    chosen = recipe.load(str(path), steps=3)
+    before, run = make_task(chosen).networks["network"].state_dict(), trainer(chosen, tmp_path / "run")
+    run.run()
+    after = run.task.networks["network"].state_dict()
+    changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {"coef", "freq", "phase", "layers", "imnet"}
 
 
 @pytest.mark.parametrize(
@@ -166,11 +187,16 @@ def test_the_recipe_learns_exports_and_runs(tmp_path):
     [
         (["linf", "--data", "nowhere", "--out", "run"], "no photo"),
         (["linf", "--data", EXAMPLES, "--out", "run", "--resume"], "nothing to resume"),
+        (["linf", "--data", EXAMPLES, "--out", "run", "--resume", "--seed", "2"], "leave out --recipe"),
         (["linf", "--recipe", "no.toml", "--data", EXAMPLES, "--out", "run"], "no recipe file"),
         (["linf", "--recipe", "odd.toml", "--data", EXAMPLES, "--out", "run"], "unknown colour"),
         (["prior", "--data", EXAMPLES, "--out", "run"], "--flow"),
         (["prior", "--data", EXAMPLES, "--out", "run", "--flow", "linf-s"], "--trunk"),
         (["prior", "--data", EXAMPLES, "--out", "run", "--flow", "linf-s", "--trunk", "odd.toml"], "cannot read"),
+        (["prior", "--data", EXAMPLES, "--out", "run", "--flow", "no.safetensors"], "no flow at"),
+        (["linf", "--recipe", "loss.toml", "--data", EXAMPLES, "--out", "run"], "has no pixle"),
+        (["linf", "--recipe", "kind.toml", "--data", EXAMPLES, "--out", "run"], "does not train 'edsr'"),
+        (["linf", "--data", EXAMPLES, "--out", "run", "--val", "empty"], "no photos in the validation folder"),
         (["export", "nowhere", "-o", "a.safetensors", "--data", "x"], "no checkpoint"),
         (["plot", "nowhere"], "no run with"),
     ],
@@ -178,25 +204,37 @@ def test_the_recipe_learns_exports_and_runs(tmp_path):
 )
 def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
-    Path("odd.toml").write_text(TINY_LINF.replace("OPTIM", "muon") + "[colour]\n")
+    tiny = TINY_LINF.replace("OPTIM", "muon")
+    Path("odd.toml").write_text(tiny + "[colour]\n")
+    Path("loss.toml").write_text(tiny.replace("pixel =", "pixle ="))
+    Path("kind.toml").write_text('task = "linf"\narchitecture = { kind = "edsr" }\n[loss]\npixel = 1.0\n')
+    Path("empty").mkdir()
     result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
     assert result.exit_code in (1, 2, 4)
     assert says in result.stderr
     assert "Traceback" not in result.output
 
 
+def test_embedded_priors_belong_to_the_flow_beside_them():
+    for entry in manifest.load().entries.values():
+        if "prior" in entry.parts:
+            flow, prior = (store.locate(entry.parts[role]) for role in ("flow", "prior"))
+            assert read_metadata(prior)["flow"] == store.sha256(flow)
+
+
 def test_every_packaged_recipe_is_a_command():
     assert sorted(RECIPES) == recipe.available()
     for name in RECIPES:
-        assert recipe.load(name).task == name
+        assert recipe.load(name).task == name.partition("-")[0]
 
 
 def test_a_batch_is_a_function_of_seed_and_step():
     photos, spec = Photos(EXAMPLES), CropSpec(batch=2, crop=24, windows=2, window=8)
     one, same, other = (draw_batch(photos, spec, 1, step) for step in (5, 5, 6))
-    assert torch.equal(one.target, same.target)
+    assert torch.equal(one.lr, same.lr)
     assert torch.equal(one.queries.relative, same.queries.relative)
-    assert not torch.equal(one.target, other.target)
+    assert one.windows == same.windows
+    assert not torch.equal(one.lr, other.lr)
 
 
 def test_queries_and_base_look_at_the_same_place():
@@ -205,25 +243,26 @@ def test_queries_and_base_look_at_the_same_place():
     batch = draw_batch(Photos(EXAMPLES), spec, 0, 0)
     table = batch.lr.permute(0, 2, 3, 1).reshape(-1, 3)
     near = (table[batch.queries.index] * batch.queries.weight[..., None]).sum(1)
-    centres = batch.base[:, :, 1::3, 1::3].permute(0, 2, 3, 1).reshape(-1, 3)
+    base = batch.cut([resize(lr[None], photo.shape[-2:])[0] for lr, photo in zip(batch.lr, batch.photos, strict=True)])
+    centres = base[:, :, 1::3, 1::3].permute(0, 2, 3, 1).reshape(-1, 3)
     torch.testing.assert_close(near, centres, atol=2e-6, rtol=0)
 
 
-def test_base_and_target_show_the_same_place():
-    # Shifting the target by one pixel in any direction must make it less like the base.
+def test_crop_and_photo_show_the_same_place():
+    # Shifting the photo by one pixel in any direction must make it less like the enlarged crop.
     spec = CropSpec(batch=8, crop=24, scales=(2.0, 3.0), windows=3, window=14)
     batch = draw_batch(Photos(EXAMPLES), spec, 0, 0)
 
     def error(dy: int, dx: int) -> float:
-        moved = batch.target.roll((dy, dx), (2, 3))
-        return (batch.base - moved)[..., 2:-2, 2:-2].square().mean().item()
+        pairs = zip(batch.lr, batch.photos, strict=True)
+        errors = [resize(lr[None], hr.shape[-2:])[0] - hr.roll((dy, dx), (1, 2)) for lr, hr in pairs]
+        return sum(e[:, 2:-2, 2:-2].square().mean().item() for e in errors)
 
     around = {(dy, dx): error(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
     assert min(around, key=around.__getitem__) == (0, 0)
     # A systematic half-pixel shift would favour one side.
     assert around[0, 1] == pytest.approx(around[0, -1], rel=0.25)
     assert around[1, 0] == pytest.approx(around[-1, 0], rel=0.25)
-    assert batch.detail.abs().mean() < (batch.base - batch.target).abs().mean()
 
 
 def test_periodic_loss_sees_a_grid_and_not_texture():

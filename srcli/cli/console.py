@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -17,26 +19,30 @@ from srcli.errors import SrcliError
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Output:
-    """How a command reports. `json`: one object per line on stdout and nothing else there."""
+    """How a command reports. `json`: one object per line on stdout and nothing else there. `live`: the console of a
+    progress bar, while there is one: lines for the same terminal must go through it."""
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    live: Console | None = None
 
     @property
     def out(self) -> Console:
+        if self.live and sys.stdout.isatty():
+            return self.live
         return Console(highlight=False, soft_wrap=True, emoji=False)
 
     @property
     def err(self) -> Console:
-        return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        return self.live or Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def record(self, value: dict) -> None:
         """A machine-readable result."""
         if self.json:
-            print(json.dumps(value, ensure_ascii=False), flush=True)
+            print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
 
     def say(self, text: str) -> None:
         """A result for people."""
@@ -53,31 +59,36 @@ class Output:
         self.err.print(text, markup=False, style="red")
 
 
+def _finite(value: dict) -> dict:
+    """JSON has no infinity and no NaN: null."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in value.items()}
+
+
 @contextmanager
-def errors(debug: bool = False) -> Iterator[None]:
-    """Errors as one sentence: known ones with a hint and their exit code, others with 1; Ctrl-C as 130."""
+def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
+    """Errors as one sentence: known ones with their exit code, others with 1; Ctrl-C as 130.
+
+    as_json: also as an object on stdout, so that a program that reads it sees why nothing came.
+    """
+
+    def stop(text: str, code: int) -> NoReturn:
+        Output(as_json).record({"error": text, "exit_code": code})
+        Output().problem(f"srcli: {text}")
+        sys.exit(code)
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not stop the run
             stream.reconfigure(errors="backslashreplace")
     try:
         yield
-    except SrcliError as error:
-        if debug:
-            traceback.print_exc()
-        hint = error.hint()
-        Output().problem(f"srcli: {error}" + (f"\n{hint}" if hint else ""))
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if debug:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        Output().problem(f"srcli: {where}{error.strerror or error}")
-        sys.exit(1)
+    except KeyboardInterrupt:
+        stop("interrupted", INTERRUPTED)
     except Exception as error:
         if debug:
-            raise
-        Output().problem(f"srcli: unexpected {type(error).__name__}: {error} (--debug shows more)")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        Output().problem("srcli: interrupted")
-        sys.exit(INTERRUPTED)
+            traceback.print_exc()
+        if isinstance(error, SrcliError):
+            stop(str(error), error.exit_code)
+        if isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else ""
+            stop(f"{where}{error.strerror or error}", 1)
+        stop(f"unexpected {type(error).__name__}: {error} (--debug shows more)", 1)

@@ -16,7 +16,7 @@ def command(
 ) -> None:
     """Show versions, devices, precision, folders and the embedded models with their hashes."""
     output = Output(json)
-    with errors(debug):
+    with errors(debug, json):
         facts = collect()
         output.record(facts)
         if not json:
@@ -66,7 +66,16 @@ def _model(entry: Any) -> dict[str, Any]:
     from srcli.errors import SrcliError
     from srcli.weights import store
 
-    facts: dict[str, Any] = {"name": entry.name, "licence": entry.licence, "files": []}
+    facts: dict[str, Any] = {
+        "name": entry.name,
+        "aliases": entry.aliases,
+        "purpose": entry.purpose,
+        "scales": entry.scales,
+        "paper": entry.paper,
+        "licence": entry.licence,
+        "commercial": entry.commercial,
+        "files": [],
+    }
     try:
         for part in entry.parts.values():
             path = store.locate(part)
@@ -88,6 +97,8 @@ def _table(facts: dict[str, Any], output: Output) -> None:
         table.add_row(key.replace("_", " "), ", ".join(shown) if isinstance(shown, list) else str(shown))
     output.out.print(table)
     for model in facts["models"]:
-        output.say(f"\n{model['name']} ({model['licence']})" + (f": {model['error']}" if "error" in model else ""))
+        terms = model["licence"] + ("" if model["commercial"] else ", not for commercial use")
+        output.say(f"\n{', '.join([model['name'], *model['aliases']])} ({terms})")
+        output.say(f"  {model['error']}" if "error" in model else f"  {model['purpose']}\n  {model['paper']}")
         for file in model["files"]:
             output.say(f"  {file['file']}  {file['bytes']:,} bytes  sha256 {file['sha256']}")

@@ -22,13 +22,15 @@ app = typer.Typer(
 )
 
 EXAMPLES = """Examples:\n
-  srcli train linf --data photos/ --out runs/linf --val set5/\n
-  srcli train linf --data photos/ --out runs/linf --resume --max-minutes 60\n
+  srcli train linf-base --data photos/ --out runs/base --val set5/\n
+  srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60\n
+  srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/\n
   srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
   srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
 RECIPES = {
+    "linf-base": "Train the encoder and the upsampling of a flow: the first stage.",
     "linf": "Train the flow: likelihood, pixel loss and penalty on the patch grid.",
     "prior": "Train the learned prior of a frozen flow.",
 }
@@ -70,7 +72,11 @@ def run(
         from srcli.training.validation import Validation
 
         if resume:  # what was decided at the start stays so; more steps may be asked for
+            if recipe is not None or init is not None or seed is not None:
+                raise recipes.RecipeError("--resume goes on as the run began; leave out --recipe, --init and --seed")
             chosen = recipes.adjusted(recipe_of(out), steps, None)
+            if chosen.task != recipes.load(str(context.info_name)).task:
+                raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {context.info_name}")
         else:
             chosen = recipes.load(str(recipe or context.info_name), steps=steps, seed=seed)
         runtime.set_threads(threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import Counter
@@ -63,7 +64,10 @@ def command(
 ) -> None:
     """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT."""
     output = Output(json, quiet, verbose)
-    with errors(debug):
+    if debug:
+        logging.basicConfig()
+        logging.getLogger("srcli").setLevel(logging.DEBUG)
+    with errors(debug, json):
         from srcli import batch, runtime
 
         target = _target(scale, size, long_side, megapixels)
@@ -89,7 +93,7 @@ def command(
             options = batch.Options(ending, quality, overwrite, dry_run)
             for record in batch.run(items, upscaler, target, sampling, options, progress):
                 records.append(record)
-                _report(record, output)
+                _report(record, output, len(items) == 1)
         code = batch.exit_code(records)
         _summary(records, upscaler, output, code)
     sys.exit(code)
@@ -135,6 +139,7 @@ def _progress(count: int, output: Output) -> Iterator[Callable[[Item, int, int],
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=output.err, transient=True) as bar:
+        output.live = bar.console
         number, current, task, started = 0, None, bar.add_task("", total=1, rate=""), 0.0
 
         def advance(item: Item, done: int, total: int) -> None:
@@ -146,15 +151,19 @@ def _progress(count: int, output: Output) -> Iterator[Callable[[Item, int, int],
             rate = done / 1e6 / max(1e-9, time.monotonic() - started)
             bar.update(task, completed=done, total=total, rate=f"{rate:.1f} Mpx/s")
 
-        yield advance
+        try:
+            yield advance
+        finally:
+            output.live = None
 
 
-def _report(record: Record, output: Output) -> None:
+def _report(record: Record, output: Output, alone: bool) -> None:
+    """`alone`: no other file; then a skip is the failure of the run, and said even when quiet."""
     output.record(record.to_dict())
     if record.status == "failed":
         output.problem(f"failed: {record.error}")
     elif record.status == "skipped":
-        output.notice(f"skipped: {record.error}")
+        (output.problem if alone else output.notice)(f"skipped: {record.error}")
     else:
         how = f"{record.width}x{record.height}"
         if record.status == "done":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from srcli.geometry import Size
 from srcli.images.picture import Picture
@@ -30,11 +31,14 @@ def writable_suffix(suffix: str) -> str:
 
 class Destination:
     """A file that is about to be written. Entering it finds out what can go wrong before the long computation:
-    the format, its limits, the folder and the right to write. Leaving it without `write` leaves nothing behind."""
+    the format, its limits, the folder and the right to write. Leaving it without `write` leaves nothing behind.
 
-    def __init__(self, path: Path, size: Size) -> None:
-        self.path, self.size = path, size
-        self.part = path.with_name(f".srcli-{os.getpid()}.part")
+    overwrite: whether a file that has the name by then is replaced.
+    """
+
+    def __init__(self, path: Path, size: Size, *, overwrite: bool = True) -> None:
+        self.path, self.size, self.overwrite = path, size, overwrite
+        self.part: Path | None = None
 
     def __enter__(self) -> Destination:
         kind = FORMATS.get(self.path.suffix.lower())
@@ -49,7 +53,9 @@ class Destination:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.exists()  # a name that is too long is an error here
-            self.part.touch()
+            handle, name = tempfile.mkstemp(".part", ".srcli-", self.path.parent)
+            os.close(handle)
+            self.part = Path(name)
         except OSError as error:
             self._clean()
             raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
@@ -68,18 +74,25 @@ class Destination:
         buffer = io.BytesIO()
         try:
             image.save(buffer, self.kind, **options)
-        except (OSError, ValueError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # encoders, too, have errors of every kind
             raise ImageError(f"cannot make a {self.kind} of {self.path.name}: {error}") from None
+        assert self.part is not None, "entered before"
+        if not self.overwrite and os.path.lexists(self.path):
+            raise ImageError(f"{self.path} has appeared in the meantime; --overwrite replaces it")
         try:
             self.part.write_bytes(buffer.getbuffer())
+            self.part.chmod(0o666 & ~_umask())
             self.part.replace(self.path)
         except OSError as error:
             raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
         return notes + lost
 
     def _clean(self) -> None:
-        with contextlib.suppress(OSError):
-            self.part.unlink(missing_ok=True)
+        if self.part is not None:
+            with contextlib.suppress(OSError):
+                self.part.unlink(missing_ok=True)
         for folder in self._made:
             with contextlib.suppress(OSError):  # not empty: the result is in it
                 folder.rmdir()
@@ -123,4 +136,24 @@ def _options(kind: str, picture: Picture, quality: int) -> tuple[dict, tuple[str
         options["subsampling"] = 0
     if kind == "TIFF":
         options["compression"] = "tiff_adobe_deflate"
+        if "exif" in options:
+            options["exif"], lost = _without_directories(options["exif"])
+            notes += lost
     return options, notes
+
+
+def _without_directories(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """EXIF for libtiff, which does not write the directories of the camera and of GPS."""
+    data = Image.Exif()
+    data.load(exif)
+    held = [tag for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if tag in data]
+    for tag in held:
+        del data[tag]
+    return data.tobytes(), ("TIFF keeps no camera settings and no position: left out of the EXIF data",) if held else ()
+
+
+def _umask() -> int:
+    """The process's mask for new files; there is no way to ask but to set it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

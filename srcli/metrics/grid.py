@@ -10,24 +10,24 @@ NEAR = 2  # bins on each side that a Hann window smears a line into
 WIDE = 12  # bins on each side that make the neighbourhood
 
 
-def grid_score(image: np.ndarray, period: int = 3) -> float:
+def grid_score(image: np.ndarray, period: int = 3) -> float | None:
     """Power of the luma gradient at 1 / period cycles a pixel over the median power around it, the worse axis.
 
     image: uint8 RGB (H, W, 3). Each axis: difference of neighbours, Hann window along the axis, power spectrum
-    averaged over lines, cropped to a multiple of the period so that the frequency is a bin of its own.
+    averaged over lines, cropped to a multiple of the period so that the frequency is a bin of its own. None for a
+    picture that is too small to have a neighbourhood in its spectrum, or flat.
     """
     values = luma(image)
-    if min(values.shape) < period * (WIDE + NEAR + 4):
-        raise ValueError(
-            f"a grid of period {period} needs {period * (WIDE + NEAR + 4)} pixels a side, got {values.shape}"
-        )
-    return max(_along(values, period), _along(values.T, period))
+    scores = [_along(axis, period) for axis in (values, values.T)]
+    return None if None in scores else max(s for s in scores if s is not None)
 
 
-def _along(values: np.ndarray, period: int) -> float:
+def _along(values: np.ndarray, period: int) -> float | None:
     gradient = np.diff(values, axis=1)
     length = gradient.shape[1] // period * period
-    power = (np.abs(np.fft.rfft(gradient[:, :length] * np.hanning(length + 1)[:-1], axis=1)) ** 2).mean(0)
     line = length // period
-    around = np.r_[power[line - WIDE : line - NEAR], power[line + NEAR + 1 : line + WIDE + 1]]
-    return float(power[line] / np.median(around))
+    if line <= WIDE or line + WIDE > length // 2:
+        return None
+    power = (np.abs(np.fft.rfft(gradient[:, :length] * np.hanning(length + 1)[:-1], axis=1)) ** 2).mean(0)
+    around = np.median(np.r_[power[line - WIDE : line - NEAR], power[line + NEAR + 1 : line + WIDE + 1]])
+    return float(power[line] / around) if around > 0 else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -100,10 +101,8 @@ class Flow(nn.Module):
 
 
 class FixedFlow:
-    """A flow whose weights no longer change, ready for inference: inverses computed once.
-
-    Splits the inverse into its two parts, x = mean + spread(z), so that the mean, the initial latent and the final
-    picture share their work.
+    """A flow whose weights no longer change, ready for inference: inverses and offsets computed once, scales once per
+    condition. Everything is float32, under autocast too.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -121,30 +120,39 @@ class FixedFlow:
             setattr(self, name, getattr(self, name).to(device))
         return self
 
-    def scales(self, condition: Tensor, out: Tensor | None = None) -> Tensor:
-        """Factors (N, layers, D) by which the inverse stretches: the reciprocals of the flow's scales."""
-        # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
+    def stretch(self, condition: Tensor) -> Tensor:
+        """Replaces the scale logits in `condition` (N, layers * 2 * D), in place, by the factors by which the inverse
+        stretches: the reciprocals of the flow's scales. Returns it; the methods below want it so."""
         logits = self._split(condition)[:, :, 0]
-        return torch.mul(logits, -1, out=out).sub_(2).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
+        # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
+        logits.neg_().sub_(2).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
+        return condition
 
-    def mean(self, condition: Tensor, scales: Tensor) -> Tensor:
+    def mean(self, stretched: Tensor) -> Tensor:
         """The inverse (N, D) of z = 0."""
-        shifts = self._split(condition)[:, :, 1]
-        x = self.offset[-1].expand(len(condition), -1)
-        for i in reversed(range(self.layers)):
-            x = torch.addmm(self.offset[i], (x - shifts[:, i]).mul_(scales[:, i]), self.inverse_t[i])
+        return self._through(self.offset[-1].expand(len(stretched), -1), stretched)
+
+    def inverse(self, z: Tensor, stretched: Tensor) -> Tensor:
+        """x (N, D) of the latent z (N, D)."""
+        with _float32(z):
+            return self._through(torch.addmm(self.offset[-1], z, self.inverse_t[-1]), stretched)
+
+    def _through(self, x: Tensor, stretched: Tensor) -> Tensor:
+        pieces = self._split(stretched)
+        with _float32(x):
+            for i in reversed(range(self.layers)):
+                x = torch.addmm(self.offset[i], (x - pieces[:, i, 1]).mul_(pieces[:, i, 0]), self.inverse_t[i])
         return x
 
-    def spread(self, z: Tensor, scales: Tensor) -> Tensor:
-        """What a latent z (N, D) adds to the mean: linear in z."""
-        x = z @ self.inverse_t[-1]
-        for i in reversed(range(self.layers)):
-            x = x.mul_(scales[:, i]) @ self.inverse_t[i]
-        return x
+    def latent(self, difference: Tensor, stretched: Tensor) -> Tensor:
+        """The latent (N, D) of the mean plus `difference` (N, D); the flow is affine in it."""
+        z, pieces = difference, self._split(stretched)
+        with _float32(z):
+            for i in range(self.layers):
+                z = (z @ self.forward_t[i]).div_(pieces[:, i, 0])
+            return z @ self.forward_t[-1]
 
-    def latent(self, difference: Tensor, scales: Tensor) -> Tensor:
-        """The latent (N, D) whose spread is `difference` (N, D): x minus the mean."""
-        z = difference
-        for i in range(self.layers):
-            z = (z @ self.forward_t[i]).div_(scales[:, i])
-        return z @ self.forward_t[-1]
+
+def _float32(like: Tensor) -> AbstractContextManager:
+    """Outside autocast."""
+    return torch.autocast(like.device.type, enabled=False)

@@ -1,8 +1,8 @@
 """Our learned prior: a small U-Net on the grid of patches that can be run in strips.
 
-The published latent modules look at the LR image through a stride-3 convolution; here the frozen flow already
-has what is needed at every query: the last hidden activations of its MLP. One level of pooling, plain
-convolutions, nearest upsampling: the receptive field is finite and position-independent.
+The published latent modules get an initial latent and look at the LR image through a stride-3 convolution; here the
+frozen flow already has what is needed at every query: the last hidden activations of its MLP. One level of pooling,
+plain convolutions, nearest upsampling: the receptive field is finite and position-independent.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ SLOPE = 0.1  # of the rectifiers below zero
 
 
 class GridPrior(nn.Module):
-    """Latent (B, D, h, w) from the initial latent (B, D, h, w), the flow's hidden activations (B, hidden, h, w)
-    and the patch's size in LR pixels (B, 2). h and w of any size; strips start at even rows."""
+    """Latent (B, D, h, w) from the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2),
+    as (y, x) with an LR pixel 2 long. h and w of any size; strips start at even rows."""
 
     def __init__(
         self, channels: int = 27, hidden: int = 96, width: int = 48, fine: int = 1, coarse_width: int = 64,
         coarse: int = 4,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.from_latent = nn.Conv2d(channels, width, 1, bias=False)
         self.from_hidden = nn.Conv2d(hidden, width, 1)
         self.scale = nn.Linear(2, width, bias=False)
         self.before = nn.Sequential(*(ResBlock(width, slope=SLOPE) for _ in range(fine)))
@@ -41,9 +40,9 @@ class GridPrior(nn.Module):
         self.align = 2
         self.outputs = ("out",)
 
-    def forward(self, latent: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
-        h, w = latent.shape[-2:]
-        x = self.from_hidden(hidden).add_(self.from_latent(latent)).add_(self.scale(cell)[:, :, None, None])
+    def forward(self, hidden: Tensor, cell: Tensor) -> Tensor:
+        h, w = hidden.shape[-2:]
+        x = self.from_hidden(hidden).add_(self.scale(cell)[:, :, None, None])
         x = self.before(F.leaky_relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, SLOPE, inplace=True))
         y = F.interpolate(self.up(self.coarse(self.down(x))), scale_factor=2.0, mode="nearest")
         x = self.after(y.add_(x))

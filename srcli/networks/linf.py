@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srcli.networks.anchors import Anchors
 from srcli.networks.edsr import rectifier
 from srcli.networks.flow import Flow
 from srcli.networks.queries import Queries
@@ -16,8 +18,8 @@ from srcli.networks.queries import Queries
 class LINF(nn.Module):
     """Encoder, Fourier features, local ensemble, MLP and flow. Key names are the official ones.
 
-    Images are in [-1, 1]; the flow models the residual to the bilinear upsampling, D = 3 p^2 values per query
-    with channel index c * p^2 + dy * p + dx.
+    Images are in [-1, 1]; the flow models the residual to the upsampling, D = 3 p^2 values per query with channel
+    index c * p^2 + dy * p + dx. The upsampling is bilinear, as published, or that of `anchors` (factors): ours.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class LINF(nn.Module):
         flow_layers: int = 10,
         patch: int = 3,
         slope: float = 0.0,
+        anchors: Iterable[int] = (),
     ) -> None:
         super().__init__()
         self.patch, self.hidden = patch, hidden
@@ -41,9 +44,13 @@ class LINF(nn.Module):
         for _ in range(depth - 1):
             layers += [nn.Conv2d(hidden, hidden, 1), rectifier(slope)]
         self.imnet = Flow(flow_layers, patch)
-        layers.append(nn.Conv2d(hidden, flow_layers * 2 * self.imnet.dim, 1))
-        self.layers = nn.Sequential(*layers)
-        self.outputs = (f"layers.{len(layers) - 1}",)
+        head = nn.Conv2d(hidden, flow_layers * 2 * self.imnet.dim, 1)
+        # The mean begins at the upsampling.
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+        self.layers = nn.Sequential(*layers, head)
+        self.anchors = Anchors(features, anchors)
+        self.outputs = (f"layers.{len(layers)}", "anchors")
 
     @property
     def radius(self) -> int:
@@ -52,7 +59,10 @@ class LINF(nn.Module):
 
     def encode(self, inp: Tensor) -> Tensor:
         """Coefficients and frequencies (B, 2 * hidden, h, w) of an image (B, 3, h, w) in [-1, 1]."""
-        features = self.encoder(inp)
+        return self.waves(self.encoder(inp))
+
+    def waves(self, features: Tensor) -> Tensor:
+        """Coefficients and frequencies (B, 2 * hidden, h, w) of the encoder's features."""
         weight = torch.cat([self.coef.weight, self.freq.weight])
         bias = torch.cat([self.coef.bias, self.freq.bias])  # type: ignore[list-item]
         return F.conv2d(features, weight, bias, padding=1)
@@ -91,3 +101,13 @@ def to_patches(image: Tensor, patch: int) -> Tensor:
 def from_patches(patches: Tensor, patch: int) -> Tensor:
     """Inverse of `to_patches`."""
     return F.pixel_shuffle(patches, patch)
+
+
+def rows(patches: Tensor) -> Tensor:
+    """(B, D, h, w) as (B * h * w, D), the order of queries."""
+    return patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
+
+
+def grid(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Inverse of `rows` for the shape (B, h, w)."""
+    return values.view(*shape, -1).permute(0, 3, 1, 2)

@@ -43,13 +43,14 @@ class Model(Protocol):
         """The part of an LR image of size `low` whose features `decode` reads for a window of the output."""
 
     def encode_bytes(self, region: Window) -> int:
-        """Working memory of encoding a region, roughly."""
+        """Working memory of encoding a region in float32, roughly."""
 
     def decode_bytes(self, pixels: int) -> int:
-        """Working memory of decoding a window of that many output pixels, roughly."""
+        """Working memory of decoding a window of that many output pixels in float32, roughly."""
 
-    def encode(self, lr: Tensor, region: Window | None = None) -> Any:
-        """Features of lr (1, 3, h, w) in [0, 1], sRGB, within a region of it (default: all). Exact for any region."""
+    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Any:
+        """Features of lr (1, 3, h, w) in [0, 1], sRGB, within a region of it (default: all), for an output of `size`.
+        Exact for any region."""
 
     def decode(self, features: Any, window: Window, size: Size, sampling: Sampling) -> Tensor:
         """The part `window` of the whole output of `size`: (1, 3, window.height, window.width), not clamped."""

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size, Window
+from srcli.networks.anchors import mean_scale
 from srcli.networks.flow import FixedFlow
 from srcli.networks.grid_prior import GridPrior
-from srcli.networks.interpolation import down_up, interpolate, round_trip
-from srcli.networks.linf import LINF, from_patches, to_patches
+from srcli.networks.interpolation import interpolate
+from srcli.networks.linf import LINF, from_patches, grid, rows
 from srcli.networks.queries import Axis, Queries, axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, Scales, gaussian_field
 
@@ -25,10 +26,12 @@ LEAST_PATCHES = 1600
 
 @dataclass(frozen=True, slots=True)
 class LinfFeatures:
-    """What the LR image (1, 3, h, w) gives to queries within `region` of it: coefficient and frequency maps."""
+    """What the LR image (1, 3, h, w) gives to queries within `region` of it: coefficient and frequency maps, and
+    residuals of the upsampling as {factor: (share, residual)}."""
 
     lr: Tensor
     maps: Tensor
+    anchors: dict[int, tuple[float, Tensor]]
     region: Window
 
 
@@ -58,7 +61,7 @@ class LinfModel:
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image whose features `decode` reads for a window."""
         area = self._area(self._patches(window), size, sampling)
-        # From first to last pixel, not patch centre: the initial latent is interpolated at every pixel of a patch.
+        # From first to last pixel, not patch centre: the upsampling is interpolated at every pixel of a patch.
         ends = (
             torch.tensor([first * self.patch, last * self.patch - 1])
             for first, last in ((area.top, area.bottom), (area.left, area.right))
@@ -73,24 +76,35 @@ class LinfModel:
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly."""
-        return region.height * region.width * 4 * (2 * self.linf.hidden + 4 * self.linf.coef.in_channels)
+        anchors = sum(3 * int(k) ** 2 for k in self.linf.anchors)
+        per_pixel = 2 * self.linf.hidden + 4 * self.linf.coef.in_channels + 2 * anchors
+        return 4 * region.height * region.width * per_pixel
 
     def decode_bytes(self, pixels: int) -> int:
         """Working memory of decoding a window of that many output pixels, roughly."""
-        per_patch = 4 * (self.flow.layers + 5) * self.flow.dim + 4 * 4 * self.linf.hidden
+        per_patch = 4 * (2 * self.flow.layers + 3) * self.flow.dim + 4 * 4 * self.linf.hidden
         return pixels * (per_patch // self.patch**2 + 60)
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, region: Window | None = None) -> LinfFeatures:
+    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> LinfFeatures:
         height, width = lr.shape[-2:]
         region = region or Window(0, 0, height, width)
         # Features inside depend only on pixels within the radius, so cropping the margin is exact.
         part = region.within(Size(height, width), margin=self.linf.radius)
         image = lr[..., part.top : part.bottom, part.left : part.right] * 2 - 1
-        maps = self.linf.encode(image.contiguous(memory_format=torch.channels_last))
-        y, x = region.top - part.top, region.left - part.left
-        return LinfFeatures(lr, maps[..., y : y + region.height, x : x + region.width], region)
+        encoded = self.linf.encoder(image.contiguous(memory_format=torch.channels_last))
+        shares = self.linf.anchors.shares(mean_scale((size.height, size.width), (height, width)))
+        residuals = self.linf.anchors(encoded, shares)
+
+        def inner(maps: Tensor, factor: int = 1) -> Tensor:
+            y, x = (region.top - part.top) * factor, (region.left - part.left) * factor
+            return maps[..., y : y + region.height * factor, x : x + region.width * factor]
+
+        anchors = {k: (share, inner(residuals[k], k)) for k, share in shares.items()}
+        # Contiguous, or every band of queries would copy it.
+        maps = inner(self.linf.waves(encoded)).contiguous(memory_format=torch.channels_last)
+        return LinfFeatures(lr, maps, anchors, region)
 
     def decode(self, features: LinfFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
         core = self._patches(window)
@@ -100,52 +114,53 @@ class LinfModel:
             patches = self._sample(features, area, size, sampling)
         residual = from_patches(patches, self.patch)
         y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
-        rows, cols = self._pixels(features, window, size)
-        return interpolate(features.lr, rows, cols) + residual[..., y : y + window.height, x : x + window.width] / 2
+        picture = self._base(features, window, size)
+        picture += residual[..., y : y + window.height, x : x + window.width] / 2
+        return picture
+
+    def _base(self, features: LinfFeatures, window: Window, size: Size) -> Tensor:
+        """The upsampling without the flow: (1, 3, window.height, window.width)."""
+        (h, w), region = features.lr.shape[-2:], features.region
+        base = interpolate(features.lr, *self._pixels(window, size, h, w, features.lr.device))
+        for k, (share, residual) in features.anchors.items():
+            if (size.height, size.width) == (k * h, k * w):
+                y, x = window.top - region.top * k, window.left - region.left * k
+                part = residual[..., y : y + window.height, x : x + window.width]
+            else:
+                rows, cols = self._pixels(window, size, k * h, k * w, features.lr.device)
+                part = interpolate(residual, rows.shifted(region.top * k), cols.shifted(region.left * k))
+            base += part * (share / 2)  # not add_(alpha=): fused in vectors, not in their tails
+        return base
 
     def _sample(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor:
         """Residual patches (1, D, h, w) of the latent temperature * noise."""
         out = features.lr.new_empty(area.height * area.width, self.flow.dim)
         for part, where, queries in self._blocks(features, area, size):
             _, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
-            scales = self.flow.scales(condition)
-            out[where] = self.flow.mean(condition, scales)
+            stretched = self.flow.stretch(condition)
             if sampling.temperature:
                 noise = gaussian_field(sampling.seed, self.flow.dim, part)
-                out[where] += self.flow.spread(_rows(noise.to(out.device)[None]) * sampling.temperature, scales)
-        return _grid(out, area)
+                z = rows(noise.to(out.device)[None]) * sampling.temperature
+                out[where] = self.flow.inverse(z, stretched)
+            else:
+                out[where] = self.flow.mean(stretched)
+        return grid(out, (1, area.height, area.width))
 
     def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor | None:
         """Residual patches (1, D, h, w) of the latent that the prior predicts; None where it is not wanted."""
         if self.prior is None or sampling.detail == 0:
             return None
-        flow, p, count = self.flow, self.patch, area.height * area.width
-        lost = self._lost(features, size)
+        flow, count = self.flow, area.height * area.width
         hidden = features.maps.new_empty(count, self.linf.hidden)
-        latent, mean = (features.lr.new_empty(count, flow.dim) for _ in range(2))
-        scales = features.lr.new_empty(count, flow.layers, flow.dim)
-        for part, where, queries in self._blocks(features, area, size):
-            h, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
-            stretch = flow.scales(condition, out=scales[where])
-            centre = flow.mean(condition, stretch)
-            pixels = Window(part.top * p, part.left * p, part.height * p, part.width * p)
-            rows, cols = self._pixels(features, pixels, size)
-            near = interpolate(lost, rows.shifted(features.region.top), cols.shifted(features.region.left))
-            start = _rows(to_patches(near * 2, p))
-            hidden[where], mean[where] = h, centre
-            latent[where] = flow.latent(start - centre, stretch)
-        z = _rows(self.prior(_grid(latent, area), _grid(hidden, area), queries.cell)) * sampling.detail
-        for start_row in range(0, count, QUERIES_AT_ONCE):
-            where = slice(start_row, start_row + QUERIES_AT_ONCE)
-            mean[where] += flow.spread(z[where], scales[where])
-        return _grid(mean, area)
-
-    def _lost(self, features: LinfFeatures, size: Size) -> Tensor:
-        """What bilinear resizing to `size` and back takes from the LR image within the features' region."""
-        low, r = features.lr.shape[-2:], features.region
-        rows = round_trip(torch.arange(r.top, r.bottom), low[0], size.height)
-        cols = round_trip(torch.arange(r.left, r.right), low[1], size.width)
-        return features.lr[..., r.top : r.bottom, r.left : r.right] - down_up(features.lr, rows, cols)
+        stretched = features.lr.new_empty(count, 2 * flow.layers * flow.dim)
+        for _, where, queries in self._blocks(features, area, size):
+            hidden[where], stretched[where] = self.linf.condition(self.linf.fourier(features.maps, queries))
+            flow.stretch(stretched[where])
+        out = rows(self.prior(grid(hidden, (1, area.height, area.width)), queries.cell)) * sampling.detail
+        for start in range(0, count, QUERIES_AT_ONCE):
+            where = slice(start, start + QUERIES_AT_ONCE)
+            out[where] = flow.inverse(out[where], stretched[where])
+        return grid(out, (1, area.height, area.width))
 
     # --- where ---
 
@@ -175,19 +190,9 @@ class LinfModel:
             where = slice((top - area.top) * area.width, (bottom - area.top) * area.width)
             yield Window(top, area.left, bottom - top, area.width), where, queries
 
-    def _pixels(self, features: LinfFeatures, window: Window, size: Size) -> tuple[Axis, Axis]:
-        h, w = features.lr.shape[-2:]
-        device = features.lr.device
+    @staticmethod
+    def _pixels(window: Window, size: Size, h: int, w: int, device: torch.device) -> tuple[Axis, Axis]:
+        """Where the pixels of a window lie on an image of h x w."""
         rows = axis(torch.arange(window.top, window.bottom), h, size.height).to(device)
         cols = axis(torch.arange(window.left, window.right), w, size.width).to(device)
         return rows, cols
-
-
-def _rows(patches: Tensor) -> Tensor:
-    """(1, D, h, w) as (h * w, D), the order of queries."""
-    return patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
-
-
-def _grid(values: Tensor, area: Window) -> Tensor:
-    """Inverse of `_rows`, for the queries of a rectangle of patches."""
-    return values.view(1, area.height, area.width, -1).permute(0, 3, 1, 2)

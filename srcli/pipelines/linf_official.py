@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.flow import FixedFlow
-from srcli.networks.linf import LINF, from_patches, to_patches
+from srcli.networks.linf import LINF, from_patches, rows, to_patches
 from srcli.networks.queries import Queries, official_coordinates, official_queries
 
 
@@ -26,8 +26,7 @@ class LatentPath:
     initial: Tensor
     z_lr: Tensor
     z: Tensor
-    mean: Tensor  # (h * w, D), the inverse of z = 0
-    scales: Tensor  # (h * w, layers, D)
+    stretched: Tensor  # (h * w, layers * 2 * D), the flow's condition after `FixedFlow.stretch`
 
 
 class OfficialLinf:
@@ -51,15 +50,18 @@ class OfficialLinf:
         down = F.interpolate(up, inp.shape[-2:], mode="bilinear", align_corners=False)
         lost = up - F.interpolate(down, (height, width), mode="bilinear", align_corners=False)
         initial = to_patches(F.pad(lost, self._padding(height, width)), self.linf.patch)
-        scales = self.flow.scales(condition)
-        mean = self.flow.mean(condition, scales)
-        z_lr = self.flow.latent(_rows(initial) - mean, scales).view(*queries.shape, -1).permute(0, 3, 1, 2)
-        return LatentPath(coord, initial, z_lr, self.prior(z_lr, inp).float(), mean, scales)
+        stretched = self.flow.stretch(condition)
+        z_lr = (
+            self.flow.latent(rows(initial) - self.flow.mean(stretched), stretched)
+            .view(*queries.shape, -1)
+            .permute(0, 3, 1, 2)
+        )
+        return LatentPath(coord, initial, z_lr, self.prior(z_lr, inp).float(), stretched)
 
     def upscale(self, lr: Tensor, height: int, width: int) -> Tensor:
         """The picture of the predicted latent, clamped."""
         path = self.latents(lr, height, width)
-        x = path.mean + self.flow.spread(_rows(path.z), path.scales)
+        x = self.flow.inverse(rows(path.z), path.stretched)
         patches = x.view(1, *path.z.shape[-2:], -1).permute(0, 3, 1, 2)
         residual = from_patches(patches, self.linf.patch)[..., :height, :width]
         base = F.interpolate(lr * 2 - 1, (height, width), mode="bilinear", align_corners=False)
@@ -82,7 +84,3 @@ class OfficialLinf:
         coord = F.pad(coord, (0, 0, 0, right, 0, bottom))[middle::p, middle::p][None]
         cell = torch.tensor([[2 / height, 2 / width]])
         return official_queries(coord, cell, (inp.shape[2], inp.shape[3])), coord
-
-
-def _rows(patches: Tensor) -> Tensor:
-    return patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])

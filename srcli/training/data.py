@@ -15,7 +15,6 @@ from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
-from srcli.networks.interpolation import down_up, interpolate, round_trip
 from srcli.networks.queries import Queries, axis, grid_queries
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -36,33 +35,40 @@ class CropSpec:
     scales: tuple[float, float] = (1.0, 4.0)
     wide_scales: tuple[float, float] = (4.0, 8.0)
     wide_share: float = 0.0  # share of crops drawn from `wide_scales`
-    windows: int = 3  # HR windows queried in each crop
+    whole_share: float = 0.0  # share of crops at one of `whole_scales`
+    whole_scales: tuple[int, ...] = (2, 3, 4)
+    windows: int = 3  # HR windows queried in each crop; 0: the upsampling alone is trained
     window: int = 16  # side of a window in patches
     patch: int = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """LR crops, and windows of patches that look at them.
+    """LR crops with the photos they come from, and windows of patches in those.
 
-    lr: (B, 3, crop, crop) in [0, 1]. target, base, detail: (V, 3, window * p, window * p) in [0, 1] (detail: a
-    difference): the HR pixels, the bilinear upsampling, and what bilinear resizing loses of it (the prior's start).
+    lr: (B, 3, crop, crop) in [0, 1]. photos: B times (3, n, n) in [0, 1], each of its own size. windows: V times
+    (item, top, left) of a square of `side` HR pixels; queries: those of their patches, None without windows.
     """
 
     lr: Tensor
-    target: Tensor
-    base: Tensor
-    detail: Tensor
-    queries: Queries
+    photos: list[Tensor]
+    windows: list[tuple[int, int, int]]
+    side: int
+    queries: Queries | None
     scale: Tensor  # (V,)
+
+    def cut(self, pictures: list[Tensor]) -> Tensor:
+        """The windows of pictures (3, n, n) that lie like `photos`: (V, 3, side, side)."""
+        side = self.side
+        return torch.stack([pictures[i][:, y : y + side, x : x + side] for i, y, x in self.windows])
 
     def to(self, device: str) -> Batch:
         return Batch(
             self.lr.to(device),
-            self.target.to(device),
-            self.base.to(device),
-            self.detail.to(device),
-            self.queries.to(device),
+            [photo.to(device) for photo in self.photos],
+            self.windows,
+            self.side,
+            self.queries and self.queries.to(device),
             self.scale.to(device),
         )
 
@@ -109,32 +115,30 @@ def _photo(path: Path) -> np.ndarray:
 def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
     """The batch of one step. LR by 8-bit antialiased bicubic; windows start at any HR pixel of the crop."""
     rng = np.random.default_rng((seed, step))
-    side = spec.window * spec.patch
-    lrs, targets, bases, details, rows, cols, owner, scales = [], [], [], [], [], [], [], []
+    side, middle = spec.window * spec.patch, (spec.patch - 1) // 2
+    lrs, hrs, windows, rows, cols, scales = [], [], [], [], [], []
     for item in range(spec.batch):
-        low, high = spec.wide_scales if rng.random() < spec.wide_share else spec.scales
-        hr = photos.crop(rng, max(side, round(spec.crop * rng.uniform(low, high))))
+        hr = photos.crop(rng, max(side if spec.windows else 1, round(spec.crop * _scale(rng, spec))))
         size = hr.shape[0]
-        lr = to_tensor(downscale(hr, spec.crop, spec.crop))
-        lrs.append(lr)
-        trip = round_trip(torch.arange(spec.crop), spec.crop, size)
-        lost = lr - down_up(lr, trip, trip)
-        whole = to_tensor(hr)
+        lrs.append(to_tensor(downscale(hr, spec.crop, spec.crop)))
+        hrs.append(to_tensor(hr))
         for _ in range(spec.windows):
             top, left = (int(v) for v in rng.integers(size - side + 1, size=2))
-            row_pixels, col_pixels = torch.arange(top, top + side), torch.arange(left, left + side)
-            row, col = axis(row_pixels, spec.crop, size), axis(col_pixels, spec.crop, size)
-            targets.append(whole[:, top : top + side, left : left + side])
-            bases.append(interpolate(lr, row, col))
-            details.append(interpolate(lost, row, col))
-            middle = (spec.patch - 1) // 2
-            rows.append(axis(row_pixels[middle :: spec.patch], spec.crop, size))
-            cols.append(axis(col_pixels[middle :: spec.patch], spec.crop, size))
-            owner.append(item)
+            windows.append((item, top, left))
+            rows.append(axis(torch.arange(top + middle, top + side, spec.patch), spec.crop, size))
+            cols.append(axis(torch.arange(left + middle, left + side, spec.patch), spec.crop, size))
             scales.append(size / spec.crop)
-    queries = grid_queries(rows, cols, (spec.crop, spec.crop), owner)
-    stack = torch.stack
-    return Batch(stack(lrs), stack(targets), stack(bases), stack(details), queries, torch.tensor(scales))
+    queries = grid_queries(rows, cols, (spec.crop, spec.crop), [item for item, _, _ in windows]) if windows else None
+    return Batch(torch.stack(lrs), hrs, windows, side, queries, torch.tensor(scales))
+
+
+def _scale(rng: np.random.Generator, spec: CropSpec) -> float:
+    kind = rng.random()
+    if kind < spec.wide_share:
+        return rng.uniform(*spec.wide_scales)
+    if kind < spec.wide_share + spec.whole_share:
+        return float(rng.choice(spec.whole_scales))
+    return rng.uniform(*spec.scales)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

@@ -18,7 +18,8 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
     """Write the inference weights of a checkpoint (a file or a run's folder); returns their metadata.
 
     The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
-    `data` describes the training photos in one line; `scores` are measured on the exported weights.
+    `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata of a
+    prior has the sha256 of its flow.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     if not path.is_file():
@@ -31,6 +32,7 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
         "recipe": json.dumps(recipe),
         "steps": source["step"],
         "photos": source["photos"],
+        **({"flow": source["flow"]} if "flow" in source else {}),
         "data": data,
         "scores": json.dumps(scores or {}),
         "licence": "Apache-2.0",
@@ -51,7 +53,7 @@ def score(checkpoint: Path, weights: Path, folder: Path, flow: str | None) -> tu
     """Scores of exported weights on a folder of photos, and the largest change by float16 in any of them."""
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     recipe = json.loads(read_metadata(path)["recipe"])
-    recipe["loss"]["perceptual"] = 0.0  # its trunk is not needed here
+    recipe["loss"].pop("perceptual", None)  # its trunk is not needed here
     task = make_task(parse(recipe.pop("name"), recipe), flow)
     validation, network = Validation(folder), task.networks["network"].eval()
     network.load_state_dict(under(load_file(path), "ema/"))

@@ -40,8 +40,8 @@ def learning_rate_share(spec: OptimSpec, step: int) -> float:
 
 class Optimizer:
     """One network's optimizers. `muon` sends the kernels of hidden layers to torch's Muon (Jordan et al. 2024), which
-    takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of the same storage. Inputs,
-    outputs (`network.outputs`), biases and the flow's own matrices are left to AdamW."""
+    takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of the same storage. Kernels
+    on RGB, outputs (`network.outputs`), biases and the flow's own matrices are left to AdamW."""
 
     def __init__(self, network: nn.Module, spec: OptimSpec) -> None:
         self.spec = spec
@@ -135,7 +135,7 @@ class Trainer:
                         log({"step": self.step, "seconds": round(time.monotonic() - start, 1), **means})
                         recent.clear()
                     progress(self.step, values)
-                    if validate and self.step % validate_every == 0:
+                    if validate and (self.step % validate_every == 0 or self.step == self.recipe.optim.steps):
                         with self._log("validation.csv") as scores:
                             scores({"step": self.step, **validate(self.ema)})
                     if time.monotonic() - saved > save_minutes * 60:
@@ -173,6 +173,7 @@ class Trainer:
             tensors |= {f"{name}/{k}": v for k, v in network.state_dict().items()}
             tensors |= {f"optimizer/{name}/{k}": v for k, v in self.optimizers[name].state().items()}
         metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": self.photos.fingerprint()}
+        metadata |= self.task.origin
         part = self.out / (CHECKPOINT + ".part")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
         part.chmod(0o644)
@@ -199,6 +200,9 @@ class Trainer:
             raise RecipeError(f"{self.out} was trained on other photos; a resumed run needs the same")
         if adjusted(recipe_of(self.out), self.recipe.optim.steps, None) != self.recipe:
             raise RecipeError(f"{self.out} was started with another recipe")
+        for name, value in self.task.origin.items():
+            if metadata.get(name) != value:
+                raise RecipeError(f"{self.out} was started with another {name}")
         self.step = int(metadata["step"])
         self.ema.load_state_dict(under(tensors, "ema/"))
         for name, network in self.task.networks.items():

@@ -1,4 +1,4 @@
-"""Losses on images and patches. Images are RGB in [0, 1]; every function returns a mean over the batch."""
+"""Losses on images and patches. Images are RGB in [0, 1]; means over the batch unless said otherwise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from srcli import runtime
 from srcli.metrics.lpips import normalise
 from srcli.metrics.trunks import Trunk
 from srcli.networks.linf import to_patches
@@ -49,7 +50,7 @@ class Perceptual:
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
         """One distance per image, (B,). Random numbers come from torch's global generator."""
         both = self._move(torch.cat([sr, hr]))
-        with torch.autocast(sr.device.type, torch.bfloat16):
+        with runtime.mixed(sr.device):
             taps = self.trunk(normalise(both * 2 - 1).contiguous(memory_format=torch.channels_last))
         return torch.stack([self._distance(*tap.float().chunk(2)) for tap in taps]).sum(0)
 
@@ -59,7 +60,7 @@ class Perceptual:
         images = images[..., top:, left:]
         if torch.rand(()) < 0.5:
             return images
-        size = images.shape[-1]
+        size = min(images.shape[-2:])
         part = int(size / (1 + 0.6 * torch.rand(())))
         y, x = (int(v) for v in torch.randint(0, size - part + 1, (2,)))
         return F.interpolate(images[..., y : y + part, x : x + part], size=(size, size), mode="bilinear")

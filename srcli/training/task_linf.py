@@ -1,4 +1,4 @@
-"""Training of the flow: likelihood of the residual, and its mean close to the photo."""
+"""Training of the flow: its upsampling and its mean close to the photo, the likelihood of what is left."""
 
 from __future__ import annotations
 
@@ -7,40 +7,63 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from srcli.networks.build import build
-from srcli.networks.linf import LINF, from_patches, to_patches
+from srcli import runtime
+from srcli.networks.linf import LINF, from_patches, grid, rows, to_patches
 from srcli.training import losses
 from srcli.training.data import Batch
 from srcli.training.recipe import Recipe
 
 
 class LinfTask:
-    """NLL of the dequantised residual + pixel loss at temperature 0 + penalty on the patch grid, all at once."""
+    """`upsampling`: pixel loss of the whole crops without the flow. In the windows: `pixel`, the same of the picture at
+    temperature 0; `periodic`, its penalty on the patch grid; `nll`, of the dequantised residual.
 
-    def __init__(self, recipe: Recipe) -> None:
-        network = build(recipe.architecture)
-        assert isinstance(network, LINF)
+    recipe.options: `frozen`, whether encoder and upsampling stay as they are.
+    """
+
+    kind = LINF
+    weighted = frozenset({"upsampling", "pixel", "periodic", "nll"})
+    options = frozenset({"frozen"})
+
+    def __init__(self, recipe: Recipe, network: LINF) -> None:
+        self.origin: dict[str, str] = {}
         self.linf = network
         self.networks: dict[str, nn.Module] = {"network": network}
         self.weights = recipe.loss
+        if recipe.options.get("frozen"):
+            for part in (network.encoder, network.anchors):
+                part.requires_grad_(False)
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        flow, patch = self.linf.imnet, self.linf.patch
-        with torch.autocast(batch.lr.device.type, torch.bfloat16):
-            maps = self.linf.encode((batch.lr * 2 - 1).contiguous(memory_format=torch.channels_last))
-            _, condition = self.linf.condition(self.linf.fourier(maps, batch.queries))
-        residual = (batch.target - batch.base) * 2
+        with runtime.mixed(batch.lr.device):
+            features = encode(self.linf, batch.lr)
+        pictures = upsampled(self.linf, features, batch)
+        values = {}
+        if self.weights.get("upsampling"):
+            each = [losses.pixel(sr, photo) for sr, photo in zip(pictures, batch.photos, strict=True)]
+            values["upsampling"] = torch.stack(each).mean()
+        if batch.queries is not None:
+            values |= self._window_losses(batch, features, batch.cut(pictures))
+        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
+        yield "network", total, {k: v.item() for k, v in values.items()}
+
+    def _window_losses(self, batch: Batch, features: Tensor, base: Tensor) -> dict[str, Tensor]:
+        flow, patch, target = self.linf.imnet, self.linf.patch, batch.cut(batch.photos)
+        assert batch.queries is not None
+        with runtime.mixed(batch.lr.device):
+            _, condition = self.linf.condition(self.linf.fourier(self.linf.waves(features), batch.queries))
+        residual = (target - base.detach()) * 2
         # Uniform noise of one 8-bit step: without it the likelihood of a flat area has no bound.
         noisy = residual + (torch.rand_like(residual) - 0.5) / 127.5
         mean = flow.inverse(condition.new_zeros(len(condition), flow.dim), condition)
         # The likelihood shapes the spread alone: through the mean it would ask for ever more digits in flat areas.
         log_p = flow.log_prob_around(rows(to_patches(noisy, patch)), mean.detach(), condition)
-        sr = batch.base + from_patches(grid(mean, batch.queries.shape), patch) / 2
-        values = {"nll": -log_p.mean() / flow.dim, "pixel": losses.pixel(sr, batch.target)}
-        if self.weights.get("periodic"):
-            values["periodic"] = losses.patch_periodic(sr, batch.target, patch)
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
-        yield "network", total, {k: v.item() for k, v in values.items()}
+        sr = base + from_patches(grid(mean, batch.queries.shape), patch) / 2
+        return {
+            "nll": -log_p.mean() / flow.dim,
+            "pixel": losses.pixel(sr, target),
+            "periodic": losses.patch_periodic(sr, target, patch),
+        }
 
     def pipeline(self, network: nn.Module):
         from srcli.pipelines.linf import LinfModel
@@ -49,11 +72,17 @@ class LinfTask:
         return LinfModel(network)
 
 
-def rows(patches: Tensor) -> Tensor:
-    """(B, D, h, w) as (B * h * w, D), the order of queries."""
-    return patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
+def encode(linf: LINF, lr: Tensor) -> Tensor:
+    """Features of LR crops in [0, 1]."""
+    return linf.encoder((lr * 2 - 1).contiguous(memory_format=torch.channels_last))
 
 
-def grid(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Inverse of `rows`."""
-    return values.view(*shape, -1).permute(0, 3, 1, 2)
+def upsampled(linf: LINF, features: Tensor, batch: Batch) -> list[Tensor]:
+    """The crops at the size of their photos, without the flow."""
+    sizes = [(photo.shape[-2], photo.shape[-1]) for photo in batch.photos]
+    with runtime.mixed(batch.lr.device):
+        residuals = linf.anchors(features, [int(k) for k in linf.anchors])
+    return [
+        linf.anchors.picture(batch.lr[i : i + 1], {k: r[i : i + 1] for k, r in residuals.items()}, size)[0]
+        for i, size in enumerate(sizes)
+    ]

@@ -1,22 +1,29 @@
-"""What a recipe trains: the networks, the losses of a step, and a score on a validation folder."""
+"""What a recipe trains: the networks, the losses of a step, and the model around them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from srcli.networks.build import build
 from srcli.training.data import Batch
 from srcli.training.recipe import Recipe, RecipeError
 
 
 class Task(Protocol):
-    """`networks["network"]` is exported; the others only help to train it."""
+    """`networks["network"]` is exported; the others only help to train it. `origin`: what the weights depend on beyond
+    the recipe and the photos, by name; a resumed run must have the same, and the export says it.
+
+    Class attributes: `kind`, the network that it trains; `weighted` and `options`, the names that the recipe's [loss]
+    and [options] may hold.
+    """
 
     networks: dict[str, nn.Module]
+    origin: dict[str, str]
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """The losses of one step as (network to update, loss, values to log). The loop updates that network
@@ -31,11 +38,19 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
     `trunk`, the weights of the perceptual loss. Initial weights depend on the recipe's seed alone."""
     torch.manual_seed(recipe.seed)
     from srcli.training.task_linf import LinfTask
+    from srcli.training.task_prior import PriorTask
 
-    if recipe.task == "linf":
-        return LinfTask(recipe)
-    if recipe.task == "prior":
-        from srcli.training.task_prior import PriorTask
-
-        return PriorTask(recipe, flow, trunk)
-    raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
+    kinds: dict[str, Any] = {"linf": LinfTask, "prior": PriorTask}
+    if recipe.task not in kinds:
+        raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
+    kind = kinds[recipe.task]
+    unknown = (set(recipe.loss) - kind.weighted) | (set(recipe.options) - kind.options)
+    if unknown:
+        raise RecipeError(f"recipe {recipe.name}: the task {recipe.task} has no {', '.join(sorted(unknown))}")
+    try:
+        network = build(recipe.architecture)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"recipe {recipe.name}: {error}") from error
+    if not isinstance(network, kind.kind):
+        raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
+    return kind(recipe, network, flow=flow, trunk=trunk) if kind is PriorTask else kind(recipe, network)

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from srcli import runtime
 from srcli.degradation.bicubic import downscale
 from srcli.geometry import Size, Window
 from srcli.metrics.psnr import psnr
@@ -25,6 +26,8 @@ class Validation:
         if not folder.is_dir():
             raise RecipeError(f"the validation folder {folder} does not exist")
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        if not files:
+            raise RecipeError(f"no photos in the validation folder {folder}")
         self.photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
         self.scales, self.sampling = scales, sampling or Sampling()
 
@@ -46,8 +49,8 @@ class Validation:
 
 def whole(model: Model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
     """The complete output (1, 3, H, W) in one window."""
-    with torch.inference_mode(), torch.autocast(lr.device.type, torch.bfloat16):
-        return model.decode(model.encode(lr), Window.whole(size), size, sampling)
+    with torch.inference_mode(), runtime.mixed(lr.device):
+        return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
 
 
 def to_bytes(image: Tensor) -> np.ndarray:

@@ -43,14 +43,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One picture made by one variant. lpips is None where no weights were given."""
+    """One picture made by one variant. lpips: None without weights; grid: None where the picture is too small."""
 
     variant: str
     scale: int
     image: str
     psnr_y: float
     lpips_squeeze: float | None
-    grid: float
+    grid: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Row:
     images: int
     psnr_y: float
     lpips_squeeze: float | None
-    grid_median: float
-    grid_worst: float
+    grid_median: float | None
+    grid_worst: float | None
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -124,7 +124,7 @@ def summarise(scores: list[Score]) -> list[Row]:
     rows = []
     for (scale, variant), members in groups.items():
         distances = [m.lpips_squeeze for m in members if m.lpips_squeeze is not None]
-        grids = [m.grid for m in members]
+        grids = [m.grid for m in members if m.grid is not None]
         rows.append(
             Row(
                 variant,
@@ -132,8 +132,8 @@ def summarise(scores: list[Score]) -> list[Row]:
                 len(members),
                 float(np.mean([m.psnr_y for m in members])),
                 float(np.mean(distances)) if distances else None,
-                float(np.median(grids)),
-                max(grids),
+                float(np.median(grids)) if grids else None,
+                max(grids, default=None),
             )
         )
     return rows
