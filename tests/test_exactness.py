@@ -14,6 +14,7 @@ from srcli.networks.build import build
 from srcli.networks.flow import FixedFlow, Flow
 from srcli.networks.interpolation import interpolate
 from srcli.networks.linf import LINF, from_patches, to_patches
+from srcli.networks.notch import Notch
 from srcli.networks.queries import axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, gaussian_field
 from srcli.pipelines.linf import LinfModel
@@ -80,10 +81,40 @@ def test_clean_mean_is_the_upsampling_and_the_inverse_of_zero():
         queries = grid_queries([rows], [cols], (20, 23))
         _, condition = linf.condition(linf.fourier(linf.encode(lr * 2 - 1), queries))
         x = linf.imnet.inverse(torch.zeros(len(condition), 27), condition)
-        residual = from_patches(x.view(1, 24, 27, 27).permute(0, 3, 1, 2), 3)[..., :70, :81]
+        residual = from_patches(Notch(3)(x.view(1, 24, 27, 27)).permute(0, 3, 1, 2), 3)[..., :70, :81]
         residuals = linf.anchors(linf.encoder(lr * 2 - 1), linf.anchors.shares(3.5))
         slow = linf.anchors.picture(lr, residuals, (70, 81)) + residual / 2
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=0)
+
+
+def patches_of(image: torch.Tensor) -> torch.Tensor:
+    return to_patches(image[None], 3).permute(0, 2, 3, 1)
+
+
+def test_notch_takes_out_the_patch_grid_and_leaves_edges_and_texture():
+    notch, line = Notch(3), torch.arange(90) % 3 == 0
+    columns = (line * 1.0).expand(3, 60, 90)  # a line in every patch; one level per row of patches
+    columns = columns * torch.rand(20).repeat_interleave(3)[:, None]
+    left = notch(patches_of(columns))
+    assert (left - left.mean(-1, keepdim=True)).abs().max() < 1e-6
+    assert torch.allclose(left.mean((2, 3)), patches_of(columns).mean((2, 3)))
+    edge = (torch.arange(60) == 30).float()[:, None].expand(3, 60, 90)  # one horizontal line, along a row of patches
+    assert (notch(patches_of(edge)) - patches_of(edge)).abs().max() < 0.07
+    noise = torch.randn(3, 60, 90)
+    assert notch(patches_of(noise)).var() > 0.85 * noise.var()
+
+
+def test_notch_is_a_mean_over_seventeen_patches():
+    x, width = torch.randn(1, 1, 30, 27), 30
+    weights = torch.tensor([0.5, *[1.0] * 15, 0.5])
+    columns = x.view(1, 1, 30, 3, 3, 3) - x.view(1, 1, 30, 3, 3, 3).mean(-1, keepdim=True)
+    expected = x.clone().view_as(columns)
+    for i in range(width):
+        near = [(weights[k + 8], columns[0, 0, i + k]) for k in range(-8, 9) if 0 <= i + k < width]
+        expected[0, 0, i] -= sum(w * d for w, d in near) / sum(w for w, _ in near)
+    # One row of patches: along its column a patch is its own average.
+    expected = expected - (expected - expected.mean(-2, keepdim=True))
+    torch.testing.assert_close(Notch(3)(x), expected.flatten(3))
 
 
 @pytest.mark.parametrize("patch", [1, 3])

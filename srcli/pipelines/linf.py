@@ -14,6 +14,7 @@ from srcli.networks.flow import FixedFlow
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.interpolation import interpolate
 from srcli.networks.linf import LINF, from_patches, grid, rows
+from srcli.networks.notch import Notch
 from srcli.networks.queries import Axis, Queries, axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, Scales, gaussian_field
 
@@ -46,12 +47,13 @@ class LinfModel:
     def __init__(self, linf: LINF, prior: GridPrior | None = None) -> None:
         self.linf, self.prior = linf, prior
         self.patch = linf.patch
-        self.flow = FixedFlow(linf.imnet)
+        self.flow, self.notch = FixedFlow(linf.imnet), Notch(linf.patch)
 
     def to(self, device: torch.device) -> LinfModel:
         """Moves the model; returns itself."""
         self.linf.to(device)
         self.flow.to(device)
+        self.notch.to(device)
         if self.prior is not None:
             self.prior.to(device)
         return self
@@ -107,12 +109,10 @@ class LinfModel:
         return LinfFeatures(lr, maps, anchors, region)
 
     def decode(self, features: LinfFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
-        core = self._patches(window)
-        area = self._area(core, size, sampling)
-        patches = self._predict(features, area, size, sampling) if self.prior else None
-        if patches is None:
-            patches = self._sample(features, area, size, sampling)
-        residual = from_patches(patches, self.patch)
+        area = self._area(self._patches(window), size, sampling)
+        make = self._predict if self._predicts(sampling) else self._sample
+        patches = self.notch(make(features, area, size, sampling).view(1, area.height, area.width, -1))
+        residual = from_patches(patches.permute(0, 3, 1, 2), self.patch)
         y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
         picture = self._base(features, window, size)
         picture += residual[..., y : y + window.height, x : x + window.width] / 2
@@ -133,7 +133,7 @@ class LinfModel:
         return base
 
     def _sample(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor:
-        """Residual patches (1, D, h, w) of the latent temperature * noise."""
+        """Residual patches (h * w, D) of the latent temperature * noise."""
         out = features.lr.new_empty(area.height * area.width, self.flow.dim)
         for part, where, queries in self._blocks(features, area, size):
             _, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
@@ -144,12 +144,11 @@ class LinfModel:
                 out[where] = self.flow.inverse(z, stretched)
             else:
                 out[where] = self.flow.mean(stretched)
-        return grid(out, (1, area.height, area.width))
+        return out
 
-    def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor | None:
-        """Residual patches (1, D, h, w) of the latent that the prior predicts; None where it is not wanted."""
-        if self.prior is None or sampling.detail == 0:
-            return None
+    def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor:
+        """Residual patches (h * w, D) of the latent that the prior predicts."""
+        assert self.prior is not None
         flow, count = self.flow, area.height * area.width
         hidden = features.maps.new_empty(count, self.linf.hidden)
         stretched = features.lr.new_empty(count, 2 * flow.layers * flow.dim)
@@ -160,7 +159,7 @@ class LinfModel:
         for start in range(0, count, QUERIES_AT_ONCE):
             where = slice(start, start + QUERIES_AT_ONCE)
             out[where] = flow.inverse(out[where], stretched[where])
-        return grid(out, (1, area.height, area.width))
+        return out
 
     # --- where ---
 
@@ -170,12 +169,16 @@ class LinfModel:
         top, left = window.top // p, window.left // p
         return Window(top, left, -(-window.bottom // p) - top, -(-window.right // p) - left)
 
+    def _predicts(self, sampling: Sampling) -> bool:
+        """Whether the prior is asked."""
+        return self.prior is not None and sampling.detail > 0
+
     def _area(self, core: Window, size: Size, sampling: Sampling) -> Window:
-        """The patches whose latents must be known to predict those of `core`."""
+        """The patches that must be made to know those of `core`."""
         grid = Size(-(-size.height // self.patch), -(-size.width // self.patch))
         if self.prior is None or sampling.detail == 0:
-            return core.within(grid, least=LEAST_PATCHES)
-        return core.within(grid, self.prior.radius, self.prior.align, LEAST_PATCHES)
+            return core.within(grid, self.notch.radius, least=LEAST_PATCHES)
+        return core.within(grid, self.notch.radius + self.prior.radius, self.prior.align, LEAST_PATCHES)
 
     def _blocks(self, features: LinfFeatures, area: Window, size: Size) -> Iterator[tuple[Window, slice, Queries]]:
         """Bands of patch rows with about QUERIES_AT_ONCE queries each, and their place among all rows * columns."""

@@ -14,6 +14,7 @@ from srcli.networks.discriminator import PatchDiscriminator
 from srcli.networks.flow import FixedFlow
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.linf import LINF, from_patches, grid, rows
+from srcli.networks.notch import Notch
 from srcli.networks.queries import Queries
 from srcli.training import losses
 from srcli.training.data import Batch
@@ -40,7 +41,7 @@ class PriorTask:
         self.networks: dict[str, nn.Module] = {"network": prior}
         path = find_flow(flow)
         self.linf, self.origin = load_flow(path), {"flow": store.sha256(path)}
-        self.fixed = FixedFlow(self.linf.imnet)
+        self.fixed, self.notch = FixedFlow(self.linf.imnet), Notch(self.linf.patch)
         self.perceptual = None
         if self.weights.get("perceptual"):
             if trunk is None:
@@ -58,7 +59,8 @@ class PriorTask:
         base, hidden, stretched = self._frozen(batch, batch.queries)
         with runtime.mixed(batch.lr.device):
             z = rows(self.prior(grid(hidden, shape), batch.queries.cell))
-        sr = base + from_patches(grid(self.fixed.inverse(z, stretched), shape), patch) / 2
+        residual = self.notch(self.fixed.inverse(z, stretched).view(*shape, -1)).permute(0, 3, 1, 2)
+        sr = base + from_patches(residual, patch) / 2
         if margin := int(self.chosen.get("margin", 0)) * patch:
             sr, base, target = (image[..., margin:-margin, margin:-margin] for image in (sr, base, target))
         values = {
@@ -98,6 +100,7 @@ class PriorTask:
         """The frozen parts go where the batch is; costs nothing once they are there."""
         self.linf.to(device)
         self.fixed.to(device)
+        self.notch.to(device)
         if self.perceptual is not None:
             self.perceptual.trunk.to(device)
 
