@@ -11,9 +11,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from srcli.degradation.bicubic import downscale, reduce
+from srcli.metrics.colour import ciede2000, colour_drift
+from srcli.metrics.diversity import diversity
 from srcli.metrics.grid import grid_score
 from srcli.metrics.lpips import LPIPS
+from srcli.metrics.lr_psnr import lr_psnr
+from srcli.metrics.niqe import NIQE
 from srcli.metrics.psnr import psnr
+from srcli.metrics.seam import seam_score
+from srcli.metrics.ssim import ssim
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -23,16 +30,36 @@ def photo(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pair", ["set5_bird", "set5_butterfly", "set5_head"])
-def test_psnr_is_basicsrs(reference, pair):
+def test_psnr_ssim_and_niqe_are_basicsrs(reference, pair):
     expected = json.loads((reference / "parity" / "metrics.json").read_text())["pairs"][pair]
     hr, sr = (photo(reference / "parity" / expected[side]) for side in ("reference", "test"))
     border = expected["scale"]
-    for key, value in {
-        f"psnr_y_crop{border}": psnr(sr, hr, border=border),
-        "psnr_y_crop0": psnr(sr, hr),
-        f"psnr_rgb_crop{border}": psnr(sr, hr, border=border, channel="rgb"),
-    }.items():
-        assert value == pytest.approx(expected[key], abs=1e-3)
+    for name, metric, tolerance in (("psnr", psnr, 1e-3), ("ssim", ssim, 1e-5)):
+        for key, value in {
+            f"{name}_y_crop{border}": metric(sr, hr, border=border),
+            f"{name}_y_crop0": metric(sr, hr),
+            f"{name}_rgb_crop{border}": metric(sr, hr, border=border, channel="rgb"),
+        }.items():
+            assert value == pytest.approx(expected[key], abs=tolerance)
+    niqe = NIQE.load(reference / "perceptual" / "niqe_pristine.safetensors")
+    assert niqe(hr) == pytest.approx(expected["niqe_y_crop0_reference"], abs=1e-3)
+    assert niqe(sr) == pytest.approx(expected["niqe_y_crop0_test"], abs=1e-3)
+    assert niqe(sr, border=border) == pytest.approx(expected[f"niqe_y_crop{border}_test"], abs=1e-3)
+
+
+def test_niqe_of_the_baboon_is_matlabs(reference):
+    niqe = NIQE.load(reference / "perceptual" / "niqe_pristine.safetensors")
+    baboon = photo(reference / "parity" / "metrics" / "baboon.png")
+    assert niqe(baboon) == pytest.approx(5.72957338, abs=1e-3)
+    with pytest.raises(ValueError, match="96 pixels"):
+        niqe(baboon[:95])
+
+
+def test_ssim_needs_its_window():
+    black = np.zeros((16, 16, 3), np.uint8)
+    assert ssim(black, black) == 1
+    with pytest.raises(ValueError, match="11 pixels"):
+        ssim(black, black, border=3)
 
 
 def test_psnr_of_a_known_error():
@@ -76,3 +103,56 @@ def test_grid_score_of_noise_is_one_and_of_nothing_is_none():
     assert grid_score(noise) == pytest.approx(1, abs=0.15)
     assert grid_score(noise[:60]) is None
     assert grid_score(np.full((256, 256, 3), 9, np.uint8)) is None
+
+
+def test_reducing_agrees_with_pillow_inside_and_keeps_means():
+    cat = photo(EXAMPLES / "cat.png")[:150, :225]
+    ours, pillow = reduce(cat[..., 1], 3), downscale(cat, 50, 75)[..., 1]
+    assert np.abs(ours - pillow)[2:-2, 2:-2].max() < 1.5
+    assert reduce(np.full((8, 12), 7.0), 4) == pytest.approx(np.full((2, 3), 7.0))
+    with pytest.raises(ValueError, match="multiple"):
+        reduce(cat[1:, :, 0], 3)
+
+
+def test_lr_psnr_sees_what_downscaling_keeps():
+    cat = photo(EXAMPLES / "cat.png")[:150, :225]
+    low = np.stack([reduce(cat[..., c], 3) for c in range(3)], -1).round().clip(0, 255).astype(np.uint8)
+    assert lr_psnr(cat, low) == np.inf
+    assert lr_psnr(cat, low + np.uint8(low < 255)) == pytest.approx(48.13, abs=0.1)
+    with pytest.raises(ValueError, match="multiple"):
+        lr_psnr(cat[1:], low)
+
+
+def test_diversity_is_a_mean_deviation():
+    black = np.zeros((4, 4, 3), np.uint8)
+    assert diversity([black, black + np.uint8(10)]) == 5
+    assert diversity([black, black]) == 0
+    with pytest.raises(ValueError, match="two samples"):
+        diversity([black])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_seam_score_sees_a_faint_step(axis):
+    cat = photo(EXAMPLES / "cat.png").astype(np.int16)
+    stepped = cat.copy()
+    stepped[(slice(None),) * axis + (slice(64, 128),)] += 8
+    scores = [seam_score(image.clip(0, 255).astype(np.uint8), 64) for image in (cat, stepped)]
+    assert scores[0] < 2
+    assert scores[1] > 1.5 * scores[0]
+    assert seam_score(cat.astype(np.uint8), 1000) is None
+
+
+def test_ciede2000_gives_the_published_examples():
+    # Sharma, Wu and Dalal 2005, table 1: pairs 1, 7, 14 and 25
+    first = np.array([[50, 2.6772, -79.7751], [50, 0, 0], [50, 2.5, 0], [60.2574, -34.0099, 36.2677]])
+    second = np.array([[50, 0, -82.7485], [50, -1, 2], [50, 0, -2.5], [60.4626, -34.1751, 39.4387]])
+    assert ciede2000(first, second) == pytest.approx([2.0425, 2.3669, 4.3065, 1.2644], abs=1e-4)
+
+
+def test_colour_drift_ignores_detail_and_sees_a_cast():
+    cat = photo(EXAMPLES / "cat.png")
+    noisy = (cat + np.random.default_rng(0).normal(0, 8, cat.shape)).clip(0, 255).astype(np.uint8)
+    red = (cat + np.array([8, 0, 0])).clip(0, 255).astype(np.uint8)
+    assert colour_drift(cat, cat) == 0
+    assert colour_drift(noisy, cat) < 0.5
+    assert colour_drift(red, cat) > 1.5

@@ -19,11 +19,18 @@ def psnr(test: np.ndarray, reference: np.ndarray, *, border: int = 0, channel: s
 
     `border` pixels are cut from every side first (papers use the scale); `channel` is "y" or "rgb".
     """
-    if test.shape != reference.shape:
-        raise ValueError(f"sizes differ: {test.shape} and {reference.shape}")
-    cut = slice(border, -border or None)
-    a, b = (i[cut, cut] for i in (test, reference))
+    a, b = cropped(test, reference, border)
     if channel == "y":
         a, b = luma(a), luma(b)
     error = np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2)
     return math.inf if error == 0 else float(10 * math.log10(255**2 / error))
+
+
+def cropped(test: np.ndarray, reference: np.ndarray, border: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both images without their border. Raises ValueError where sizes differ or nothing is left."""
+    if test.shape != reference.shape:
+        raise ValueError(f"sizes differ: {test.shape} and {reference.shape}")
+    if min(test.shape[:2]) <= 2 * border:
+        raise ValueError(f"a border of {border} leaves nothing of {test.shape[1]}x{test.shape[0]}")
+    cut = slice(border, -border or None)
+    return test[cut, cut], reference[cut, cut]

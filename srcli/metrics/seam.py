@@ -1,0 +1,37 @@
+"""Seam score: whether the borders between tiles can be told from other places. Without seams it is about 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from srcli.metrics.psnr import luma
+
+ALONG = 8  # pixels along a border whose differences are averaged
+NEAR = 16  # pixels on each side of a border that it is compared with
+
+
+def seam_score(image: np.ndarray, tile: int) -> float | None:
+    """Power of the second difference of luma across tile borders over its mean near them, the worse axis.
+
+    image: uint8 RGB (H, W, 3) made of tiles of `tile` pixels a side. Differences are averaged over 8 pixels along the
+    border first: a step is the same there, texture is not. None for a picture of one tile, or flat.
+    """
+    values = luma(image)
+    scores = [s for s in (_along(axis, tile) for axis in (values, values.T)) if s is not None]
+    return max(scores, default=None)
+
+
+def _along(values: np.ndarray, tile: int) -> float | None:
+    if tile < 8:
+        raise ValueError(f"a tile has at least 8 pixels a side, not {tile}")
+    # Entry i is values[i] - 2 values[i + 1] + values[i + 2]: a step between columns k - 1 and k is in k - 2 and k - 1.
+    bends = np.diff(values[: len(values) // ALONG * ALONG], n=2, axis=1)
+    power = (bends.reshape(-1, ALONG, bends.shape[1]).mean(1) ** 2).mean(0)
+    borders = np.arange(tile, values.shape[1] - 1, tile)
+    at = np.zeros(len(power), bool)
+    at[borders - 2] = at[borders - 1] = True
+    near = np.zeros(len(power), bool)
+    for k in borders:
+        near[max(0, k - 2 - NEAR) : k + NEAR] = True
+    around = power[near & ~at].mean() if len(borders) else 0
+    return float(power[at].mean() / around) if around > 0 else None
