@@ -1,0 +1,35 @@
+"""What self-contained pages are made of."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from importlib import resources
+from pathlib import Path
+
+from srcli import images
+from srcli.images.write import to_pil
+
+# Formats that browsers show, in the bytes they come in.
+SHOWN = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
+
+
+def fill(template: str, data: dict) -> str:
+    """A page of this folder with its data in it. `<` is escaped, so that no text ends the script it lies in."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return resources.files("srcli.report").joinpath(template).read_text(encoding="utf-8").replace("{{DATA}}", text)
+
+
+def data_url(path: Path, picture: images.Picture) -> str:
+    """The file itself where browsers show its format, else the picture as PNG."""
+    kind = SHOWN.get(path.suffix.lower())
+    if kind is not None:
+        return _url(path.read_bytes(), kind)
+    buffer = io.BytesIO()
+    to_pil(picture).save(buffer, "PNG")
+    return _url(buffer.getvalue(), "png")
+
+
+def _url(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
