@@ -14,10 +14,13 @@ import sys
 from pathlib import Path
 
 from srcli import runtime
-from srcli.bench.quality import Row, Variant, photos, score, summarise
-from srcli.metrics.lpips import LPIPS
+from srcli.bench.metrics import Files, choose
+from srcli.bench.quality import Course, Photos, score, summarise
+from srcli.bench.variants import Model
 from srcli.pipelines.base import Sampling
 from srcli.upscaler import Upscaler
+
+Values = dict[str, float]
 
 
 def main() -> None:
@@ -31,9 +34,9 @@ def main() -> None:
     options = parser.parse_args()
     runtime.reuse_heap()
     prior, flow = Upscaler(options.prior), Upscaler(options.flow)
-    learned = Variant(prior, Sampling(detail=1))
-    sampled = [Variant(flow, Sampling(temperature=t)) for t in options.temperatures]
-    lpips = LPIPS.load(options.lpips_weights)
+    learned = Model(prior, Sampling(detail=1))
+    sampled = [Model(flow, Sampling(temperature=t)) for t in options.temperatures]
+    metrics = choose(["psnr_y", "lpips_squeeze", "grid"], Files(options.lpips_weights))
 
     def progress(done: int, total: int) -> None:
         print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr)
@@ -41,24 +44,26 @@ def main() -> None:
     print(f"{datetime.date.today()}, {prior.runtime.device} in {prior.runtime.precision}, {prior.threads} threads\n")
     columns = ("prior", *(f"τ {t:g}" for t in options.temperatures))
     for folder in options.data:
-        scores = list(score([learned, *sampled], photos(folder), options.scales, lpips, progress))
-        rows = {(row.scale, row.variant): row for row in summarise(scores)}
+        variants = [learned, *sampled]
+        scores = list(score(variants, Photos(folder), options.scales, metrics, Course(), progress=progress))
+        rows = {(row.scale, row.variant): row.values for row in summarise(scores, metrics)}
         print(f"| {folder.name} | {' | '.join(columns)} | grid of the prior: median, worst | holds |")
         print("|---" * (len(columns) + 3) + "|")
         for scale in options.scales:
             first, *others = (rows[scale, v.label] for v in (learned, *sampled))
-            cells = [f"{r.lpips_squeeze:.4f} / {r.psnr_y:.2f}" for r in (first, *others)]
-            grid = ", ".join("none" if g is None else f"{g:.2f}" for g in (first.grid_median, first.grid_worst))
+            cells = [f"{r['lpips_squeeze']:.4f} / {r['psnr_y']:.2f}" for r in (first, *others)]
+            grid = ", ".join("none" if g is None else f"{g:.2f}" for g in (first["grid_median"], first["grid_worst"]))
             print(f"| ×{scale} | {' | '.join(cells)} | {grid} | {holds(first, others)} |")
         print(flush=True)
 
 
-def holds(prior: Row, flow: list[Row]) -> str:
-    best = min(flow, key=lambda r: r.lpips_squeeze or 0.0)
+def holds(prior: Values, flow: list[Values]) -> str:
+    """Whether the claim of the paper holds, and where it does not."""
+    best = min(flow, key=lambda r: r["lpips_squeeze"])
     missing = []
-    if (prior.lpips_squeeze or 0.0) >= (best.lpips_squeeze or 0.0):
+    if prior["lpips_squeeze"] >= best["lpips_squeeze"]:
         missing.append("LPIPS")
-    if prior.psnr_y <= best.psnr_y:
+    if prior["psnr_y"] <= best["psnr_y"]:
         missing.append("PSNR")
     return "yes" if not missing else "not in " + " and ".join(missing)
 

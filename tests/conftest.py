@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,22 @@ def reference() -> Path:
             pytest.fail(f"the reference data must be at {REFERENCE}")
         pytest.skip("the reference data is not beside the project")
     return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, driven by Playwright."""
+    program = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if program is None or sync_playwright is None:
+        if os.environ.get("SRCLI_REQUIRE_BROWSER"):
+            pytest.fail("no Chromium or no Playwright")
+        pytest.skip("needs Chromium and Playwright (pip install srcli[browser])")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=shutil.which(program), args=flags)
+        yield running
+        running.close()

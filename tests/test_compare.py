@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -112,25 +111,6 @@ def test_terminal_preview_has_the_colours_of_the_picture():
     styles = [str(span.style) for span in text.spans]
     assert "#ff0000 on #ff0000" in styles[0]
     assert "#000000 on #000000" in styles[-1]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium, driven by Playwright."""
-    program = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        sync_playwright = None
-    if program is None or sync_playwright is None:
-        if os.environ.get("SRCLI_REQUIRE_BROWSER"):
-            pytest.fail("no Chromium or no Playwright")
-        pytest.skip("needs Chromium and Playwright (pip install srcli[browser])")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=shutil.which(program), args=flags)
-        yield running
-        running.close()
 
 
 @pytest.fixture

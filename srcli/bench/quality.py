@@ -1,139 +1,165 @@
-"""Quality of models on a folder of photos, by the field's definitions: PSNR-Y, LPIPS, grid score."""
+"""Quality of models, or of ready pictures, on a folder of photos by the field's definitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from srcli import images
+from srcli.bench.metrics import Metric, Original
+from srcli.bench.variants import Case, PairError, Ready, Variant, is_grey
 from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
-from srcli.geometry import Target
-from srcli.images.picture import Picture
-from srcli.images.read import SUFFIXES
-from srcli.metrics.grid import grid_score
-from srcli.metrics.lpips import LPIPS
-from srcli.metrics.psnr import psnr
-from srcli.pipelines.base import Sampling
-from srcli.upscaler import Upscaler
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A model and how it chooses among the pictures that fit."""
-
-    upscaler: Upscaler
-    sampling: Sampling
-
-    @property
-    def label(self) -> str:
-        name, s = self.upscaler.entry.name, self.sampling
-        return (
-            f"{name} detail {s.detail:g}" if "prior" in self.upscaler.entry.parts else f"{name} tau {s.temperature:g}"
-        )
+from srcli.geometry import Size
+from srcli.images import folders
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One picture made by one variant. lpips: None without weights; grid: None where the picture is too small."""
+    """One picture made by one variant. A value is None where the metric has no meaning, as for tiny pictures."""
 
     variant: str
     scale: int
     image: str
-    psnr_y: float
-    lpips_squeeze: float | None
-    grid: float | None
+    seconds: float  # to make it
+    values: dict[str, float | None]
+
+    def to_dict(self) -> dict:
+        return {k: getattr(self, k) for k in ("variant", "scale", "image", "seconds")} | self.values
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Means over the pictures of a data set; the grid score as median and worst."""
+    """Means over the pictures of a data set; median and worst of metrics with `spread`."""
 
     variant: str
     scale: int
     images: int
-    psnr_y: float
-    lpips_squeeze: float | None
-    grid_median: float | None
-    grid_worst: float | None
+    values: dict[str, float | None]
 
     def to_dict(self) -> dict:
-        return asdict(self)
+        return {"variant": self.variant, "scale": self.scale, "images": self.images} | self.values
 
 
-def photos(folder: Path) -> list[tuple[str, np.ndarray]]:
-    """Names and uint8 RGB pixels of the photos in a folder."""
-    if not folder.is_dir():
-        raise SrcliError(f"{folder} is not a folder")
-    found = [(p.name, images.read(p).colour) for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES]
-    if not found:
-        raise SrcliError(f"no photos in {folder}")
-    return [(name, np.repeat(c, 3, 2) if c.shape[2] == 1 else c) for name, c in found]
+@dataclass(slots=True)
+class Course:
+    """How a run went: what failed, in one sentence each, and where the time went."""
+
+    problems: list[str] = field(default_factory=list)
+    making: float = 0.0  # seconds
+    measuring: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.problems)
+
+
+class Photos:
+    """A folder of originals, and one of small pictures where those are given; read when they are asked for."""
+
+    def __init__(self, folder: Path, low: Path | None = None) -> None:
+        for each in (folder, *([low] if low else [])):
+            if not each.is_dir():
+                raise SrcliError(f"{each} is not a folder")
+        self.folder, self.files = folder, folders.pictures(folder)
+        if not self.files:
+            raise SrcliError(f"no photos in {folder}")
+        self.low = None if low is None else Ready(low)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def case(self, path: Path, scale: int) -> Case:
+        """The photo, cut to a multiple of the scale from its upper left, and Pillow's antialiased 8-bit bicubic of it,
+        or the given small picture."""
+        photo = images.read(path).rgb()
+        height, width = (n // scale for n in photo.shape[:2])
+        if not height or not width:
+            raise PairError(f"{path} is too small for x{scale}")
+        reference = photo[: height * scale, : width * scale]
+        if self.low is None:
+            return Case(path.name, scale, reference, downscale(reference, height, width))
+        small = self.low.find(path.name, Size(height, width), grey=is_grey(reference))
+        return Case(path.name, scale, reference, small)
 
 
 def score(
-    variants: list[Variant],
-    data: list[tuple[str, np.ndarray]],
-    scales: list[int],
-    lpips: LPIPS | None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    variants: Sequence[Variant],
+    photos: Photos,
+    scales: Sequence[int],
+    metrics: Sequence[Metric],
+    course: Course,
+    done: Callable[[str, int, str], bool] = lambda variant, scale, image: False,
+    see: Callable[[Case, np.ndarray], None] = lambda case, image: None,
+    progress: Callable[[int, int], None] = lambda finished, total: None,
 ) -> Iterator[Score]:
-    """Every variant on every photo at every scale.
+    """Every variant on every photo at every scale but those `done` before. `see` is shown each result.
 
-    The low-resolution side is Pillow's bicubic on 8 bits of the photo cut to a multiple of the scale; PSNR-Y and the
-    results are 8-bit, its border is the scale; LPIPS and the grid score see the whole picture.
+    Borders of `scale` pixels are left out of PSNR and SSIM, as in the papers; the other metrics see the whole picture.
     """
-    total, done = len(variants) * len(data) * len(scales), 0
+    total, finished = len(variants) * len(photos) * len(scales), 0
     for scale in scales:
-        for name, photo in data:
-            height, width = (n // scale * scale for n in photo.shape[:2])
-            hr = photo[:height, :width]
-            low = Picture(downscale(hr, height // scale, width // scale))
-            target = Target(width=width, height=height)
-            for variant in variants:
-                sr = variant.upscaler.run(low, target, variant.sampling).picture.colour
-                distance = None if lpips is None else distance_of(lpips, sr, hr)
-                yield Score(variant.label, scale, name, psnr(sr, hr, border=scale), distance, grid_score(sr))
-                done += 1
-                progress(done, total)
+        for path in photos.files:
+            wanted = [v for v in variants if not done(v.label, scale, path.name)]
+            finished += len(variants) - len(wanted)
+            try:
+                case = photos.case(path, scale) if wanted else None
+            except SrcliError as error:
+                course.problems.append(str(error))
+                wanted, case = [], None
+            if case is not None:
+                original = Original(case.reference, case.low, scale)
+                for variant in wanted:
+                    made = _scored(variant, case, original, metrics, course, see)
+                    if made is not None:
+                        yield made
+                    finished += 1
+                    progress(finished, total)
+            progress(finished, total)
 
 
-def distance_of(lpips: LPIPS, a: np.ndarray, b: np.ndarray) -> float:
-    """LPIPS of two uint8 pictures."""
+def _scored(
+    variant: Variant,
+    case: Case,
+    original: Original,
+    metrics: Sequence[Metric],
+    course: Course,
+    see: Callable[[Case, np.ndarray], None],
+) -> Score | None:
+    start = time.perf_counter()
+    try:
+        made = variant.make(case)
+    except SrcliError as error:
+        course.problems.append(str(error))
+        return None
+    seconds = time.perf_counter() - start
+    values = {metric.name: metric.of(made, original) for metric in metrics}
+    course.making += seconds
+    course.measuring += time.perf_counter() - start - seconds
+    see(case, made[0].image)
+    return Score(variant.label, case.scale, case.name, seconds, values)
 
-    def tensor(image: np.ndarray) -> Tensor:
-        return torch.tensor(image).permute(2, 0, 1)[None].float() / 127.5 - 1
 
-    with torch.inference_mode():
-        return lpips(tensor(a), tensor(b)).item()
-
-
-def summarise(scores: list[Score]) -> list[Row]:
+def summarise(scores: Sequence[Score], metrics: Sequence[Metric]) -> list[Row]:
     """One row per scale and variant, in the order of the scores."""
     groups: dict[tuple[int, str], list[Score]] = {}
     for s in scores:
         groups.setdefault((s.scale, s.variant), []).append(s)
-    rows = []
-    for (scale, variant), members in groups.items():
-        distances = [m.lpips_squeeze for m in members if m.lpips_squeeze is not None]
-        grids = [m.grid for m in members if m.grid is not None]
-        rows.append(
-            Row(
-                variant,
-                scale,
-                len(members),
-                float(np.mean([m.psnr_y for m in members])),
-                float(np.mean(distances)) if distances else None,
-                float(np.median(grids)) if grids else None,
-                max(grids, default=None),
-            )
-        )
-    return rows
+    return [Row(variant, scale, len(g), _means(g, metrics)) for (scale, variant), g in groups.items()]
+
+
+def _means(group: Sequence[Score], metrics: Sequence[Metric]) -> dict[str, float | None]:
+    values: dict[str, float | None] = {}
+    for metric in metrics:
+        found = [v for s in group if (v := s.values.get(metric.name)) is not None]
+        if metric.spread:
+            worst = min if metric.higher_is_better else max
+            values[f"{metric.name}_median"] = statistics.median(found) if found else None
+            values[f"{metric.name}_worst"] = worst(found, default=None)
+        else:
+            values[metric.name] = float(np.mean(found)) if found else None
+    return values

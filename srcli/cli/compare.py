@@ -66,11 +66,11 @@ def command(
 
 def _preview(scene: Scene, labels: list[str], output: Output) -> None:
     from srcli import images
-    from srcli.report.compare import CompareError, rgb
+    from srcli.report.compare import CompareError
     from srcli.report.terminal import preview
 
     console = output.out
     if console.color_system != "truecolor":
         raise CompareError("this terminal does not show 24-bit colour; leave out --terminal and open the page")
     files = [*scene.shots, *([scene.original] if scene.original else [])]
-    console.print(preview([rgb(images.read(p)) for p in files], labels, console.width))
+    console.print(preview([images.read(p).rgb() for p in files], labels, console.width))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from srcli.errors import SrcliError
 
@@ -48,6 +50,15 @@ class Output:
         """A result for people."""
         if not (self.json or self.quiet):
             self.out.print(text, markup=False)
+
+    def table(self, table: Table) -> None:
+        """A table, never cut where its output is no terminal."""
+        console = self.out
+        if not console.is_terminal:
+            console.width = max(
+                console.width, Measurement.get(console, console.options.update(max_width=1000), table).maximum
+            )
+        console.print(table)
 
     def notice(self, text: str) -> None:
         """Something that a person should know and that is no result."""

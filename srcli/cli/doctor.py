@@ -48,6 +48,7 @@ def collect() -> dict[str, Any]:
         "srcli": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "cpu": _cpu(),
         "torch": torch.__version__,
         "libraries": versions,
         "devices": devices,
@@ -60,6 +61,19 @@ def collect() -> dict[str, Any]:
         "config_folder": platformdirs.user_config_dir("srcli"),
         "models": [_model(entry) for entry in manifest.load().entries.values()],
     }
+
+
+def _cpu() -> str:
+    """The processor's name where the system tells it."""
+    import platform
+    from contextlib import suppress
+    from pathlib import Path
+
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _model(entry: Any) -> dict[str, Any]:

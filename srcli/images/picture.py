@@ -31,6 +31,10 @@ class Picture:
     def grey(self) -> bool:
         return self.colour.shape[2] == 1
 
+    def rgb(self) -> np.ndarray:
+        """Colour as uint8 (H, W, 3), grey in all three."""
+        return np.repeat(self.colour, 3, 2) if self.grey else self.colour
+
 
 def bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colour with invisible pixels replaced by that of the nearest visible one, so that upscaling draws no halo.

@@ -31,12 +31,23 @@ class LPIPS:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances (N,): the sum over taps of the mean over space of the weighted squared differences."""
-        return torch.stack(self.per_tap(a, b)).sum(0)
+        return self.between(self.features(a), self.features(b))
 
     def per_tap(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """The addends of the distance, one (N,) per tap."""
-        taps = zip(self.trunk(normalise(a)), self.trunk(normalise(b)), self.heads, strict=True)
-        return [((unit(x) - unit(y)).square() * head).sum(1).mean((1, 2)) for x, y, head in taps]
+        return self._compare(self.features(a), self.features(b))
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Activations of unit length at every tap, to be compared with those of any number of other images."""
+        return [unit(x) for x in self.trunk(normalise(image))]
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Distances (N,) of images given by their `features`."""
+        return torch.stack(self._compare(a, b)).sum(0)
+
+    def _compare(self, a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
+        pairs = zip(a, b, self.heads, strict=True)
+        return [((x - y).square() * head).sum(1).mean((1, 2)) for x, y, head in pairs]
 
 
 def normalise(image: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,10 +34,30 @@ class Sampling:
     seed: int = 0
 
 
+class Stages:
+    """Seconds of a model by stage (encode, prior, inverse ...), added up since it was made.
+
+    `exact` waits for a GPU at the end of each stage; without it a stage is what the CPU spent to ask for it.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.exact = False
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.exact and torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
 class Model(Protocol):
     """A trained super-resolution model, ready to run. Declares its tiling facts; the engine asks."""
 
     scales: Scales
+    stages: Stages
 
     def to(self, device: torch.device) -> Model:
         """Moves the model; returns itself."""

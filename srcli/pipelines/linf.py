@@ -16,7 +16,7 @@ from srcli.networks.interpolation import interpolate
 from srcli.networks.linf import LINF, from_patches, grid, rows
 from srcli.networks.notch import Notch
 from srcli.networks.queries import Axis, Queries, axis, grid_queries, patch_centres
-from srcli.pipelines.base import Sampling, Scales, gaussian_field
+from srcli.pipelines.base import Sampling, Scales, Stages, gaussian_field
 
 QUERIES_AT_ONCE = 4096  # features of that many queries stay in the cache
 # Below these areas PyTorch picks other kernels, which round differently: smaller windows are grown to them, so that
@@ -47,6 +47,7 @@ class LinfModel:
     def __init__(self, linf: LINF, prior: GridPrior | None = None) -> None:
         self.linf, self.prior = linf, prior
         self.patch = linf.patch
+        self.stages = Stages()
         self.flow, self.notch = FixedFlow(linf.imnet), Notch(linf.patch)
 
     def to(self, device: torch.device) -> LinfModel:
@@ -95,9 +96,11 @@ class LinfModel:
         # Features inside depend only on pixels within the radius, so cropping the margin is exact.
         part = region.within(Size(height, width), margin=self.linf.radius)
         image = lr[..., part.top : part.bottom, part.left : part.right] * 2 - 1
-        encoded = self.linf.encoder(image.contiguous(memory_format=torch.channels_last))
-        shares = self.linf.anchors.shares(mean_scale((size.height, size.width), (height, width)))
-        residuals = self.linf.anchors(encoded, shares)
+        with self.stages("encode"):
+            encoded = self.linf.encoder(image.contiguous(memory_format=torch.channels_last))
+            shares = self.linf.anchors.shares(mean_scale((size.height, size.width), (height, width)))
+            residuals = self.linf.anchors(encoded, shares)
+            maps = self.linf.waves(encoded)
 
         def inner(maps: Tensor, factor: int = 1) -> Tensor:
             y, x = (region.top - part.top) * factor, (region.left - part.left) * factor
@@ -105,17 +108,18 @@ class LinfModel:
 
         anchors = {k: (share, inner(residuals[k], k)) for k, share in shares.items()}
         # Contiguous, or every band of queries would copy it.
-        maps = inner(self.linf.waves(encoded)).contiguous(memory_format=torch.channels_last)
-        return LinfFeatures(lr, maps, anchors, region)
+        return LinfFeatures(lr, inner(maps).contiguous(memory_format=torch.channels_last), anchors, region)
 
     def decode(self, features: LinfFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
         area = self._area(self._patches(window), size, sampling)
         make = self._predict if self._predicts(sampling) else self._sample
-        patches = self.notch(make(features, area, size, sampling).view(1, area.height, area.width, -1))
-        residual = from_patches(patches.permute(0, 3, 1, 2), self.patch)
+        patches = make(features, area, size, sampling).view(1, area.height, area.width, -1)
+        with self.stages("notch"):
+            residual = from_patches(self.notch(patches).permute(0, 3, 1, 2), self.patch)
         y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
-        picture = self._base(features, window, size)
-        picture += residual[..., y : y + window.height, x : x + window.width] / 2
+        with self.stages("upsampling"):
+            picture = self._base(features, window, size)
+            picture += residual[..., y : y + window.height, x : x + window.width] / 2
         return picture
 
     def _base(self, features: LinfFeatures, window: Window, size: Size) -> Tensor:
@@ -136,14 +140,16 @@ class LinfModel:
         """Residual patches (h * w, D) of the latent temperature * noise."""
         out = features.lr.new_empty(area.height * area.width, self.flow.dim)
         for part, where, queries in self._blocks(features, area, size):
-            _, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
-            stretched = self.flow.stretch(condition)
-            if sampling.temperature:
-                noise = gaussian_field(sampling.seed, self.flow.dim, part)
-                z = rows(noise.to(out.device)[None]) * sampling.temperature
-                out[where] = self.flow.inverse(z, stretched)
-            else:
-                out[where] = self.flow.mean(stretched)
+            with self.stages("condition"):
+                _, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
+                stretched = self.flow.stretch(condition)
+            with self.stages("inverse"):
+                if sampling.temperature:
+                    noise = gaussian_field(sampling.seed, self.flow.dim, part)
+                    z = rows(noise.to(out.device)[None]) * sampling.temperature
+                    out[where] = self.flow.inverse(z, stretched)
+                else:
+                    out[where] = self.flow.mean(stretched)
         return out
 
     def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor:
@@ -152,13 +158,16 @@ class LinfModel:
         flow, count = self.flow, area.height * area.width
         hidden = features.maps.new_empty(count, self.linf.hidden)
         stretched = features.lr.new_empty(count, 2 * flow.layers * flow.dim)
-        for _, where, queries in self._blocks(features, area, size):
-            hidden[where], stretched[where] = self.linf.condition(self.linf.fourier(features.maps, queries))
-            flow.stretch(stretched[where])
-        out = rows(self.prior(grid(hidden, (1, area.height, area.width)), queries.cell)) * sampling.detail
-        for start in range(0, count, QUERIES_AT_ONCE):
-            where = slice(start, start + QUERIES_AT_ONCE)
-            out[where] = flow.inverse(out[where], stretched[where])
+        with self.stages("condition"):
+            for _, where, queries in self._blocks(features, area, size):
+                hidden[where], stretched[where] = self.linf.condition(self.linf.fourier(features.maps, queries))
+                flow.stretch(stretched[where])
+        with self.stages("prior"):
+            out = rows(self.prior(grid(hidden, (1, area.height, area.width)), queries.cell)) * sampling.detail
+        with self.stages("inverse"):
+            for start in range(0, count, QUERIES_AT_ONCE):
+                where = slice(start, start + QUERIES_AT_ONCE)
+                out[where] = flow.inverse(out[where], stretched[where])
         return out
 
     # --- where ---

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from srcli import images
 from srcli.errors import SrcliError
 from srcli.images import folders
@@ -105,13 +103,8 @@ def _note(picture: images.Picture, original: images.Picture | None, border: int)
         return size
     if picture.size != original.size:
         return f"{size}, not the original's size"
-    a, b = rgb(picture), rgb(original)
+    a, b = picture.rgb(), original.rgb()
     try:
         return f"{size}  {psnr(a, b, border=border):.2f} dB  SSIM {ssim(a, b, border=border):.4f}"
     except ValueError as error:
         return f"{size}, {error}"
-
-
-def rgb(picture: images.Picture) -> np.ndarray:
-    """uint8 (H, W, 3), grey in all three."""
-    return np.repeat(picture.colour, 3, 2) if picture.colour.shape[2] == 1 else picture.colour

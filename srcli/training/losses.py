@@ -25,6 +25,14 @@ def pixel(sr: Tensor, hr: Tensor) -> Tensor:
     return 0.5 * error.abs().mean() + 0.5 * luma(error).abs().mean()
 
 
+def log_square(sr: Tensor, hr: Tensor) -> Tensor:
+    """Natural logarithm of the mean squared error, over RGB and over luma, half each: PSNR but for factor and sign
+    (Chen et al., HINet, 2021). The floor of 1e-5, 50 dB, keeps flat crops from outweighing all others."""
+    error = sr - hr
+    both = torch.stack([error.square().mean(), luma(error).square().mean()])
+    return (both + 1e-5).log().mean()
+
+
 def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, windows: tuple[int, ...] = (4,)) -> Tensor:
     """How much of the error repeats with the patch grid: (B, 3, H, W) to a scalar.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,23 +14,27 @@ from srcli.training import losses
 from srcli.training.data import Batch
 from srcli.training.recipe import Recipe
 
+Judge = Callable[[Tensor, Tensor], Tensor]
+
 
 class LinfTask:
     """`upsampling`: pixel loss of the whole crops without the flow. In the windows: `pixel`, the same of the picture at
     temperature 0; `periodic`, its penalty on the patch grid; `nll`, of the dequantised residual.
 
-    recipe.options: `frozen`, whether encoder and upsampling stay as they are.
+    recipe.options: `frozen`, whether encoder and upsampling stay as they are; `log_square_from`, the step from which
+    `upsampling` and `pixel` are logarithms of the squared error, which is what PSNR asks for, instead of L1.
     """
 
     kind = LINF
     weighted = frozenset({"upsampling", "pixel", "periodic", "nll"})
-    options = frozenset({"frozen"})
+    options = frozenset({"frozen", "log_square_from"})
 
     def __init__(self, recipe: Recipe, network: LINF) -> None:
         self.origin: dict[str, str] = {}
         self.linf = network
         self.networks: dict[str, nn.Module] = {"network": network}
         self.weights = recipe.loss
+        self.log_square_from = recipe.options.get("log_square_from", math.inf)
         if recipe.options.get("frozen"):
             for part in (network.encoder, network.anchors):
                 part.requires_grad_(False)
@@ -38,16 +43,16 @@ class LinfTask:
         with runtime.mixed(batch.lr.device):
             features = encode(self.linf, batch.lr)
         pictures = upsampled(self.linf, features, batch)
+        judge = losses.log_square if step >= self.log_square_from else losses.pixel
         values = {}
         if self.weights.get("upsampling"):
-            each = [losses.pixel(sr, photo) for sr, photo in zip(pictures, batch.photos, strict=True)]
-            values["upsampling"] = torch.stack(each).mean()
+            values["upsampling"] = mean_of(judge, pictures, batch.photos)
         if batch.queries is not None:
-            values |= self._window_losses(batch, features, batch.cut(pictures))
+            values |= self._window_losses(batch, features, batch.cut(pictures), judge)
         total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
         yield "network", total, {k: v.item() for k, v in values.items()}
 
-    def _window_losses(self, batch: Batch, features: Tensor, base: Tensor) -> dict[str, Tensor]:
+    def _window_losses(self, batch: Batch, features: Tensor, base: Tensor, judge: Judge) -> dict[str, Tensor]:
         flow, patch, target = self.linf.imnet, self.linf.patch, batch.cut(batch.photos)
         assert batch.queries is not None
         with runtime.mixed(batch.lr.device):
@@ -61,7 +66,7 @@ class LinfTask:
         sr = base + from_patches(grid(mean, batch.queries.shape), patch) / 2
         return {
             "nll": -log_p.mean() / flow.dim,
-            "pixel": losses.pixel(sr, target),
+            "pixel": mean_of(judge, sr, target),
             "periodic": losses.patch_periodic(sr, target, patch),
         }
 
@@ -70,6 +75,11 @@ class LinfTask:
 
         assert isinstance(network, LINF)
         return LinfModel(network)
+
+
+def mean_of(judge: Judge, pictures: Iterable[Tensor], photos: Iterable[Tensor]) -> Tensor:
+    """The mean over pairs of pictures, each judged alone."""
+    return torch.stack([judge(sr, photo) for sr, photo in zip(pictures, photos, strict=True)]).mean()
 
 
 def encode(linf: LINF, lr: Tensor) -> Tensor:
