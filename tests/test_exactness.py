@@ -23,10 +23,11 @@ from srcli.tiling import fit_tile, tiles
 CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(detail=0.0, temperature=0.7, seed=3)]
 
 
-def tiny_model(blocks: int = 2) -> LinfModel:
+def tiny_model(centred: bool) -> LinfModel:
     torch.manual_seed(0)
-    encoder = {"kind": "edsr", "blocks": blocks, "features": 48}
-    linf = build({"kind": "linf", "encoder": encoder, "hidden": 96, "flow_layers": 3, "patch": 3, "anchors": [2, 3, 4]})
+    encoder = {"kind": "edsr", "blocks": 2, "features": 48}
+    flow = {"flow_layers": 3, "patch": 3, "anchors": [2, 3, 4], "centred": centred}
+    linf = build({"kind": "linf", "encoder": encoder, "hidden": 96} | flow)
     prior = build({"kind": "grid-prior", "hidden": 96, "coarse": 1})
     for layer in (prior.out, linf.layers[-1], *linf.anchors.children()):
         torch.nn.init.normal_(layer.weight, std=0.05)
@@ -34,7 +35,7 @@ def tiny_model(blocks: int = 2) -> LinfModel:
     return LinfModel(*frozen)
 
 
-MODEL = tiny_model()
+MODEL, CENTRED = tiny_model(False), tiny_model(True)
 
 
 def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, sampling: Sampling) -> torch.Tensor:
@@ -52,13 +53,14 @@ def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, samplin
     scale=st.tuples(st.floats(1, 8), st.floats(1, 8)),
     tile=st.tuples(st.integers(16, 300), st.integers(16, 300)),
     sampling=st.sampled_from(CHOICES),
+    model=st.sampled_from([MODEL, CENTRED]),
 )
-def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
+def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling, model):
     size = Size(*(max(1, round(n * min(s, 360 / n))) for n, s in zip(low, scale, strict=True)))
     lr = torch.rand(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
     with torch.inference_mode():
-        whole = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling)
-        assert torch.equal(in_tiles(MODEL, lr, size, Size(*tile), sampling), whole)
+        whole = model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
+        assert torch.equal(in_tiles(model, lr, size, Size(*tile), sampling), whole)
 
 
 @pytest.mark.parametrize("low", [(1, 1), (1, 90), (200, 1), (2, 300)])
@@ -85,6 +87,21 @@ def test_clean_mean_is_the_upsampling_and_the_inverse_of_zero():
         residuals = linf.anchors(linf.encoder(lr * 2 - 1), linf.anchors.shares(3.5))
         slow = linf.anchors.picture(lr, residuals, (70, 81)) + residual / 2
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=0)
+
+
+def test_centred_flow_is_a_gaussian_around_the_upsampling():
+    torch.manual_seed(2)
+    flow = Flow(layers=3, patch=1, centred=True).double()
+    condition, z = torch.randn(4, flow.conditions).double(), torch.randn(4, 3).double()
+    x, opposite = flow.inverse(z, condition), flow.inverse(-z, condition)
+    torch.testing.assert_close(x, -opposite)
+    torch.testing.assert_close(flow.forward(x, condition)[0], z)
+    lr, size = torch.rand(1, 3, 20, 23), Size(70, 81)
+    linf = CENTRED.linf
+    with torch.inference_mode():
+        made = CENTRED.decode(CENTRED.encode(lr, size), Window.whole(size), size, Sampling(detail=0))
+        residuals = linf.anchors(linf.encoder(lr * 2 - 1), linf.anchors.shares(3.5))
+    torch.testing.assert_close(made, linf.anchors.picture(lr, residuals, (70, 81)), atol=1e-5, rtol=0)
 
 
 def patches_of(image: torch.Tensor) -> torch.Tensor:
@@ -117,11 +134,12 @@ def test_notch_is_a_mean_over_seventeen_patches():
     torch.testing.assert_close(Notch(3)(x), expected.flatten(3))
 
 
+@pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("patch", [1, 3])
-def test_flow_round_trip_and_log_determinant(patch):
+def test_flow_round_trip_and_log_determinant(patch, centred):
     torch.manual_seed(1)
-    flow = Flow(layers=4, patch=patch).double()
-    x, condition = torch.randn(5, flow.dim).double(), torch.randn(5, 4 * 2 * flow.dim).double()
+    flow = Flow(layers=4, patch=patch, centred=centred).double()
+    x, condition = torch.randn(5, flow.dim).double(), torch.randn(5, flow.conditions).double()
     z, log_p = flow(x, condition)
     torch.testing.assert_close(flow.inverse(z, condition), x)
     for i in range(5):
@@ -130,10 +148,11 @@ def test_flow_round_trip_and_log_determinant(patch):
         torch.testing.assert_close(log_p[i], gaussian + torch.linalg.slogdet(jacobian)[1])
 
 
-def test_fixed_flow_is_the_flow():
+@pytest.mark.parametrize("centred", [False, True])
+def test_fixed_flow_is_the_flow(centred):
     torch.manual_seed(2)
-    flow = Flow(layers=5, patch=3).requires_grad_(False)
-    z, condition = torch.randn(40, 27), torch.randn(40, 5 * 54)
+    flow = Flow(layers=5, patch=3, centred=centred).requires_grad_(False)
+    z, condition = torch.randn(40, 27), torch.randn(40, flow.conditions)
     fixed = FixedFlow(flow)
     stretched = fixed.stretch(condition.clone())
     x, mean = flow.inverse(z, condition), flow.inverse(torch.zeros(40, 27), condition)

@@ -25,6 +25,7 @@ EDSR = {"kind": "edsr", "blocks": 1, "features": 8}
 LINF_P3 = {"kind": "linf", "encoder": EDSR, "hidden": 8, "flow_layers": 2, "patch": 3}
 LINF_P1 = LINF_P3 | {"patch": 1}
 ANCHORED = LINF_P3 | {"anchors": [2, 3]}
+CENTRED = ANCHORED | {"centred": True}
 
 
 def wave(shape: tuple[int, ...], phase: float, size: float) -> Tensor:
@@ -68,7 +69,12 @@ def cases() -> dict[str, Tensor]:
     }  # fmt: skip
     prior = filled({"kind": "grid-prior", "hidden": 8, "width": 8, "coarse_width": 8, "coarse": 1})
     size = Size(25, 31)
-    for name, architecture in (("linf-p3", LINF_P3), ("linf-p1", LINF_P1), ("linf-anchored", ANCHORED)):
+    for name, architecture in (
+        ("linf-p3", LINF_P3),
+        ("linf-p1", LINF_P1),
+        ("linf-anchored", ANCHORED),
+        ("linf-centred", CENTRED),
+    ):
         linf = filled(architecture)
         assert isinstance(linf, LINF)
         model = LinfModel(linf, None if name == "linf-p1" else prior)

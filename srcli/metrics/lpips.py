@@ -39,7 +39,8 @@ class LPIPS:
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Activations of unit length at every tap, to be compared with those of any number of other images."""
-        return [unit(x) for x in self.trunk(normalise(image))]
+        # Channels last is twice as fast on a CPU.
+        return [unit(x) for x in self.trunk(normalise(image).contiguous(memory_format=torch.channels_last))]
 
     def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Distances (N,) of images given by their `features`."""

@@ -1,7 +1,8 @@
 """The conditional affine flow of LINF (Yao et al. 2023, section 3.2): dense linear layers and affine injectors.
 
 Given its condition, each layer is affine in z, so the flow is a conditional Gaussian with a full covariance:
-x = mean(a) + A(a) z. Its mean is the inverse of z = 0; a learned prior moves z within that covariance.
+x = mean(a) + A(a) z. Its mean is the inverse of z = 0; a learned prior moves z within that covariance. A centred flow
+has no shifts: its mean is 0, and what it models must be centred by something else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -19,27 +21,30 @@ LOG_2PI = math.log(2 * math.pi)
 class Linear(nn.Module):
     """z = W x + b with an invertible W; (N, D) to (N, D)."""
 
-    def __init__(self, dim: int) -> None:
+    bias: Tensor | None
+
+    def __init__(self, dim: int, bias: bool = True) -> None:
         super().__init__()
         # Rotations that stretch a little: well conditioned, and residuals of about 0.1 start near unit variance.
         self._weight = nn.Parameter(1.5 * torch.linalg.qr(torch.randn(dim, dim))[0])
-        self.bias = nn.Parameter(torch.zeros(dim))
+        self.register_parameter("bias", nn.Parameter(torch.zeros(dim)) if bias else None)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x, self._weight.t())
+        return F.linear(x, self._weight, self.bias)
 
 
 class Flow(nn.Module):
     """Flow over D = 3 p^2 values per query.
 
-    `condition` is (N, layers * 2 * D): per layer the scale logits, then the shift.
+    `condition` is (N, conditions): per layer D scale logits, then D shifts unless the flow is centred.
     """
 
-    def __init__(self, layers: int = 10, patch: int = 3) -> None:
+    def __init__(self, layers: int = 10, patch: int = 3, centred: bool = False) -> None:
         super().__init__()
-        self.layers, self.dim = layers, 3 * patch * patch
-        self.linears = nn.ModuleList(Linear(self.dim) for _ in range(layers))
-        self.last = Linear(self.dim)
+        self.layers, self.dim, self.centred = layers, 3 * patch * patch, centred
+        self.conditions = layers * (1 if centred else 2) * self.dim
+        self.linears = nn.ModuleList(Linear(self.dim, bias=not centred) for _ in range(layers))
+        self.last = Linear(self.dim, bias=not centred)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Latent (N, D) and log-probability (N,) in nats of x (N, D)."""
@@ -64,20 +69,6 @@ class Flow(nn.Module):
             x = ((x - shift) / scale - biases[i]) @ inverses[i].t()
         return x
 
-    def log_prob_around(self, x: Tensor, mean: Tensor, condition: Tensor) -> Tensor:
-        """Log-probability (N,) in nats of x (N, D) with a given mean instead of the flow's own.
-
-        The flow is a conditional Gaussian, so with its own mean this is the second result of `forward`.
-        """
-        z, affine, weights = x - mean, self._affine(condition), self._weights()
-        log_det = torch.linalg.slogdet(weights)[1].sum()
-        for i in range(self.layers):
-            scale, _ = affine(i)
-            z = (z @ weights[i].t()) * scale
-            log_det = log_det + scale.log().sum(-1)
-        z = z @ weights[-1].t()
-        return log_det - 0.5 * (z.square() + LOG_2PI).sum(-1)
-
     def inverse_weights(self) -> Tensor:
         """Inverses of all linear layers, (layers + 1, D, D), computed in float64."""
         weights = self._weights()
@@ -88,16 +79,18 @@ class Flow(nn.Module):
         return torch.stack([linear._weight for linear in (*self.linears, self.last)])
 
     def _biases(self) -> Tensor:
+        if self.centred:
+            return self.last._weight.new_zeros(self.layers + 1, self.dim)
         return torch.stack([linear.bias for linear in (*self.linears, self.last)])
 
-    def _affine(self, condition: Tensor) -> Callable[[int], tuple[Tensor, Tensor]]:
+    def _affine(self, condition: Tensor) -> Callable[[int], tuple[Tensor, Tensor | float]]:
         pieces = self._pieces(condition)
-        return lambda i: (torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4, pieces[:, i, 1])
+        return lambda i: (torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4, 0.0 if self.centred else pieces[:, i, 1])
 
     def _pieces(self, condition: Tensor) -> Tensor:
-        if condition.shape[-1] != self.layers * 2 * self.dim:
-            raise ValueError(f"expected (N, {self.layers * 2 * self.dim}) as condition, got {tuple(condition.shape)}")
-        return condition.view(-1, self.layers, 2, self.dim)
+        if condition.shape[-1] != self.conditions:
+            raise ValueError(f"expected (N, {self.conditions}) as condition, got {tuple(condition.shape)}")
+        return condition.view(-1, self.layers, 1 if self.centred else 2, self.dim)
 
 
 class FixedFlow:
@@ -107,6 +100,7 @@ class FixedFlow:
 
     def __init__(self, flow: Flow) -> None:
         self.layers, self.dim = flow.layers, flow.dim
+        self.conditions, self.centred = flow.conditions, flow.centred
         self._split = flow._pieces
         self.forward_t = flow._weights().detach().transpose(1, 2).contiguous()
         self.inverse_t = flow.inverse_weights().detach().transpose(1, 2).contiguous()
@@ -121,7 +115,7 @@ class FixedFlow:
         return self
 
     def stretch(self, condition: Tensor) -> Tensor:
-        """Replaces the scale logits in `condition` (N, layers * 2 * D), in place, by the factors by which the inverse
+        """Replaces the scale logits in `condition` (N, conditions), in place, by the factors by which the inverse
         stretches: the reciprocals of the flow's scales. Returns it; the methods below want it so."""
         logits = self._split(condition)[:, :, 0]
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
@@ -141,7 +135,10 @@ class FixedFlow:
         pieces = self._split(stretched)
         with _float32(x):
             for i in reversed(range(self.layers)):
-                x = torch.addmm(self.offset[i], (x - pieces[:, i, 1]).mul_(pieces[:, i, 0]), self.inverse_t[i])
+                if self.centred:
+                    x = (x * pieces[:, i, 0]) @ self.inverse_t[i]
+                else:
+                    x = torch.addmm(self.offset[i], (x - pieces[:, i, 1]).mul_(pieces[:, i, 0]), self.inverse_t[i])
         return x
 
     def latent(self, difference: Tensor, stretched: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ class LINF(nn.Module):
     """Encoder, Fourier features, local ensemble, MLP and flow. Key names are the official ones.
 
     Images are in [-1, 1]; the flow models the residual to the upsampling, D = 3 p^2 values per query with channel
-    index c * p^2 + dy * p + dx. The upsampling is bilinear, as published, or that of `anchors` (factors): ours.
+    index c * p^2 + dy * p + dx. The upsampling is bilinear, as published, or that of `anchors` (factors): ours, which
+    is the mean of a `centred` flow.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class LINF(nn.Module):
         patch: int = 3,
         slope: float = 0.0,
         anchors: Iterable[int] = (),
+        centred: bool = False,
     ) -> None:
         super().__init__()
         self.patch, self.hidden = patch, hidden
@@ -43,9 +45,9 @@ class LINF(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(4 * hidden, hidden, 1), rectifier(slope)]
         for _ in range(depth - 1):
             layers += [nn.Conv2d(hidden, hidden, 1), rectifier(slope)]
-        self.imnet = Flow(flow_layers, patch)
-        head = nn.Conv2d(hidden, flow_layers * 2 * self.imnet.dim, 1)
-        # The mean begins at the upsampling.
+        self.imnet = Flow(flow_layers, patch, centred)
+        head = nn.Conv2d(hidden, self.imnet.conditions, 1)
+        # The same spread everywhere to begin with, around the upsampling.
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers, head)
@@ -82,7 +84,7 @@ class LINF(nn.Module):
         return (near[..., : self.hidden] * (queries.weight[..., None] * basis).to(maps.dtype)).flatten(1)
 
     def condition(self, fourier: Tensor) -> tuple[Tensor, Tensor]:
-        """Last hidden activations (N, hidden) and the flow's condition (N, layers * 2 * D) in float32."""
+        """Last hidden activations (N, hidden) and the flow's condition in float32."""
         h = fourier
         *body, head = self.layers.children()
         for layer in body:

@@ -85,7 +85,7 @@ class LinfModel:
 
     def decode_bytes(self, pixels: int) -> int:
         """Working memory of decoding a window of that many output pixels, roughly."""
-        per_patch = 4 * (2 * self.flow.layers + 3) * self.flow.dim + 4 * 4 * self.linf.hidden
+        per_patch = 4 * (self.flow.conditions + 3 * self.flow.dim) + 4 * 4 * self.linf.hidden
         return pixels * (per_patch // self.patch**2 + 60)
 
     # --- the picture ---
@@ -111,14 +111,16 @@ class LinfModel:
         return LinfFeatures(lr, inner(maps).contiguous(memory_format=torch.channels_last), anchors, region)
 
     def decode(self, features: LinfFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+        with self.stages("upsampling"):
+            picture = self._base(features, window, size)
+        if self.flow.centred and not self._predicts(sampling) and not sampling.temperature:
+            return picture  # the flow adds nothing
         area = self._area(self._patches(window), size, sampling)
         make = self._predict if self._predicts(sampling) else self._sample
         patches = make(features, area, size, sampling).view(1, area.height, area.width, -1)
         with self.stages("notch"):
             residual = from_patches(self.notch(patches).permute(0, 3, 1, 2), self.patch)
-        y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
-        with self.stages("upsampling"):
-            picture = self._base(features, window, size)
+            y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
             picture += residual[..., y : y + window.height, x : x + window.width] / 2
         return picture
 
@@ -157,7 +159,7 @@ class LinfModel:
         assert self.prior is not None
         flow, count = self.flow, area.height * area.width
         hidden = features.maps.new_empty(count, self.linf.hidden)
-        stretched = features.lr.new_empty(count, 2 * flow.layers * flow.dim)
+        stretched = features.lr.new_empty(count, flow.conditions)
         with self.stages("condition"):
             for _, where, queries in self._blocks(features, area, size):
                 hidden[where], stretched[where] = self.linf.condition(self.linf.fourier(features.maps, queries))

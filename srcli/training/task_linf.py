@@ -1,4 +1,4 @@
-"""Training of the flow: its upsampling and its mean close to the photo, the likelihood of what is left."""
+"""Training of the flow: the upsampling close to the photo, the likelihood of what is left."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ Judge = Callable[[Tensor, Tensor], Tensor]
 
 
 class LinfTask:
-    """`upsampling`: pixel loss of the whole crops without the flow. In the windows: `pixel`, the same of the picture at
-    temperature 0; `periodic`, its penalty on the patch grid; `nll`, of the dequantised residual.
+    """`upsampling`: pixel loss of the whole crops without the flow. In the windows: `nll`, of the dequantised residual;
+    for flows with a mean of their own also `pixel`, the loss of the picture at temperature 0, and `periodic`, its
+    penalty on the patch grid.
 
     recipe.options: `frozen`, whether encoder and upsampling stay as they are; `log_square_from`, the step from which
     `upsampling` and `pixel` are logarithms of the squared error, which is what PSNR asks for, instead of L1.
@@ -60,15 +61,13 @@ class LinfTask:
         residual = (target - base.detach()) * 2
         # Uniform noise of one 8-bit step: without it the likelihood of a flat area has no bound.
         noisy = residual + (torch.rand_like(residual) - 0.5) / 127.5
+        _, log_p = flow(rows(to_patches(noisy, patch)), condition)
+        values = {"nll": -log_p.mean() / flow.dim}
+        if flow.centred:
+            return values
         mean = flow.inverse(condition.new_zeros(len(condition), flow.dim), condition)
-        # The likelihood shapes the spread alone: through the mean it would ask for ever more digits in flat areas.
-        log_p = flow.log_prob_around(rows(to_patches(noisy, patch)), mean.detach(), condition)
         sr = base + from_patches(grid(mean, batch.queries.shape), patch) / 2
-        return {
-            "nll": -log_p.mean() / flow.dim,
-            "pixel": mean_of(judge, sr, target),
-            "periodic": losses.patch_periodic(sr, target, patch),
-        }
+        return values | {"pixel": mean_of(judge, sr, target), "periodic": losses.patch_periodic(sr, target, patch)}
 
     def pipeline(self, network: nn.Module):
         from srcli.pipelines.linf import LinfModel

@@ -1,0 +1,71 @@
+"""What other upscalers make of a folder of photos, for `srcli bench --score`: ncnn models at their own scale.
+
+    pip install ncnn
+    python benchmarks/peers.py --data Set5/ --out peers/ --model waifu2x-cunet-x2 --scale 2 --pad 18
+    srcli bench --data Set5/ --score peers/waifu2x-cunet-x2 --models linf-lp-s --scale 2
+
+A model is NAME.param and NAME.bin in --models. Low-resolution pictures are Pillow's bicubic on 8 bits. Times are of the
+network's forward pass, the best of two, per output megapixel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from srcli import images
+from srcli.degradation.bicubic import downscale
+from srcli.images import folders
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", type=Path, default=Path())
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--weights", help="the .bin file, where its name differs")
+    parser.add_argument("--scale", type=int, required=True)
+    parser.add_argument("--pad", type=int, default=0, help="low-resolution pixels that the network eats on each side")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.use_vulkan_compute, net.opt.num_threads = False, options.threads
+    net.load_param(str(options.models / f"{options.model}.param"))
+    net.load_model(str(options.models / (options.weights or f"{options.model}.bin")))
+    folder = options.out / options.model
+    folder.mkdir(parents=True, exist_ok=True)
+    seconds = []
+    for path in folders.pictures(options.data):
+        photo = images.read(path).rgb()
+        height, width = (n // options.scale for n in photo.shape[:2])
+        low = downscale(photo[: height * options.scale, : width * options.scale], height, width)
+        best = min((forward(ncnn, net, low, options) for _ in range(2)), key=lambda made: made[1])
+        image, took = best
+        seconds.append(took / (height * width * options.scale**2 / 1e6))
+        Image.fromarray(image[: height * options.scale, : width * options.scale]).save(folder / f"{path.stem}.png")
+    print(f"{options.model}: {np.median(seconds):.2f} s per output megapixel, {len(seconds)} pictures in {folder}")
+
+
+def forward(ncnn, net, low: np.ndarray, options: argparse.Namespace) -> tuple[np.ndarray, float]:
+    """A result and the seconds of the network. The picture is padded by what the network eats, to even sizes."""
+    sides = [(options.pad, options.pad + (n % 2 if options.pad else 0)) for n in low.shape[:2]]
+    padded = np.pad(low, (*sides, (0, 0)), mode="edge")
+    data = ncnn.Mat(np.ascontiguousarray(padded.transpose(2, 0, 1), dtype=np.float32) / 255).clone()
+    start = time.perf_counter()
+    extractor = net.create_extractor()
+    extractor.input(net.input_names()[0], data)
+    _, out = extractor.extract(net.output_names()[0])
+    took = time.perf_counter() - start
+    made = np.array(out).transpose(1, 2, 0)
+    return (made.clip(0, 1) * 255).round().astype(np.uint8), took
+
+
+if __name__ == "__main__":
+    main()
