@@ -75,7 +75,7 @@ perceptual = 0.02
 periodic = 5.0
 adversary = 0.05
 [options]
-perceptual_fade = 1.0
+perceptual_at = [[2, 2.0], [4, 0.5]]
 margin = 2
 adversary_start = 2
 """

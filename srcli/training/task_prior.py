@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,15 +27,15 @@ from srcli.weights import manifest, store
 class PriorTask:
     """Pixel + perceptual + patch-grid losses, optionally with a small discriminator.
 
-    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_fade` (the perceptual weight is
-    divided by (scale / 2) ** fade: at large scales texture is guesswork and pixels should count more),
+    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_at` (pairs of a scale and a factor
+    of the perceptual weight there, interpolated between: how much texture is guesswork depends on the scale),
     `adversary_start` (a step), `margin` (patches on each side of a window that are not judged: zeros from beyond it
     reach into them, and pictures have none).
     """
 
     kind = GridPrior
     weighted = frozenset({"pixel", "periodic", "perceptual", "adversary"})
-    options = frozenset({"perceptual_fade", "adversary_start", "margin"})
+    options = frozenset({"perceptual_at", "adversary_start", "margin"})
 
     def __init__(self, recipe: Recipe, prior: GridPrior, flow: str | None, trunk: Path | None) -> None:
         self.prior, self.weights, self.chosen = prior, recipe.loss, recipe.options
@@ -68,8 +69,9 @@ class PriorTask:
             "periodic": losses.patch_periodic(sr, target, patch, (4, 6)),
         }
         if self.perceptual is not None:
-            fade = (batch.scale / 2).clamp_min(1) ** -self.chosen.get("perceptual_fade", 0.0)
-            values["perceptual"] = (self.perceptual(sr, target) * fade).mean()
+            scales, factors = zip(*self.chosen.get("perceptual_at", [(1.0, 1.0)]), strict=True)
+            factor = torch.from_numpy(np.interp(batch.scale.cpu(), scales, factors)).to(sr)
+            values["perceptual"] = (self.perceptual(sr, target) * factor).mean()
         judge = self.discriminator if step >= self.chosen.get("adversary_start", 0) else None
 
         def judged(image: Tensor) -> Tensor:
