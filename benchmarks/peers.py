@@ -37,8 +37,9 @@ def main() -> None:
 
     net = ncnn.Net()
     net.opt.use_vulkan_compute, net.opt.num_threads = False, options.threads
-    net.load_param(str(options.models / f"{options.model}.param"))
-    net.load_model(str(options.models / (options.weights or f"{options.model}.bin")))
+    for load, name in ((net.load_param, f"{options.model}.param"), (net.load_model, options.weights)):
+        if load(str(options.models / (name or f"{options.model}.bin"))) != 0:
+            raise SystemExit(f"cannot load {options.models / (name or options.model)}")
     folder = options.out / options.model
     folder.mkdir(parents=True, exist_ok=True)
     seconds = []
@@ -49,7 +50,10 @@ def main() -> None:
         best = min((forward(ncnn, net, low, options) for _ in range(2)), key=lambda made: made[1])
         image, took = best
         seconds.append(took / (height * width * options.scale**2 / 1e6))
-        Image.fromarray(image[: height * options.scale, : width * options.scale]).save(folder / f"{path.stem}.png")
+        wanted, odd = (height * options.scale, width * options.scale), 2 * options.scale
+        if any(not 0 <= found - n <= odd for found, n in zip(image.shape, wanted, strict=False)):
+            raise SystemExit(f"{options.model} gives {image.shape[:2]} for {wanted}; is it x{options.scale}?")
+        Image.fromarray(image[: wanted[0], : wanted[1]]).save(folder / f"{path.stem}.png")
     print(f"{options.model}: {np.median(seconds):.2f} s per output megapixel, {len(seconds)} pictures in {folder}")
 
 

@@ -17,6 +17,7 @@ from srcli import runtime
 from srcli.bench.metrics import Files, choose
 from srcli.bench.quality import Course, Photos, score, summarise
 from srcli.bench.variants import Model
+from srcli.errors import SrcliError
 from srcli.pipelines.base import Sampling
 from srcli.upscaler import Upscaler
 
@@ -45,8 +46,12 @@ def main() -> None:
     columns = ("prior", *(f"τ {t:g}" for t in options.temperatures))
     for folder in options.data:
         variants = [learned, *sampled]
-        scores = list(score(variants, Photos(folder), options.scales, metrics, Course(), progress=progress))
-        rows = {(row.scale, row.variant): row.values for row in summarise(scores, metrics)}
+        course, labels = Course(), [v.label for v in variants]
+        scores = list(score(variants, Photos(folder), options.scales, metrics, course, progress=progress))
+        if course.problems:
+            raise SrcliError("; ".join(course.problems))
+        summary = summarise(scores, metrics, labels, options.scales, course)
+        rows = {(row.scale, row.variant): row.values for row in summary}
         print(f"| {folder.name} | {' | '.join(columns)} | grid of the prior: median, worst | holds |")
         print("|---" * (len(columns) + 3) + "|")
         for scale in options.scales:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from srcli import __version__
 from srcli.errors import SrcliError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,6 +52,31 @@ def choose(device: str = "auto", precision: str = "auto") -> Runtime:
     if precision == "fp16" and chosen.type == "cpu":
         raise DeviceError("fp16 is for GPUs; on a CPU use bf16 or fp32")
     return Runtime(chosen, precision, "asked for")
+
+
+def facts(chosen: Runtime) -> dict[str, str | int]:
+    """What numbers measured here depend on."""
+    name = torch.cuda.get_device_name(chosen.device) if chosen.device.type == "cuda" else str(chosen.device)
+    return {
+        "srcli": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "torch": torch.__version__,
+        "device": name,
+        "precision": chosen.precision,
+        "precision_reason": chosen.reason,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _cpu() -> str:
+    """The processor's name where the system tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def find_device(name: str) -> torch.device:

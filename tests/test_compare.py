@@ -74,10 +74,10 @@ def test_folders_are_matched_and_what_is_missing_is_named(tmp_path):
 
 def test_other_sizes_get_no_scores(tmp_path, versions):
     small = tmp_path / "tiny.png"
-    Image.open(versions[0]).resize((50, 40)).save(small)
+    Image.open(versions[0]).resize((113, 75)).save(small)
     assert compare(small, versions[1], "--original", versions[0], "-o", tmp_path / "page.html").exit_code == 0
     notes = [shot["note"] for shot in data_of(tmp_path / "page.html")["scenes"][0]["shots"]]
-    assert notes[0] == "50x40, not the original's size"
+    assert notes[0] == "113x75, not the original's size"
     assert "dB" in notes[1]
 
 
@@ -99,8 +99,60 @@ def test_wrong_usage_is_one_sentence(arguments, says, tmp_path):
 
 
 def test_names_of_results_lose_what_marks_them():
-    names = ["a.png", "a_x4.jpg", "a_x3.5.webp", "a_3840x2160.png", "A_out.png", "a_b_x2.png"]
-    assert [folders.key(Path(n)) for n in names] == ["a", "a", "a", "a", "a", "a_b"]
+    names = ["a", "a_x4", "0801x4", "a_x3.5", "a_3840x2160", "A_out", "a_b_x2"]
+    assert [folders.unmarked(n) for n in names] == ["a", "a", "0801", "a", "a", "a", "a_b"]
+
+
+def test_names_that_look_like_results_are_names_where_all_have_them(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in ("wall_1920x1080", "wall_3840x2160", "box4"):
+            shutil.copy(EXAMPLES / "cat.png", tmp_path / folder / f"{name}.png")
+    found = folders.match([tmp_path / "a", tmp_path / "b"])
+    assert [[len(f) for f in files] for files in found.values()] == [[1, 1]] * 3
+    files = [Path("wall_x4.png"), Path("wall_1920x1080_x4.png"), Path("0801x4.png"), Path("cat.png"), Path("cat.jpg")]
+    assert folders.find("wall_1920x1080.png", files) == [files[1]]
+    assert folders.find("0801.png", files) == [files[2]]
+    assert folders.find("cat.jpg", files) == [files[4]]
+    assert len(folders.find("cat.webp", files)) == 2
+
+
+def test_a_page_replaces_nothing_unasked(versions, tmp_path):
+    photo, worse, _ = versions
+    before = worse.read_bytes()
+    assert compare(photo, worse, "-o", worse, "-y").exit_code == 2
+    assert worse.read_bytes() == before
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    assert "exists; -y replaces it" in compare(photo, worse, "-o", page).output
+    assert page.read_text() == "mine"
+    assert compare(photo, worse, "-o", page, "-y").exit_code == 0
+    assert len(page.read_text()) > 10_000
+
+
+def test_other_shapes_and_damaged_files_are_named(versions, tmp_path):
+    wide = tmp_path / "wide.png"
+    Image.open(versions[0]).resize((200, 50)).save(wide)
+    result = compare(versions[0], wide, "-o", tmp_path / "page.html")
+    assert result.exit_code == 1
+    assert "another shape" in result.output
+    (tmp_path / "broken.png").write_text("no picture")
+    assert compare(versions[0], tmp_path / "broken.png", "-o", tmp_path / "page.html").exit_code == 1
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_transparent_and_grey_pictures_get_no_scores(versions, tmp_path):
+    photo = Image.open(versions[0])
+    photo.convert("L").save(tmp_path / "grey.png")
+    clear = photo.convert("RGBA")
+    clear.putalpha(128)
+    clear.save(tmp_path / "clear.png")
+    page = tmp_path / "page.html"
+    result = compare(tmp_path / "grey.png", tmp_path / "clear.png", "--original", versions[0], "-o", page)
+    assert result.exit_code == 0
+    notes = [shot["note"] for shot in data_of(page)["scenes"][0]["shots"]]
+    assert "grey against colour" in notes[0]
+    assert "transparent" in notes[1]
 
 
 def test_terminal_preview_has_the_colours_of_the_picture():

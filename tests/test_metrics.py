@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from srcli.bench.metrics import Files, choose
+from srcli.bench.quality import Course, Photos, score, summarise
+from srcli.bench.variants import Bicubic
 from srcli.degradation.bicubic import downscale, reduce
 from srcli.metrics.colour import ciede2000, colour_drift
 from srcli.metrics.diversity import diversity
@@ -21,6 +24,7 @@ from srcli.metrics.niqe import NIQE
 from srcli.metrics.psnr import psnr
 from srcli.metrics.seam import seam_score
 from srcli.metrics.ssim import ssim
+from srcli.metrics.trunks import load_trunk, vgg16
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -84,6 +88,41 @@ def test_lpips_squeeze_is_the_official(reference, pair):
         assert lpips(a, b).item() == pytest.approx(expected["distance"], rel=1e-4)
         assert [t.item() for t in lpips.per_tap(a, b)] == pytest.approx(expected["per_layer"], rel=1e-3)
         assert lpips(a, a).item() == 0
+
+
+@pytest.mark.parametrize("pair", ["ex_ref__ex_p0", "ex_ref__ex_p1", "crop96x128__bicubic4", "noise64x80"])
+def test_lpips_alex_has_the_official_arithmetic(reference, pair):
+    folder = reference / "parity"
+    tensors = load_file(folder / "lpips_alex.safetensors")
+    expected = json.loads((folder / "lpips_alex.json").read_text())["expected"][pair]
+    weights = {k.removeprefix("trunk."): v.float() for k, v in tensors.items() if not k.startswith("image.")}
+    trunk = load_trunk("alex", weights, "the fixture")
+    heads = [next(v for k, v in weights.items() if f"lin{i}." in k) for i in range(5)]
+    a, b = (tensors[f"image.{pair}.{i}"].permute(2, 0, 1)[None].float() / 127.5 - 1 for i in (0, 1))
+    with torch.inference_mode():
+        lpips = LPIPS(trunk, heads)
+        assert lpips(a, b).item() == pytest.approx(expected["distance"], rel=1e-4)
+        assert [t.item() for t in lpips.per_tap(a, b)] == pytest.approx(expected["per_layer"], rel=1e-3)
+
+
+def test_vgg_trunk_has_torchvisions_layers():
+    trunk = vgg16()
+    convolutions = [name for name in trunk.state_dict() if name.endswith("weight")]
+    assert convolutions[0] == "features.0.weight"
+    assert convolutions[-1] == "features.28.weight"
+    assert trunk.taps == (3, 8, 15, 22, 29)
+    assert [t.shape[1] for t in trunk(torch.zeros(1, 3, 32, 32))] == [64, 128, 256, 512, 512]
+
+
+# The peers' row of bicubic, Pillow on 8 bits: PSNR-Y, SSIM-Y
+@pytest.mark.parametrize(("scale", "db", "similarity"), [(2, 33.67, 0.930), (3, 30.40, 0.869), (4, 28.43, 0.811)])
+def test_bicubic_on_set5_has_the_known_numbers(reference, scale, db, similarity):
+    metrics, photos, course = choose(["psnr_y", "ssim_y"], Files()), Photos(reference / "data/benchmark/Set5"), Course()
+    scores = list(score([Bicubic()], photos, [scale], metrics, course))
+    (row,) = summarise(scores, metrics, ["bicubic"], [scale], course)
+    assert row.images == 5
+    assert row.values["psnr_y"] == pytest.approx(db, abs=0.02)
+    assert row.values["ssim_y"] == pytest.approx(similarity, abs=0.0005 + 0.0005)  # the row has three digits
 
 
 @pytest.mark.parametrize("crop", [0, 1, 2])
@@ -156,3 +195,9 @@ def test_colour_drift_ignores_detail_and_sees_a_cast():
     assert colour_drift(cat, cat) == 0
     assert colour_drift(noisy, cat) < 0.5
     assert colour_drift(red, cat) > 1.5
+
+
+def test_niqe_of_pictures_without_texture_has_no_number(reference):
+    niqe = NIQE.load(reference / "perceptual" / "niqe_pristine.safetensors")
+    assert np.isnan(niqe(np.full((200, 300, 3), 90, np.uint8)))
+    assert np.isnan(niqe(photo(EXAMPLES / "cat.png")[:100, :100]))

@@ -21,6 +21,7 @@ from srcli.geometry import Target
 from srcli.images import folders
 from srcli.images.picture import Picture
 from srcli.images.write import to_pil
+from srcli.upscaler import Upscaler
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -40,6 +41,7 @@ class Timing:
     slowest: float
     images_per_second: float
     stages: dict[str, float]  # seconds of the median run; `write` is a PNG to memory, apart from the run
+    load_seconds: float  # from weights on the disk to a model that is ready
     gflops: float  # billion floating-point operations a second of the run
     tiles: int
     memory_above_idle: int | None  # bytes at the highest, of the process or on the GPU, above the models at rest
@@ -48,47 +50,51 @@ class Timing:
         return asdict(self)
 
 
-def measure(
-    variants: Sequence[Model], pictures: Sequence[tuple[str, Picture]], scale: float, repeats: int
-) -> Iterator[Timing]:
-    """Every variant on every picture. The first run only warms up and counts operations; memory is the highest of the
-    others."""
-    target = Target(scale=scale)
-    for name, picture in pictures:
-        size = variants[0].upscaler.size_for(picture.size, target)
-        for variant in variants:
-            upscaler, stages = variant.upscaler, variant.upscaler.model.stages
-            with FlopCounterMode(display=False) as operations:
-                upscaler.run(picture, target, variant.sampling)
-            idle = _start_of_memory(upscaler.runtime.device)
-            stages.exact = True
-            runs: list[tuple[float, dict[str, float]]] = []
-            for _ in range(repeats):
-                stages.seconds.clear()
-                start = time.perf_counter()
-                made = upscaler.run(picture, target, variant.sampling)
-                runs.append((time.perf_counter() - start, dict(stages.seconds)))
-            stages.exact = False
-            peak, seconds = _peak_of_memory(upscaler.runtime.device), [run[0] for run in runs]
-            median = statistics.median_low(seconds)
-            parts = runs[seconds.index(median)][1]
-            rest = max(0.0, median - sum(parts.values()))
-            yield Timing(
-                variant=variant.label,
-                picture=name,
-                scale=scale,
-                output=str(size),
-                megapixels=size.megapixels,
-                repeats=repeats,
-                seconds_per_megapixel=statistics.median(seconds) / size.megapixels,
-                fastest=min(seconds) / size.megapixels,
-                slowest=max(seconds) / size.megapixels,
-                images_per_second=1 / statistics.median(seconds),
-                stages=parts | {"rest": rest, "write": _seconds_to_write(made.picture)},
-                gflops=operations.get_total_flops() / median / 1e9,
-                tiles=made.tiles,
-                memory_above_idle=None if peak is None or idle is None else peak - idle,
-            )
+def measure(variants: Sequence[Model], scales: Sequence[float], megapixels: float, repeats: int) -> Iterator[Timing]:
+    """Every variant at every scale on a square of noise that gives so many megapixels, and on the example photos."""
+    loading = {name: _seconds_to_load(u) for name, u in {v.upscaler.entry.name: v.upscaler for v in variants}.items()}
+    for scale in scales:
+        for name, picture in [square(megapixels, scale), *examples()]:
+            for variant in variants:
+                yield _measure(variant, name, picture, scale, repeats, loading[variant.upscaler.entry.name])
+
+
+def _measure(variant: Model, name: str, picture: Picture, scale: float, repeats: int, loading: float) -> Timing:
+    """The first run only warms up and counts operations; memory is the highest of the others."""
+    upscaler, stages, target = variant.upscaler, variant.upscaler.model.stages, Target(scale=scale)
+    with FlopCounterMode(display=False) as operations:
+        made = upscaler.run(picture, target, variant.sampling)
+    size = made.picture.size
+    idle = _start_of_memory(upscaler.runtime.device)
+    stages.exact = True
+    runs: list[tuple[float, dict[str, float]]] = []
+    for _ in range(repeats):
+        stages.seconds.clear()
+        start = time.perf_counter()
+        upscaler.run(picture, target, variant.sampling)
+        runs.append((time.perf_counter() - start, dict(stages.seconds)))
+    stages.exact = False
+    peak, seconds = _peak_of_memory(upscaler.runtime.device), [run[0] for run in runs]
+    typical = statistics.median_low(seconds)
+    parts = runs[seconds.index(typical)][1]
+    rest = max(0.0, typical - sum(parts.values()))
+    return Timing(
+        variant=variant.label,
+        picture=name,
+        scale=scale,
+        output=str(size),
+        megapixels=size.megapixels,
+        repeats=repeats,
+        seconds_per_megapixel=statistics.median(seconds) / size.megapixels,
+        fastest=min(seconds) / size.megapixels,
+        slowest=max(seconds) / size.megapixels,
+        images_per_second=1 / statistics.median(seconds),
+        stages=parts | {"rest": rest, "write": _seconds_to_write(made.picture)},
+        load_seconds=loading,
+        gflops=operations.get_total_flops() / typical / 1e9,
+        tiles=made.tiles,
+        memory_above_idle=None if peak is None or idle is None else peak - idle,
+    )
 
 
 def square(megapixels: float, scale: float) -> tuple[str, Picture]:
@@ -121,6 +127,16 @@ def convolution_peak(chosen: runtime.Runtime, repeats: int = 7) -> float:
     return 2 * 64 * 64 * 9 * 256 * 256 / best / 1e9
 
 
+def _seconds_to_load(upscaler: Upscaler) -> float:
+    """Median of three."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        Upscaler(upscaler.entry.name, device=str(upscaler.runtime.device), precision=upscaler.runtime.precision)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
 def _seconds_to_write(picture: Picture) -> float:
     start = time.perf_counter()
     to_pil(picture).save(io.BytesIO(), "PNG")
@@ -133,8 +149,10 @@ def _start_of_memory(device: torch.device) -> int | None:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     runtime.return_heap()
-    with contextlib.suppress(OSError):
+    try:
         CLEAR.write_text("5")
+    except OSError:
+        return None  # the highest value would be that of the whole life of the process
     return _status("VmRSS")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -15,21 +17,13 @@ from srcli.geometry import Size, Target
 from srcli.images import folders
 from srcli.images.picture import Picture
 from srcli.pipelines.base import Sampling
-from srcli.upscaler import Upscaler
+from srcli.upscaler import NotFinite, Upscaler
+
+TINT = 2.0  # mean difference of the channels from which a picture counts as coloured
 
 
 class PairError(SrcliError):
     """Pictures that cannot be scored against each other; they are never resized to fit."""
-
-
-class Variant(Protocol):
-    """Something that makes a large picture of a small one."""
-
-    @property
-    def label(self) -> str: ...
-
-    def make(self, case: Case) -> list[Made]:
-        """Results of the size of the case's reference: one, or one per seed. Raises SrcliError with one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +38,24 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A result, uint8 RGB (H, W, 3), and the share of its tiles that were not finite at first."""
+    """A result, uint8 RGB (H, W, 3); None where it is not finite even in float32. `exploded`: whether it had places
+    that were not finite at first."""
 
-    image: np.ndarray
-    not_finite: float = 0.0
+    image: np.ndarray | None
+    exploded: bool = False
+
+
+class Variant(Protocol):
+    """Something that makes a large picture of a small one."""
+
+    @property
+    def label(self) -> str: ...
+
+    def make(self, case: Case) -> list[Made]:
+        """Results of the size of the case's reference: one, or one per seed. Raises SrcliError with one sentence."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What its results depend on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,25 @@ class Model:
 
     def make(self, case: Case) -> list[Made]:
         height, width = case.reference.shape[:2]
+        low = Picture(case.low[..., :1] if is_grey(case.low) else case.low)
         target, made = Target(width=width, height=height), []
         for number in range(self.seeds):
-            sampling = replace(self.sampling, seed=self.sampling.seed + number)
-            done = self.upscaler.run(Picture(case.low), target, sampling)
-            made.append(Made(done.picture.colour, done.redone_tiles / done.tiles))
+            try:
+                done = self.upscaler.run(low, target, replace(self.sampling, seed=self.sampling.seed + number))
+                made.append(Made(done.picture.rgb(), done.redone_tiles > 0))
+            except NotFinite:
+                made.append(Made(None, True))
         return made
+
+    def fingerprint(self) -> dict[str, Any]:
+        chosen = self.upscaler.runtime
+        return {
+            "weights": [part.sha256 for part in self.upscaler.entry.parts.values()],
+            "device": chosen.device.type,
+            "precision": chosen.precision,
+            "seed": self.sampling.seed,
+            "seeds": self.seeds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,9 @@ class Bicubic:
         height, width = case.reference.shape[:2]
         return [Made(np.asarray(Image.fromarray(case.low).resize((width, height), Image.Resampling.BICUBIC)))]
 
+    def fingerprint(self) -> dict[str, Any]:
+        return {}
+
 
 class Ready:
     """Pictures that another tool has made, matched by name."""
@@ -92,27 +116,64 @@ class Ready:
     def __init__(self, folder: Path, label: str | None = None) -> None:
         if not folder.is_dir():
             raise SrcliError(f"{folder} is not a folder")
-        self.folder, self.label = folder, label or folder.name
-        self.files: dict[str, list[Path]] = {}
-        for path in folders.pictures(folder):
-            self.files.setdefault(folders.key(path), []).append(path)
+        self.folder, self.label = folder, label or folder.resolve().name
+        self.files = folders.pictures(folder)
 
     def make(self, case: Case) -> list[Made]:
-        return [Made(self.find(case.name, Size(*case.reference.shape[:2]), grey=is_grey(case.reference)))]
+        return [Made(self.find(case.name, Size(*case.reference.shape[:2]), case.reference))]
 
-    def find(self, name: str, size: Size, *, grey: bool) -> np.ndarray:
-        """The picture of that name as uint8 RGB. Raises PairError unless it has that size, and colour where wanted."""
-        files = self.files.get(folders.key(Path(name)), [])
+    def fingerprint(self) -> dict[str, Any]:
+        return {"folder": str(self.folder.resolve()), "files": digest(self.files)}
+
+    def find(self, name: str, size: Size, original: np.ndarray) -> np.ndarray:
+        """The picture of that name as uint8 RGB. Raises PairError unless it has that size, the kind of colour of the
+        original, and no transparency."""
+        files = folders.find(name, self.files)
         if len(files) != 1:
             raise PairError(f"{name}: {len(files) or 'no'} pictures of that name in {self.folder}")
-        picture = images.read(files[0])
+        picture = opaque(files[0])
         if picture.size != size:
             raise PairError(f"{files[0]} has {picture.size} pixels, not {size}")
-        if picture.grey and not grey:
+        if is_grey(picture.rgb()) and not is_grey(original):
             raise PairError(f"{files[0]} is grey, its original is not")
+        if is_grey(original) and tint(picture.rgb()) > TINT:
+            raise PairError(f"{files[0]} has colour, its original is grey")
         return picture.rgb()
+
+
+def distinct(variants: Sequence[Variant]) -> list[Variant]:
+    """Variants with different labels: folders of one name are called by their path, models that repeat are left out.
+    Raises PairError where two stay the same."""
+    made: dict[str, Variant] = {}
+    names = [v.label for v in variants]
+    for variant in variants:
+        if isinstance(variant, Ready) and names.count(variant.label) > 1:
+            variant.label = str(variant.folder)
+        if variant.label in made and not isinstance(variant, Model):
+            raise PairError(f"two things to score are called {variant.label!r}")
+        made.setdefault(variant.label, variant)
+    return list(made.values())
+
+
+def opaque(path: Path) -> Picture:
+    """The picture in a file. Raises PairError for one with transparency: what shows through is not in the file."""
+    picture = images.read(path)
+    if picture.alpha is not None and (picture.alpha < 255).any():
+        raise PairError(f"{path} has transparency; put it on a background first")
+    return picture
+
+
+def digest(files: Iterable[Path]) -> str:
+    """Of names, sizes and times of files."""
+    facts = ((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+    return hashlib.sha256(repr(list(facts)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def is_grey(image: np.ndarray) -> bool:
     """Whether the three channels of uint8 RGB are the same."""
     return bool((image == image[..., :1]).all())
+
+
+def tint(image: np.ndarray) -> float:
+    """Mean range of the channels of uint8 RGB."""
+    return float((image.max(2) - image.min(2)).mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from srcli.bench.metrics import Metric
-    from srcli.bench.quality import Course, Row
+    from srcli.bench.quality import Row
     from srcli.bench.timing import Timing
     from srcli.bench.variants import Model, Variant
+    from srcli.pipelines.base import Sampling
 
 EXAMPLES = """Examples:\n
   srcli bench --scales 2,4\n
@@ -33,16 +34,14 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of sharp photos to score; without it, time is measured.")
     ] = None,
-    scales: Annotated[
-        str | None, typer.Option("--scales", "--scale", help="Factors; whole ones with --data.", show_default="2,3,4")
-    ] = None,
+    scales: Annotated[str, typer.Option("--scales", "--scale", help="Factors; with --data whole ones.")] = "2,3,4",
     models: Annotated[
         str | None, typer.Option("--models", help="Names; 'bicubic' with --data.", show_default="all embedded")
     ] = None,
     detail: Annotated[str, typer.Option("--detail", help="Values for models with a prior.")] = "0,1",
     temperature: Annotated[str, typer.Option("--temperature", help="Values for sampled models.")] = "0",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Samples of each picture above temperature 0.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="The first seed.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 0,
     score: Annotated[
         list[Path] | None, typer.Option("--score", help="Folder of ready results of --data, matched by name.")
     ] = None,
@@ -51,16 +50,13 @@ def command(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option(
-            "--metrics", help="Names, e.g. psnr_y,ssim_y,colour,inf.", show_default="those that have what they need"
-        ),
+        typer.Option("--metrics", help="Names, e.g. psnr_y,ssim_y,colour,inf.", show_default="the usual"),
     ] = None,
     lpips_weights: Annotated[
         Path | None, typer.Option("--lpips-weights", help="LPIPS-Squeeze v0.1: trunk and heads as safetensors.")
     ] = None,
-    lpips_alex_weights: Annotated[
-        Path | None, typer.Option("--lpips-alex-weights", help="LPIPS-Alex v0.1: trunk and heads as safetensors.")
-    ] = None,
+    lpips_alex_weights: Annotated[Path | None, typer.Option("--lpips-alex-weights", help="LPIPS-Alex v0.1.")] = None,
+    lpips_vgg_weights: Annotated[Path | None, typer.Option("--lpips-vgg-weights", help="LPIPS-VGG v0.1.")] = None,
     niqe_parameters: Annotated[Path | None, typer.Option("--niqe-parameters", help="NIQE: safetensors.")] = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Folder for scores.csv, results.json and index.html; resumable.")
@@ -76,186 +72,139 @@ def command(
 ) -> None:
     """Score models on photos (PSNR, SSIM, LPIPS, NIQE, LR-PSNR, grid score), or pictures that other tools have made.
     Without photos: seconds per output megapixel by stage, and the memory above the process at rest."""
-    output = Output(json)
-    course = None
+    output, code = Output(json), 0
     with errors(debug, json):
         from srcli import runtime
         from srcli.batch import UsageError
         from srcli.bench import metrics as known
-        from srcli.bench import quality
+        from srcli.bench import quality, run
+        from srcli.bench.variants import Ready, distinct
 
         runtime.reuse_heap()
         runtime.set_threads(threads)
-        factors = _numbers(scales or "2,3,4", "--scales")
-        samplings = (_numbers(detail, "--detail"), _numbers(temperature, "--temperature"), seed, seeds)
-        if score and models is None:
-            models = ""
-        variants = _models(models, samplings, device, precision, tile)
+        chosen = runtime.choose(device, precision)
+        samplings = _samplings(detail, temperature, seed)
+        factors = _factors(scales, whole=data is not None)
+        names = None if models is None else [n.strip() for n in models.split(",") if n.strip()]
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
-            _time([v for v in variants if v.label != "bicubic"], factors, megapixels, repeats, report, output)
+            made = [v for v in _models(names, samplings, seeds, (device, precision, tile)) if v.label != "bicubic"]
+            _time(made, factors, megapixels, repeats, report, output)
             return
-        whole = [int(v) for v in factors if v.is_integer() and v >= 2]
-        if len(whole) != len(factors):
-            raise UsageError(f"--scales takes whole factors of at least 2 with --data, not {scales!r}")
-        files = known.Files(lpips_weights, lpips_alex_weights, niqe_parameters)
-        chosen = known.choose(metrics.split(",") if metrics else None, files, tile)
+        whole = [int(v) for v in factors]
+        if (score or low) and len(whole) != 1:
+            raise UsageError("ready pictures have one scale: --scale N")
+        files = known.Files(lpips_weights, lpips_alex_weights, lpips_vgg_weights, niqe_parameters)
+        wanted = known.choose(metrics.split(",") if metrics else None, files, tile, seeds)
         photos = quality.Photos(data, low)
-        everything = [*(_ready(score, whole)), *variants]
-        course = _score(everything, photos, whole, chosen, report, output)
-        for problem in course.problems:
+        everything = [Ready(folder) for folder in score or []]
+        if names is not None or not score:
+            everything += _models(names, samplings, seeds, (device, precision, tile))
+        variants = distinct(everything)
+        if not variants:
+            raise UsageError("nothing to score; give --models or --score")
+        _check(variants, whole)
+        settings = run.settings_of(variants, photos, wanted, files, tile)
+        scored = run.score(variants, photos, whole, wanted, settings, report, _progress(output))
+        for row in scored.rows:
+            output.record(row.to_dict())
+        if not json:
+            _table(scored.rows, wanted, photos.folder.resolve().name, output)
+        if report is not None:
+            output.say(str(run.publish_quality(report, _command(), chosen, wanted, scored)))
+        for problem in scored.course.problems:
             output.problem(problem)
-    if course is not None and course.problems:
-        raise typer.Exit(SOME_FAILED)
+        if scored.course.problems:
+            code = SOME_FAILED if scored.scores else 1
+    if code:
+        raise typer.Exit(code)
 
 
-def _models(names: str | None, samplings: tuple, device: str, precision: str, tile: int) -> list[Any]:
-    """The variants that the options ask for."""
-    from srcli.bench.variants import Bicubic, Model
+def _command() -> str:
+    return shlex.join(["srcli", *sys.argv[1:]])
+
+
+def _samplings(detail: str, temperature: str, seed: int) -> tuple[list[Sampling], list[Sampling]]:
+    """For models with a prior, and for sampled ones."""
     from srcli.pipelines.base import Sampling
-    from srcli.upscaler import Upscaler, check
+    from srcli.upscaler import check
+
+    return (
+        [check(Sampling(detail=v)) for v in _numbers(detail, "--detail")],
+        [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
+    )
+
+
+def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, str, int]) -> list:
+    """The models of these names, each with its choices; without names the baseline and all that are embedded."""
+    from srcli.bench.variants import Bicubic, Model
+    from srcli.upscaler import Upscaler
     from srcli.weights import manifest
 
-    details, temperatures, seed, seeds = samplings
+    device, precision, tile = engine
     made: list[Bicubic | Model] = []
-    wanted = (
-        ["bicubic", *manifest.load().entries] if names is None else [n.strip() for n in names.split(",") if n.strip()]
-    )
-    for name in wanted:
+    for name in ["bicubic", *manifest.load().entries] if names is None else names:
         if name == "bicubic":
             made.append(Bicubic())
             continue
         upscaler = Upscaler(name, device=device, precision=precision, tile=tile)
-        if "prior" in upscaler.entry.parts:
-            made += [Model(upscaler, check(Sampling(detail=v))) for v in details]
-        else:
-            choices = [check(Sampling(temperature=v, seed=seed)) for v in temperatures]
-            made += [Model(upscaler, c, seeds if c.temperature else 1) for c in choices]
+        choices = samplings[0 if "prior" in upscaler.entry.parts else 1]
+        made += [Model(upscaler, c, seeds if c.temperature else 1) for c in choices]
     return made
 
 
-def _ready(score: list[Path] | None, scales: list[int]) -> list[Variant]:
-    from srcli.batch import UsageError
-    from srcli.bench.variants import Ready
-
-    if score and len(scales) != 1:
-        raise UsageError("ready pictures have one scale: --scale N")
-    return [Ready(folder) for folder in score or []]
-
-
-def _score(
-    variants: Sequence[Variant], photos, scales: list[int], metrics: list[Metric], folder: Path | None, output: Output
-) -> Course:
-    """Scores everything, shows the means, writes the report where one is wanted."""
-    from srcli.bench import quality
-    from srcli.bench.results import Results
-    from srcli.report.bench import Crops
-
-    course, results = quality.Course(), None
-    if folder is not None:
-        results = Results.open(folder, _settings(variants, photos, metrics), metrics)
-    crops = Crops(max(scales), [v.label for v in variants])
-    if folder is not None:
-        crops.read(folder / "crops.json")
-    scores = [] if results is None else results.wanted([v.label for v in variants], scales)
-    done = (lambda *key: False) if results is None else results.done
-    for one in quality.score(variants, photos, scales, metrics, course, done, crops.see, _progress(output)):
-        if results is None:
-            scores.append(one)
-        else:
-            results.add(one)
-    if results is not None:
-        scores = results.wanted([v.label for v in variants], scales)
-    rows = quality.summarise(scores, metrics)
-    for row in rows:
-        output.record(row.to_dict())
-    if not output.json and rows:
-        _table(rows, metrics, photos.folder.name, output)
-    if folder is not None:
-        crops.write(folder / "crops.json")
-        _report(folder, output, metrics=metrics, rows=rows, scores=scores, crops=crops.found, course=course)
-    return course
-
-
-def _settings(variants: Sequence[Variant], photos, metrics: list[Metric]) -> dict[str, Any]:
-    """What scores depend on."""
-    from srcli import __version__
+def _check(variants: Sequence[Variant], scales: list[int]) -> None:
+    """Scales that a model does not make are found out before the first picture."""
     from srcli.bench.variants import Model
+    from srcli.geometry import Target
 
-    models = {
-        v.label: {
-            "weights": [p.sha256 for p in v.upscaler.entry.parts.values()],
-            "precision": v.upscaler.runtime.precision,
-        }
-        | {"device": v.upscaler.runtime.device.type, "seeds": v.seeds, "seed": v.sampling.seed}
-        for v in variants
-        if isinstance(v, Model)
-    }
-    low = None if photos.low is None else str(photos.low.folder.resolve())
-    return {
-        "srcli": __version__,
-        "data": str(photos.folder.resolve()),
-        "low": low,
-        "metrics": [m.name for m in metrics],
-        "models": models,
-    }
+    for variant in variants:
+        if isinstance(variant, Model):
+            for scale in scales:
+                variant.upscaler.check_target(Target(scale=scale))
 
 
 def _time(
     variants: Sequence[Model], scales: list[float], megapixels: float, repeats: int, folder: Path | None, output: Output
 ) -> None:
+    from srcli import files
     from srcli.batch import UsageError
-    from srcli.bench import timing
+    from srcli.bench import run, timing
 
     if not variants:
         raise UsageError("no model to time; give --models")
+    _check(variants, scales)  # type: ignore[arg-type]
+    if folder is not None:
+        files.make_folder(folder)
+    chosen = variants[0].upscaler.runtime
+    peak = timing.convolution_peak(chosen)
     timings = []
-    for scale in scales:
-        pictures = [timing.square(megapixels, scale), *timing.examples()]
-        for timed in timing.measure(variants, pictures, scale, repeats):
-            timings.append(timed)
-            output.record(timed.to_dict())
-    peak = timing.convolution_peak(variants[0].upscaler.runtime)
+    for timed in timing.measure(variants, scales, megapixels, repeats):
+        timings.append(timed)
+        output.record(timed.to_dict() | {"peak_gflops": peak})
     if not output.json:
         _times(timings, peak, output)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        _report(folder, output, timings=timings, peak=peak)
-
-
-def _report(folder: Path, output: Output, course: Course | None = None, **parts: Any) -> None:
-    import datetime
-    import json
-
-    from srcli.cli.doctor import collect
-    from srcli.report.bench import Report
-    from srcli.report.page import finite
-
-    facts = collect()
-    shown = ("srcli", "python", "platform", "cpu", "torch", "devices", "device", "precision", "threads")
-    about = f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    if course is not None and course.making:
-        about += f"; {course.making:.0f} s making pictures, {course.measuring:.0f} s measuring them"
-    made = Report(
-        about=about,
-        command=shlex.join(["srcli", *sys.argv[1:]]),
-        environment={k: str(facts[k]) for k in shown},
-        problems=course.problems if course else (),
-        **parts,
-    )
-    (folder / "results.json").write_text(json.dumps(finite(made.to_dict()), indent=1) + "\n")
-    made.write(folder / "index.html")
-    output.say(f"{folder / 'index.html'}")
+        output.say(str(run.publish_times(folder, _command(), chosen, timings, peak)))
 
 
 def _numbers(text: str, option: str) -> list[float]:
     from srcli.batch import UsageError
 
     try:
-        return [float(v) for v in text.split(",")]
+        return list(dict.fromkeys(float(v) for v in text.split(",")))
     except ValueError:
         raise UsageError(f"{option} takes numbers separated by commas, not {text!r}") from None
+
+
+def _factors(text: str, whole: bool) -> list[float]:
+    from srcli.batch import UsageError
+
+    factors = _numbers(text, "--scales")
+    if whole and not all(v.is_integer() and v >= 2 for v in factors):
+        raise UsageError(f"--scales takes whole factors of at least 2 with --data, not {text!r}")
+    return factors
 
 
 def _progress(output: Output):
@@ -266,17 +215,17 @@ def _progress(output: Output):
 
 def _table(rows: list[Row], metrics: list[Metric], title: str, output: Output) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     columns = [column for metric in metrics for column in metric.columns()]
-    table = Table(title=title)
-    table.add_column("scale", justify="right")
-    table.add_column("model")
-    for _, heading, _ in columns:
-        table.add_column(heading, justify="right")
+    table = Table(title=Text(title))
+    for heading in ("scale", "model", "pictures", *(heading for _, heading, _ in columns)):
+        table.add_column(heading, justify="left" if heading == "model" else "right")
     for number, row in enumerate(rows):
         last = number + 1 == len(rows) or rows[number + 1].scale != row.scale
-        values = ("" if (v := row.values.get(name)) is None else f"{v:.{digits}f}" for name, _, digits in columns)
-        table.add_row(f"x{row.scale}", row.variant, *values, end_section=last)
+        values = ("" if (v := row.values[name]) is None else f"{v:.{digits}f}" for name, _, digits in columns)
+        count = f"{row.images}" + (f" ({row.failed} failed)" if row.failed else "")
+        table.add_row(f"x{row.scale}", Text(row.variant), count, *values, end_section=last)
     output.table(table)
 
 
@@ -284,19 +233,30 @@ def _times(timings: list[Timing], peak: float, output: Output) -> None:
     from rich.table import Table
 
     stages = list(dict.fromkeys(s for t in timings for s in t.stages))
-    table = Table(
-        title=f"seconds per output megapixel, {timings[0].repeats} runs after a warm-up",
-        caption=f"the machine's own 3x3 convolution: {peak:.0f} GFLOP/s",
+    title = f"seconds per output megapixel, {timings[0].repeats} runs after a warm-up"
+    table = Table(title=title, caption=f"the machine's own 3x3 convolution: {peak:.0f} GFLOP/s")
+    headings = (
+        "scale",
+        "model",
+        "picture",
+        "output",
+        "s/Mpx",
+        "fastest",
+        "slowest",
+        *stages,
+        "load",
+        "GFLOP/s",
+        "memory",
     )
-    for heading in ("scale", "model", "picture", "output", "s/Mpx", "fastest", "slowest", *stages, "GFLOP/s", "memory"):
+    for heading in headings:
         table.add_column(heading, justify="left" if heading in ("model", "picture") else "right")
     for number, row in enumerate(timings):
         last = number + 1 == len(timings) or timings[number + 1].scale != row.scale
         memory = "" if row.memory_above_idle is None else f"{row.memory_above_idle / 1e6:.0f} MB"
         parts = (f"{row.stages.get(s, 0) / row.megapixels:.3f}" for s in stages)
         seconds = (f"{v:.3f}" for v in (row.seconds_per_megapixel, row.fastest, row.slowest))
+        ends = (f"{row.load_seconds:.2f} s", f"{row.gflops:.0f}", memory)
         table.add_row(
-            f"x{row.scale:g}", row.variant, row.picture, row.output, *seconds, *parts, f"{row.gflops:.0f}", memory,
-            end_section=last,
-        )  # fmt: skip
+            f"x{row.scale:g}", row.variant, row.picture, row.output, *seconds, *parts, *ends, end_section=last
+        )
     output.table(table)

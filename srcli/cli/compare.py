@@ -10,7 +10,7 @@ import typer
 from srcli.cli.console import Output, errors
 
 if TYPE_CHECKING:
-    from srcli.report.compare import Scene
+    from srcli.bench.compare import Scene
 
 EXAMPLES = """Examples:\n
   srcli compare bicubic.png srcli.png -o page.html\n
@@ -33,6 +33,7 @@ def command(
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="A name for each input, in order.")] = None,
     border: Annotated[int, typer.Option("--border", min=0, help="Pixels left out of the scores on each side.")] = 0,
+    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace a page that exists.")] = False,
     terminal: Annotated[bool, typer.Option("--terminal", help="Show a preview here, write no page.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -42,31 +43,37 @@ def command(
     """
     output = Output()
     with errors(debug):
-        from srcli.report import compare
+        from srcli.bench import compare
+        from srcli.report.compare import write
 
         found, problems = compare.scenes(inputs, original)
-        labels = compare.labels_of(inputs, original)
-        if label:
-            if len(label) != len(inputs):
-                raise compare.CompareError(f"{len(label)} labels for {len(inputs)} inputs; give --label for each")
-            labels[: len(inputs)] = label
+        labels = compare.labels_of(inputs, original, label)
         if terminal:
             _preview(found[0], labels, output)
         else:
+            _check_output(out, [*inputs, *([original] if original else [])], overwrite)
             shown = list(compare.entries(found, border, problems))
-            if not shown:
-                raise compare.CompareError(f"nothing to compare: {problems[0]}")
-            compare.write(out, labels, shown)
-            output.say(f"{out}: {len(shown)} {'picture' if len(shown) == 1 else 'pictures'}")
+            if shown:
+                write(out, labels, shown)
+                output.say(f"{out}: {len(shown)} {'picture' if len(shown) == 1 else 'pictures'}")
         for problem in problems:
             output.problem(problem)
     if problems:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(SOME_FAILED if terminal or shown else 1)
+
+
+def _check_output(out: Path, inputs: list[Path], overwrite: bool) -> None:
+    from srcli.bench.compare import CompareError
+
+    if out.resolve() in {p.resolve() for p in inputs} or out.is_dir():
+        raise CompareError(f"{out} is an input or a folder; name another page with -o")
+    if out.exists() and not overwrite:
+        raise CompareError(f"{out} exists; -y replaces it")
 
 
 def _preview(scene: Scene, labels: list[str], output: Output) -> None:
     from srcli import images
-    from srcli.report.compare import CompareError
+    from srcli.bench.compare import CompareError
     from srcli.report.terminal import preview
 
     console = output.out

@@ -71,8 +71,9 @@ class Output:
 
 
 def _finite(value: dict) -> dict:
-    """JSON has no infinity and no NaN: null."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in value.items()}
+    """JSON has no infinity, which becomes "inf", and no NaN: null."""
+    odd = {k: v for k, v in value.items() if isinstance(v, float) and not math.isfinite(v)}
+    return value | {k: None if math.isnan(v) else "inf" if v > 0 else "-inf" for k, v in odd.items()}
 
 
 @contextmanager

@@ -27,15 +27,13 @@ def command(
 
 def collect() -> dict[str, Any]:
     """Everything that `doctor` shows, as one object."""
-    import platform
-
     import cv2
     import numpy
     import PIL
     import platformdirs
     import torch
 
-    from srcli import __version__, runtime
+    from srcli import runtime
     from srcli.weights import manifest
 
     chosen = runtime.choose()
@@ -45,35 +43,14 @@ def collect() -> dict[str, Any]:
         devices.append("mps")
     versions = {"numpy": numpy.__version__, "pillow": PIL.__version__, "opencv": cv2.__version__}
     return {
-        "srcli": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _cpu(),
-        "torch": torch.__version__,
+        **runtime.facts(chosen),
         "libraries": versions,
         "devices": devices,
-        "device": str(chosen.device),
-        "precision": chosen.precision,
-        "precision_reason": chosen.reason,
-        "threads": torch.get_num_threads(),
         "free_memory_gib": round(runtime.free_memory() / 2**30, 1),
         "cache_folder": platformdirs.user_cache_dir("srcli"),
         "config_folder": platformdirs.user_config_dir("srcli"),
         "models": [_model(entry) for entry in manifest.load().entries.values()],
     }
-
-
-def _cpu() -> str:
-    """The processor's name where the system tells it."""
-    import platform
-    from contextlib import suppress
-    from pathlib import Path
-
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _model(entry: Any) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class NIQE:
             raise NiqeError(f"{path} does not hold the parameters of NIQE: {error}") from error
 
     def __call__(self, image: np.ndarray, *, border: int = 0) -> float:
-        """Distance of a uint8 RGB image (H, W, 3), lower is better. Raises ValueError below 96 pixels a side."""
+        """Distance of a uint8 RGB image (H, W, 3), lower is better; NaN where too few blocks have texture.
+        Raises ValueError below 96 pixels a side."""
         height, width = (n - 2 * border for n in image.shape[:2])
         rows, cols = height // BLOCK, width // BLOCK
         if not rows or not cols:
@@ -62,7 +63,10 @@ class NIQE:
         values = _luma(image[border : border + rows * BLOCK, border : border + cols * BLOCK])
         halved = reduce(values / np.float32(255), 2).astype(np.float32) * np.float32(255)
         features = np.concatenate([self._features(values, BLOCK), self._features(halved, BLOCK // 2)], axis=1)
-        mean, whole = np.nanmean(features, axis=0), features[~np.isnan(features).any(1)]
+        whole = features[~np.isnan(features).any(1)]
+        if len(whole) < 2:
+            return math.nan
+        mean = np.nanmean(features, axis=0)
         covariance = np.cov(whole, rowvar=False)
         difference = self.mean - mean
         return float(math.sqrt(difference @ np.linalg.pinv((self.covariance + covariance) / 2) @ difference))
@@ -101,7 +105,8 @@ def _asymmetric_gaussian(values: np.ndarray) -> tuple[float, float, float]:
         math.sqrt(np.mean(side**2)) if side.size else math.nan for side in (values[values < 0], values[values > 0])
     )
     ratio = left / right if right else math.nan
-    moment = np.mean(np.abs(values)) ** 2 / np.mean(values**2)
+    power = np.mean(values**2)
+    moment = np.mean(np.abs(values)) ** 2 / power if power else math.nan
     wanted = moment * (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
     shape = float(SHAPES[np.argmin((RATIOS - wanted) ** 2)])
     factor = math.sqrt(math.gamma(1 / shape) / math.gamma(3 / shape))

@@ -6,6 +6,7 @@ import numpy as np
 
 from srcli.metrics.psnr import luma
 
+LEAST_TILE = 8
 ALONG = 8  # pixels along a border whose differences are averaged
 NEAR = 16  # pixels on each side of a border that it is compared with
 
@@ -22,8 +23,8 @@ def seam_score(image: np.ndarray, tile: int) -> float | None:
 
 
 def _along(values: np.ndarray, tile: int) -> float | None:
-    if tile < 8:
-        raise ValueError(f"a tile has at least 8 pixels a side, not {tile}")
+    if tile < LEAST_TILE:
+        raise ValueError(f"a tile has at least {LEAST_TILE} pixels a side, not {tile}")
     # Entry i is values[i] - 2 values[i + 1] + values[i + 2]: a step between columns k - 1 and k is in k - 2 and k - 1.
     bends = np.diff(values[: len(values) // ALONG * ALONG], n=2, axis=1)
     power = (bends.reshape(-1, ALONG, bends.shape[1]).mean(1) ** 2).mean(0)

@@ -72,7 +72,22 @@ def alexnet() -> Trunk:
     return Trunk(layers, (1, 4, 7, 9, 11))
 
 
-TRUNKS = {"squeeze": squeezenet, "alex": alexnet}
+def vgg16() -> Trunk:
+    """VGG16 (Simonyan and Zisserman 2015), taps after the last ReLU of each of the five stages."""
+    layers: list[nn.Module] = []
+    taps = []
+    inputs = 3
+    for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        if layers:
+            layers.append(nn.MaxPool2d(2, 2))
+        for _ in range(count):
+            layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+            inputs = width
+        taps.append(len(layers) - 1)
+    return Trunk(layers, tuple(taps))
+
+
+TRUNKS = {"squeeze": squeezenet, "alex": alexnet, "vgg": vgg16}
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -84,7 +99,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_trunk(kind: str, weights: dict[str, Tensor], source: str) -> Trunk:
-    """A trunk of a kind (squeeze, alex) with the `features.*` entries of `weights`, frozen."""
+    """A trunk of a kind (squeeze, alex, vgg) with the `features.*` entries of `weights`, frozen."""
     trunk = TRUNKS[kind]()
     features = {k: v for k, v in weights.items() if k.startswith("features.")}
     try:

@@ -7,6 +7,9 @@ plain convolutions, nearest upsampling: the receptive field is finite and positi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,13 +20,18 @@ SLOPE = 0.1  # of the rectifiers below zero
 
 class GridPrior(nn.Module):
     """Latent (B, D, h, w) from the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2),
-    as (y, x) with an LR pixel 2 long. h and w of any size; strips start at even rows."""
+    as (y, x) with an LR pixel 2 long. h and w of any size; strips start at even rows.
+
+    gains: pairs of a scale and a factor of the latent there, interpolated between; a calibration for inference, left
+    out while training.
+    """
 
     def __init__(
         self, channels: int = 27, hidden: int = 96, width: int = 48, fine: int = 1, coarse_width: int = 64,
-        coarse: int = 4,
+        coarse: int = 4, gains: Sequence[tuple[float, float]] = ((1.0, 1.0),),
     ) -> None:  # fmt: skip
         super().__init__()
+        self.gains = np.array(gains, np.float64).T  # scales, factors
         self.from_hidden = nn.Conv2d(hidden, width, 1)
         self.scale = nn.Linear(2, width, bias=False)
         self.before = nn.Sequential(*(ResBlock(width, slope=SLOPE) for _ in range(fine)))
@@ -46,4 +54,8 @@ class GridPrior(nn.Module):
         x = self.before(F.leaky_relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, SLOPE, inplace=True))
         y = F.interpolate(self.up(self.coarse(self.down(x))), scale_factor=2.0, mode="nearest")
         x = self.after(y.add_(x))
-        return self.out(x)[..., :h, :w].float()
+        z = self.out(x)[..., :h, :w].float()
+        if self.training:
+            return z
+        scale = 2 / cell.detach().double().cpu().prod(1).sqrt().numpy()
+        return z * z.new_tensor(np.interp(scale, self.gains[0], self.gains[1])).view(-1, 1, 1, 1)

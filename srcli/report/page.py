@@ -27,12 +27,14 @@ def fill(template: str, data: dict) -> str:
 
 
 def finite(value: Any) -> Any:
-    """The same with null for infinity and NaN, which JSON does not have."""
+    """The same with "inf" for infinity and null for NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
 
 
 def data_url(path: Path, picture: images.Picture) -> str:

@@ -27,8 +27,8 @@ from srcli.weights import manifest, store
 class PriorTask:
     """Pixel + perceptual + patch-grid losses, optionally with a small discriminator.
 
-    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_at` (pairs of a scale and a factor
-    of the perceptual weight there, interpolated between: how much texture is guesswork depends on the scale),
+    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_at` (pairs of a scale and a
+    factor of the perceptual weight there, interpolated: how much texture is guesswork depends on the scale),
     `adversary_start` (a step), `margin` (patches on each side of a window that are not judged: zeros from beyond it
     reach into them, and pictures have none).
     """

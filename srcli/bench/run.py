@@ -1,0 +1,104 @@
+"""Whole runs: quality or time of variants, shown and kept in a folder that may hold both."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srcli import __version__, files, runtime
+from srcli.bench import quality
+from srcli.bench.crops import Crops
+from srcli.bench.metrics import Files, Metric
+from srcli.bench.quality import Course, Photos, Row, Score
+from srcli.bench.results import Results, read_json
+from srcli.bench.timing import Timing
+from srcli.bench.variants import Variant, digest
+from srcli.report import bench as page
+from srcli.report.page import finite
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a quality run found out."""
+
+    rows: list[Row]
+    scores: list[Score]
+    course: Course
+
+
+def score(
+    variants: Sequence[Variant],
+    photos: Photos,
+    scales: Sequence[int],
+    metrics: Sequence[Metric],
+    settings: dict[str, Any],
+    folder: Path | None,
+    progress: Callable[[int, int], None],
+) -> Scored:
+    """Scores everything, in a folder also what an earlier run left to do."""
+    course, labels = Course(), [v.label for v in variants]
+    if folder is None:
+        scores = list(quality.score(variants, photos, scales, metrics, course, progress=progress))
+    else:
+        results = Results.open(folder, settings, metrics)
+        crops = Crops(folder / "crops.json", max(scales), labels)
+        for one in quality.score(variants, photos, scales, metrics, course, results.done, progress, crops):
+            results.add(one)
+        scores = results.wanted(labels, scales)
+    return Scored(quality.summarise(scores, metrics, labels, scales, course), scores, course)
+
+
+def settings_of(
+    variants: Sequence[Variant], photos: Photos, metrics: Sequence[Metric], parameters: Files, tile: int
+) -> dict[str, Any]:
+    """What scores depend on, as it is written beside them."""
+    given = {k: getattr(parameters, k) for k in Files.__slots__}
+    return {
+        "srcli": __version__,
+        "data": [str(photos.folder.resolve()), digest(photos.files)],
+        "low": None if photos.low is None else photos.low.fingerprint(),
+        "metrics": [m.name for m in metrics],
+        "parameters": {k: None if path is None else digest([path]) for k, path in given.items()},
+        "tile": tile,
+        "variants": {v.label: v.fingerprint() for v in variants},
+    }
+
+
+def publish_quality(
+    folder: Path, command: str, chosen: runtime.Runtime, metrics: Sequence[Metric], scored: Scored
+) -> Path:
+    """The scores as results.json and index.html, beside the times that the folder may hold. Returns the page."""
+    course = scored.course
+    data = {
+        "metrics": [{"name": m.name, "title": m.title} | _shown(m, m.digits) for m in metrics],
+        "columns": [{"name": n, "title": t} | _shown(m, digits) for m in metrics for n, t, digits in m.columns()],
+        "rows": [r.to_dict() for r in scored.rows],
+        "scores": [s.to_dict() for s in scored.scores],
+        "problems": course.problems,
+        "seconds": {"making": round(course.making, 1), "measuring": round(course.measuring, 1)},
+    }
+    return _publish(folder, "quality", command, chosen, data)
+
+
+def publish_times(folder: Path, command: str, chosen: runtime.Runtime, timings: Sequence[Timing], peak: float) -> Path:
+    """The times as results.json and index.html, beside the scores that the folder may hold. Returns the page."""
+    return _publish(folder, "time", command, chosen, {"timings": [t.to_dict() for t in timings], "peak": peak})
+
+
+def _publish(folder: Path, part: str, command: str, chosen: runtime.Runtime, data: dict[str, Any]) -> Path:
+    files.make_folder(folder)
+    whole = read_json(folder / "results.json")
+    when = f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
+    runs = whole.get("runs", {}) | {part: {"command": command, "date": when} | runtime.facts(chosen)}
+    whole |= {"runs": runs} | data
+    files.write_text(folder / "results.json", json.dumps(finite(whole), indent=1) + "\n")
+    crops = read_json(folder / "crops.json").get("found", [])
+    return page.write(folder / "index.html", whole | {"crops": crops})
+
+
+def _shown(metric: Metric, digits: int) -> dict[str, Any]:
+    return {"higher": metric.higher_is_better, "digits": digits}
