@@ -104,13 +104,13 @@ class FixedFlow:
         self._split = flow._pieces
         self.forward_t = flow._weights().detach().transpose(1, 2).contiguous()
         self.inverse_t = flow.inverse_weights().detach().transpose(1, 2).contiguous()
-        biases = flow._biases().detach()
+        self.biases = flow._biases().detach()
         # (x - b) W^-T = x W^-T - b W^-T
-        self.offset = -(biases[:, None] @ self.inverse_t)[:, 0]
+        self.offset = -(self.biases[:, None] @ self.inverse_t)[:, 0]
 
     def to(self, device: torch.device | str) -> FixedFlow:
         """Moves the matrices, which were made where the flow was; returns itself."""
-        for name in ("forward_t", "inverse_t", "offset"):
+        for name in ("forward_t", "inverse_t", "biases", "offset"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
@@ -141,13 +141,15 @@ class FixedFlow:
                     x = torch.addmm(self.offset[i], (x - pieces[:, i, 1]).mul_(pieces[:, i, 0]), self.inverse_t[i])
         return x
 
-    def latent(self, difference: Tensor, stretched: Tensor) -> Tensor:
-        """The latent (N, D) of the mean plus `difference` (N, D); the flow is affine in it."""
-        z, pieces = difference, self._split(stretched)
-        with _float32(z):
+    def latent(self, x: Tensor, stretched: Tensor) -> Tensor:
+        """The latent (N, D) of x (N, D): the flow forwards, without its log-determinant."""
+        pieces = self._split(stretched)
+        with _float32(x):
             for i in range(self.layers):
-                z = (z @ self.forward_t[i]).div_(pieces[:, i, 0])
-            return z @ self.forward_t[-1]
+                x = torch.addmm(self.biases[i], x, self.forward_t[i]).div_(pieces[:, i, 0])
+                if not self.centred:
+                    x.add_(pieces[:, i, 1])
+            return torch.addmm(self.biases[-1], x, self.forward_t[-1])
 
 
 def _float32(like: Tensor) -> AbstractContextManager:

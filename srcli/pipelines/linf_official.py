@@ -7,7 +7,7 @@ latent modules see the whole map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from srcli.networks.flow import FixedFlow
 from srcli.networks.linf import LINF, from_patches, rows, to_patches
 from srcli.networks.queries import Queries, official_coordinates, official_queries
+
+QUERIES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,24 @@ class OfficialLinf:
             raise ValueError("this model has no latent module")
         inp = lr * 2 - 1
         queries, coord = self._queries(inp, height, width)
-        _, condition = self.linf.condition(self.linf.fourier(self.linf.encode(inp), queries))
+        stretched = self._stretched(self.linf.encode(inp), queries)
         up = F.interpolate(inp, (height, width), mode="bilinear", align_corners=False)
         down = F.interpolate(up, inp.shape[-2:], mode="bilinear", align_corners=False)
         lost = up - F.interpolate(down, (height, width), mode="bilinear", align_corners=False)
         initial = to_patches(F.pad(lost, self._padding(height, width)), self.linf.patch)
-        stretched = self.flow.stretch(condition)
-        z_lr = (
-            self.flow.latent(rows(initial) - self.flow.mean(stretched), stretched)
-            .view(*queries.shape, -1)
-            .permute(0, 3, 1, 2)
-        )
+        z_lr = self.flow.latent(rows(initial), stretched).view(*queries.shape, -1).permute(0, 3, 1, 2)
         return LatentPath(coord, initial, z_lr, self.prior(z_lr, inp).float(), stretched)
+
+    def _stretched(self, maps: Tensor, queries: Queries) -> Tensor:
+        """The flow's condition of all queries, band by band: the features of a band stay in the cache."""
+        parts = [t.split(QUERIES_AT_ONCE) for t in (queries.index, queries.relative, queries.weight)]
+        out = maps.new_empty(len(queries.index), self.flow.conditions, dtype=torch.float32)
+        bands = zip(out.split(QUERIES_AT_ONCE), *parts, strict=True)
+        for band, index, relative, weight in bands:
+            some = replace(queries, index=index, relative=relative, weight=weight)
+            band.copy_(self.linf.condition(self.linf.fourier(maps, some))[1])
+            self.flow.stretch(band)
+        return out
 
     def upscale(self, lr: Tensor, height: int, width: int) -> Tensor:
         """The picture of the predicted latent, clamped."""
