@@ -61,7 +61,8 @@ def forward(ncnn, net, low: np.ndarray, options: argparse.Namespace) -> tuple[np
     """A result and the seconds of the network. The picture is padded by what the network eats, to even sizes."""
     sides = [(options.pad, options.pad + (n % 2 if options.pad else 0)) for n in low.shape[:2]]
     padded = np.pad(low, (*sides, (0, 0)), mode="edge")
-    data = ncnn.Mat(np.ascontiguousarray(padded.transpose(2, 0, 1), dtype=np.float32) / 255).clone()
+    values = np.ascontiguousarray(padded.transpose(2, 0, 1), dtype=np.float32) / 255
+    data = ncnn.Mat(values).clone()  # a Mat does not keep its array alive
     start = time.perf_counter()
     extractor = net.create_extractor()
     extractor.input(net.input_names()[0], data)
