@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from pathlib import Path
 
@@ -283,3 +284,11 @@ def test_schedule_warms_up_and_decays():
     assert shares[60] == pytest.approx(0.55)
     assert shares[110] == pytest.approx(0.1)
     assert np.all(np.diff(shares[10:]) <= 0)
+
+
+def test_log_square_is_psnr_but_for_factor_and_sign():
+    photo = torch.rand(3, 40, 40)[None]
+    worse, much_worse = photo + 0.02, photo + 0.04
+    gap = losses.log_square(much_worse, photo) - losses.log_square(worse, photo)
+    assert gap.item() == pytest.approx(20 * math.log10(2) * math.log(10) / 10, rel=0.03)
+    assert torch.isfinite(losses.log_square(photo, photo))

@@ -187,7 +187,7 @@ class LinfModel:
     def _area(self, core: Window, size: Size, sampling: Sampling) -> Window:
         """The patches that must be made to know those of `core`."""
         grid = Size(-(-size.height // self.patch), -(-size.width // self.patch))
-        if self.prior is None or sampling.detail == 0:
+        if self.prior is None or not self._predicts(sampling):
             return core.within(grid, self.notch.radius, least=LEAST_PATCHES)
         return core.within(grid, self.notch.radius + self.prior.radius, self.prior.align, LEAST_PATCHES)
 
