@@ -39,8 +39,7 @@ class LPIPS:
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Activations of unit length at every tap, to be compared with those of any number of other images."""
-        # Channels last is twice as fast on a CPU.
-        return [unit(x) for x in self.trunk(normalise(image).contiguous(memory_format=torch.channels_last))]
+        return [unit(x) for x in self.trunk(normalise(image))]
 
     def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Distances (N,) of images given by their `features`."""
@@ -48,7 +47,8 @@ class LPIPS:
 
     def _compare(self, a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
         pairs = zip(a, b, self.heads, strict=True)
-        return [((x - y).square() * head).sum(1).mean((1, 2)) for x, y, head in pairs]
+        # Mean first: one pass over the activations, and the heads see one number a channel.
+        return [((x - y).square_().mean((2, 3)) * head.flatten()).sum(1) for x, y, head in pairs]
 
 
 def normalise(image: Tensor) -> Tensor:

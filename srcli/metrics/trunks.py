@@ -107,4 +107,5 @@ def load_trunk(kind: str, weights: dict[str, Tensor], source: str) -> Trunk:
     except RuntimeError as error:
         raise TrunkError(f"{source} does not hold the trunk {kind}: {str(error).splitlines()[-1].strip()}") from error
     trunk.eval().requires_grad_(False)
-    return trunk
+    # Channels last is twice as fast on a CPU; weights of that format make every activation follow.
+    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
