@@ -1,10 +1,19 @@
-"""Text files that are whole or not there."""
+"""Files that are whole or not there, and made by one process at a time."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from srcli.errors import SrcliError
 
@@ -33,3 +42,89 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"cannot make the folder {path}: {error.strerror or error}") from error
+
+
+class Taken(SrcliError):
+    """A file that another process is making now."""
+
+
+class Claim:
+    """The right to make a file, held by a lock on its temporary version. The lock ends with the process, however that
+    ends; what is left of a dead one's is taken over by the next, or removed by `sweep`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        mark = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        self.part = path.with_name(f".srcli-{mark}.part")
+        self._file: BinaryIO | None = None
+        self._handle = -1
+
+    def take(self) -> BinaryIO:
+        """The empty temporary file, open for writing and reading. Raises Taken, or OSError."""
+        while True:
+            handle = os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            if not _lock(handle):
+                os.close(handle)
+                raise Taken(f"{self.path} is being made by another process")
+            try:
+                same = os.path.samestat(os.fstat(handle), os.stat(self.part))
+            except FileNotFoundError:
+                same = False
+            if same:  # else its owner has just given it its name, or removed it
+                break
+            os.close(handle)
+        self._handle = handle  # keeps the lock
+        self._file = self.part.open("w+b")
+        return self._file
+
+    def finish(self) -> None:
+        """Give the file its final name."""
+        assert self._file is not None, "taken before"
+        self._file.flush()
+        self._file.close()
+        self.part.replace(self.path)
+        self._release()
+
+    def drop(self) -> None:
+        """Remove the temporary file, where it was not finished."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what is not written yet may not fit on the disk
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self.part.unlink(missing_ok=True)
+            self._release()
+
+    def _release(self) -> None:
+        os.close(self._handle)
+        self._file = None
+
+
+def sweep(folder: Path) -> int:
+    """Remove temporary files in a folder that no living process holds. Returns how many there were."""
+    removed = 0
+    for part in folder.glob(".srcli-*.part"):
+        with contextlib.suppress(OSError):
+            handle = os.open(part, os.O_RDWR)
+            try:
+                if _lock(handle):
+                    part.unlink()
+                    removed += 1
+            finally:
+                os.close(handle)
+    return removed
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file for this process, if no other holds it. Systems without flock have no protection."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):  # a file system without locks
+            return True
+        raise
+    return True

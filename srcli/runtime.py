@@ -127,13 +127,15 @@ def set_threads(count: int | None) -> int:
     return torch.get_num_threads()
 
 
-def strip_budget(chosen: Runtime) -> int:
+def strip_budget(chosen: Runtime, most: int | None = None) -> int:
     """Bytes that one strip would take in float32: what a quarter of the free memory holds at the runtime's precision,
-    at most `STRIP_BYTES` on a CPU."""
+    at most `STRIP_BYTES` on a CPU, and at most a quarter of `most`, the bytes that the work may take."""
     if chosen.device.type == "cuda":
         available = torch.cuda.mem_get_info(chosen.device)[0] // 4
     else:
         available = min(STRIP_BYTES, free_memory() // 4)
+    if most is not None:
+        available = min(available, most // 4)
     return available * 4 // PRECISIONS[chosen.precision].itemsize
 
 

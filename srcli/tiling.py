@@ -27,8 +27,11 @@ def fit_tile(size: Size, cost: Callable[[int, int], int], budget: int) -> Size:
         rows, cols = (rows + 1, cols) if height >= width else (rows, cols + 1)
 
 
-def tiles(size: Size, tile: Size) -> Iterator[Window]:
-    """Windows that cover the output row by row; the last of each row and column may be smaller."""
-    for top in range(0, size.height, tile.height):
-        for left in range(0, size.width, tile.width):
-            yield Window(top, left, min(tile.height, size.height - top), min(tile.width, size.width - left))
+def strips(size: Size, tile: Size, top: int = 0) -> Iterator[list[Window]]:
+    """Windows that cover the output from row `top`: strips from top to bottom, each with its tiles from left to right;
+    the last of each row and column may be smaller."""
+    for start in range(top, size.height, tile.height):
+        height = min(tile.height, size.height - start)
+        yield [
+            Window(start, left, height, min(tile.width, size.width - left)) for left in range(0, size.width, tile.width)
+        ]

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from srcli import runtime, tiling
-from srcli.errors import OutOfMemory, SrcliError
-from srcli.geometry import Size, Target, TargetError, Window
-from srcli.images.picture import Picture, bleed
+from srcli import runtime
+from srcli.errors import SrcliError
+from srcli.geometry import Size, Target, TargetError
+from srcli.images.colour import ProfileError, Space, space_of
+from srcli.images.layout import Band, Layout, whole
+from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.registry import assemble
+from srcli.strips import Count, Engine, Job, Planes, values_of
 from srcli.weights import manifest, store
 
 Progress = Callable[[int, int], None]
 Kind = TypeVar("Kind", Image.Image, np.ndarray)
 
 
-class NotFinite(SrcliError):
-    """A picture for which the model gives no finite numbers, not even in float32."""
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A result that is made while its bands are taken."""
+
+    layout: Layout
+    bands: Callable[[], Iterator[Band]]
+    count: Count  # complete after the last band
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Upscaler:
 
     model: a name or alias from the manifest (`srcli doctor` lists them); None for the default. device: auto, cpu, cuda,
     cuda:N, mps. precision: auto, fp32, bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory.
+    max_memory: bytes that the work may take above what the process has now, roughly.
     """
 
     def __init__(
@@ -55,15 +62,20 @@ class Upscaler:
         precision: str = "auto",
         threads: int | None = None,
         tile: int = 0,
+        max_memory: int | None = None,
     ) -> None:
         self.entry = manifest.load().find(model)
         self.runtime = runtime.choose(device, precision)
         self.threads = runtime.set_threads(threads)
         if tile < 0 or 0 < tile < 16:
             raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
-        self.tile = tile
         networks = {role: store.load_network(store.locate(part)) for role, part in self.entry.parts.items()}
-        self.model: Model = assemble(self.entry.pipeline, networks).to(self.runtime.device)
+        ready = assemble(self.entry.pipeline, networks).to(self.runtime.device)
+        self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
+
+    @property
+    def model(self) -> Model:
+        return self.engine.model
 
     def upscale(
         self,
@@ -114,21 +126,24 @@ class Upscaler:
                 )
         return size
 
-    def run(
+    def stream(
         self,
         picture: Picture,
         target: Target,
         sampling: Sampling | None = None,
         progress: Progress = lambda done, total: None,
-    ) -> Upscaled:
-        """Upscale a decoded picture. `progress` is told the output pixels done and in all."""
-        start = time.perf_counter()
+    ) -> Stream:
+        """A decoded picture's result as it comes, strip by strip. `progress` is told the output pixels done and in
+        all."""
         sampling = check(sampling or Sampling())
         size = self.size_for(picture.size, target)
-        alpha = picture.alpha
-        whole = alpha is None or bool((alpha == alpha.flat[0]).all())
-        total = size.height * size.width * (1 if whole else 2)
-        done = 0
+        try:
+            space = space_of(picture.icc)
+        except ProfileError:  # reading has said so
+            space = Space()
+        alpha, device = picture.alpha, self.runtime.device
+        constant = alpha is None or bool((alpha == alpha.flat[0]).all())
+        total, done = size.height * size.width * (1 if constant else 2), 0
 
         def advance(pixels: int) -> None:
             nonlocal done
@@ -136,17 +151,31 @@ class Upscaler:
             progress(done, total)
 
         colour = picture.colour if alpha is None else bleed(picture.colour, alpha)
-        job = _Job(self, size, sampling, advance)
-        large = job.run(colour)
-        if alpha is not None and whole:
-            alpha = np.full((size.height, size.width), alpha.flat[0], np.uint8)
+        planes = Planes.of(values_of(colour, picture.span, space), sampling, device)
+        mask, opacity = None, 1.0
+        if alpha is not None and constant:
+            opacity = float(unit(alpha[0, :1])[0])
         elif alpha is not None:
             # Masks want the faithful answer: invented texture would be holes.
-            faithful = replace(job, sampling=replace(sampling, detail=0.0, temperature=0.0))
-            alpha = faithful.run(alpha[..., None])[..., 0]
-            job.tiles, job.redone = job.tiles + faithful.tiles, job.redone + faithful.redone
-        result = replace(picture, colour=large, alpha=alpha)
-        return Upscaled(result, time.perf_counter() - start, job.tiles, job.redone)
+            mask = Planes.of(unit(alpha)[..., None], replace(sampling, detail=0.0, temperature=0.0), device)
+        layout = replace(Layout.of(picture), size=size)
+        job = Job(self.engine, layout, space, planes, mask, opacity, advance)
+        return Stream(layout, job.bands, job.count)
+
+    def run(
+        self,
+        picture: Picture,
+        target: Target,
+        sampling: Sampling | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> Upscaled:
+        """Upscale a decoded picture into memory."""
+        start = time.perf_counter()
+        made = self.stream(picture, target, sampling, progress)
+        pixels = whole(made.layout, made.bands())
+        colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
+        result = replace(picture, colour=colour, alpha=alpha)
+        return Upscaled(result, time.perf_counter() - start, made.count.tiles, made.count.redone)
 
 
 def check(sampling: Sampling) -> Sampling:
@@ -158,81 +187,3 @@ def check(sampling: Sampling) -> Sampling:
     if sampling.seed < 0:
         raise TargetError(f"a seed is not negative, as {sampling.seed} is")
     return sampling
-
-
-@dataclass(slots=True)
-class _Job:
-    """One set of planes through the model."""
-
-    upscaler: Upscaler
-    size: Size
-    sampling: Sampling
-    advance: Callable[[int], None]
-    tiles: int = 0
-    redone: int = 0
-
-    def run(self, planes: np.ndarray) -> np.ndarray:
-        """uint8 (h, w, 1 or 3) to uint8 (H, W, 1 or 3). Out of memory: again with tiles of a quarter."""
-        device = self.upscaler.runtime.device
-        budget = runtime.strip_budget(self.upscaler.runtime)
-        while True:
-            try:
-                lr = torch.tensor(planes, device=device).permute(2, 0, 1)[None].float().div_(255)
-                return self._all_tiles(lr.expand(1, 3, -1, -1).contiguous(), planes.shape[2], budget)
-            except (MemoryError, RuntimeError) as error:
-                if not runtime.is_out_of_memory(error):
-                    raise
-                if self.upscaler.tile or budget < 2**20:
-                    raise OutOfMemory(f"out of memory for {self.size}; try a smaller --tile or --device cpu") from error
-                budget //= 4
-
-    def _all_tiles(self, lr: Tensor, channels: int, budget: int) -> np.ndarray:
-        model, low = self.upscaler.model, Size(*lr.shape[-2:])
-        out = np.empty((self.size.height, self.size.width, channels), np.uint8)
-        # Features of the whole image once, where they fit; else those of each tile with its surroundings.
-        shared = None
-        if model.encode_bytes(Window.whole(low)) <= budget:
-            shared = self._encode(lr, None)
-        self.tiles = self.redone = 0
-        for window in tiling.tiles(self.size, self._tile(low, budget, shared is not None)):
-            region = model.region(window, self.size, low, self.sampling)
-            with self.upscaler.runtime.computing():
-                features = shared if shared is not None else model.encode(lr, self.size, region)
-                part = model.decode(features, window, self.size, self.sampling)
-            if not torch.isfinite(part).all():
-                part = self._again(lr, window, region)
-            if channels == 1:
-                part = part.mean(1, keepdim=True)
-            pixels = (part[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-            out[window.top : window.bottom, window.left : window.right] = pixels
-            self.tiles += 1
-            self.advance(window.height * window.width)
-        return out
-
-    def _encode(self, lr: Tensor, region: Window | None):
-        with self.upscaler.runtime.computing():
-            return self.upscaler.model.encode(lr, self.size, region)
-
-    def _tile(self, low: Size, budget: int, encoded: bool) -> Size:
-        if self.upscaler.tile:
-            return Size(self.upscaler.tile, self.upscaler.tile)
-        model = self.upscaler.model
-
-        def cost(height: int, width: int) -> int:
-            decode = model.decode_bytes(height * width)
-            if encoded:
-                return decode
-            region = model.region(Window(0, 0, height, width), self.size, low, self.sampling)
-            return max(decode, model.encode_bytes(region))
-
-        return tiling.fit_tile(self.size, cost, budget)
-
-    def _again(self, lr: Tensor, window: Window, region: Window) -> Tensor:
-        """A tile in float32, after it was not finite at a lower precision."""
-        model = self.upscaler.model
-        with self.upscaler.runtime.computing("fp32"):
-            part = model.decode(model.encode(lr, self.size, region), window, self.size, self.sampling)
-        if not torch.isfinite(part).all():
-            raise NotFinite(f"{self.upscaler.entry.name} gives no finite result at pixel {window.left},{window.top}")
-        self.redone += 1
-        return part

@@ -239,7 +239,8 @@ def test_samples_differ_and_their_mean_is_told(photos):
 
 
 def test_what_is_not_finite_is_counted(monkeypatch, photos):
-    from srcli.upscaler import NotFinite, Upscaler
+    from srcli.strips import NotFinite
+    from srcli.upscaler import Upscaler
 
     run = Upscaler.run
 

@@ -35,6 +35,11 @@ def shape(path: Path) -> tuple[int, int]:
         return image.size
 
 
+def visible(folder: Path) -> list[Path]:
+    """Without the ledger."""
+    return [p for p in folder.iterdir() if not p.name.startswith(".")]
+
+
 def test_result_lies_beside_the_input_and_names_the_scale(tmp_path):
     photo(tmp_path / "a.png")
     assert srcli("upscale", tmp_path / "a.png", "--scale", "3.5").exit_code == 0
@@ -112,7 +117,7 @@ def test_a_folder_with_two_broken_files(tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     result = srcli("upscale", tmp_path, "-o", tmp_path / "out", "-s", 1.5, "--json")
     assert result.exit_code == 3
-    assert len(list((tmp_path / "out").iterdir())) == 18
+    assert len(list(visible(tmp_path / "out"))) == 18
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert sorted(Path(f).name for f in lines[-1]["failed"]) == ["empty.jpg", "text.png"]
     assert lines[-1]["summary"] == {"done": 18, "failed": 2}
@@ -135,7 +140,7 @@ def test_inputs_of_one_name_from_two_folders_do_not_lose_each_other(tmp_path):
         (tmp_path / folder).mkdir()
         photo(tmp_path / folder / "x.png")
     assert srcli("upscale", tmp_path / "A", tmp_path / "B", "-o", tmp_path / "out", "-s", 2).exit_code == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["x_png_2_x2.png", "x_png_x2.png"]
+    assert sorted(p.name for p in visible(tmp_path / "out")) == ["x_png_2_x2.png", "x_png_x2.png"]
 
 
 def test_a_surprise_with_one_file_does_not_cost_the_others(tmp_path):
@@ -149,7 +154,7 @@ def test_a_surprise_with_one_file_does_not_cost_the_others(tmp_path):
     result = srcli("upscale", tmp_path, "-o", tmp_path / "out", "-s", 2, "-f", "jpg")
     assert result.exit_code == 3
     assert "File name too long" in result.stderr
-    assert {"a_x2.jpg", "b_x2.jpg", "c_x2.jpg"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"a_x2.jpg", "b_x2.jpg", "c_x2.jpg"} <= {p.name for p in visible(tmp_path / "out")}
     assert "too long for JPEG" in result.stderr
 
 
@@ -168,7 +173,7 @@ def test_a_second_run_over_a_folder_does_not_enlarge_its_own_results(tmp_path):
     photo(tmp_path / "a.png")
     assert srcli("upscale", tmp_path, "-s", 2).exit_code == 0
     srcli("upscale", tmp_path, "-s", 2)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "a_x2.png"]
+    assert sorted(p.name for p in visible(tmp_path)) == ["a.png", "a_x2.png"]
 
 
 def test_an_output_folder_inside_the_input_is_left_alone_however_it_is_written(tmp_path, monkeypatch):
@@ -195,7 +200,7 @@ def test_a_bug_with_one_file_is_one_failure(tmp_path, monkeypatch):
 
     for name in ("a.png", "b.png", "c.png"):
         photo(tmp_path / name)
-    run, calls = Upscaler.run, []
+    run, calls = Upscaler.stream, []
 
     def surprising(self, *arguments):
         calls.append(arguments)
@@ -203,7 +208,7 @@ def test_a_bug_with_one_file_is_one_failure(tmp_path, monkeypatch):
             raise (KeyError("odd"), MemoryError())[len(calls) - 1]
         return run(self, *arguments)
 
-    monkeypatch.setattr(Upscaler, "run", surprising)
+    monkeypatch.setattr(Upscaler, "stream", surprising)
     result = srcli("upscale", tmp_path, "-s", 2, "--json")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert (result.exit_code, [r["status"] for r in records[:3]]) == (3, ["failed", "failed", "done"])

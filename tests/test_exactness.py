@@ -18,7 +18,7 @@ from srcli.networks.notch import Notch
 from srcli.networks.queries import axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, gaussian_field
 from srcli.pipelines.linf import LinfModel
-from srcli.tiling import fit_tile, tiles
+from srcli.tiling import fit_tile, strips
 
 CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(detail=0.0, temperature=0.7, seed=3)]
 
@@ -40,7 +40,7 @@ MODEL, CENTRED = tiny_model(False), tiny_model(True)
 
 def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, sampling: Sampling) -> torch.Tensor:
     low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    for window in tiles(size, tile):
+    for window in sum(strips(size, tile), []):
         region = model.region(window, size, low, sampling)
         part = model.decode(model.encode(lr, size, region), window, size, sampling)
         out[..., window.top : window.bottom, window.left : window.right] = part
@@ -221,8 +221,8 @@ def test_tiles_cover_the_output_once_and_fit(height, width, budget):
     size = Size(height, width)
     tile = fit_tile(size, lambda h, w: h * w * 10, budget)
     assert tile.height * tile.width * 10 <= budget or max(tile.height, tile.width) <= 64
-    assert sum(w.height * w.width for w in tiles(size, tile)) == height * width
-    assert max(w.bottom for w in tiles(size, tile)) == height
+    assert sum(w.height * w.width for w in sum(strips(size, tile), [])) == height * width
+    assert max(w.bottom for w in sum(strips(size, tile), [])) == height
 
 
 def test_patches_are_in_unfold_order():

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from srcli import SrcliError, Target, Upscaler
-from srcli.upscaler import NotFinite
+from srcli.strips import NotFinite
 
 CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").crop((40, 30, 100, 80))
 
@@ -84,11 +84,11 @@ def test_not_finite_tiles_are_made_again_in_float32():
 
     reference = Upscaler("linf-lp-s", precision="fp32").upscale(CAT, scale=2)
     broken = Upscaler("linf-lp-s", precision="bf16", tile=64)
-    broken.model = Breaking(broken.model, always=False)
+    broken.engine.model = Breaking(broken.model, always=False)
     result = broken.run(from_pil(CAT), Target(scale=2))
     assert result.redone_tiles == result.tiles == 4
     assert np.array_equal(result.picture.colour, np.asarray(reference))
-    broken.model = Breaking(broken.model, always=True)
+    broken.engine.model = Breaking(broken.model, always=True)
     with pytest.raises(NotFinite):
         broken.run(from_pil(CAT), Target(scale=2))
 
@@ -117,21 +117,21 @@ def test_wrong_arrays_are_refused(upscaler):
         upscaler.upscale(np.zeros((4, 4, 3), np.float32), scale=2)
 
 
-def test_large_pictures_are_encoded_in_parts_and_equal_the_whole(monkeypatch):
-    from srcli import runtime
+def test_large_pictures_are_encoded_in_parts_and_equal_the_whole():
     from srcli.images.read import from_pil
 
     photo = from_pil(Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB"))
     small = Upscaler("linf-lp-s", precision="fp32")
     whole = small.run(photo, Target(scale=1.6)).picture.colour
-    monkeypatch.setattr(runtime, "STRIP_BYTES", 30 * 2**20)
+    small.engine.budget = 30 * 2**20
     parts = small.run(photo, Target(scale=1.6))
     assert parts.tiles > 1
     assert np.array_equal(parts.picture.colour, whole)
 
 
 def test_the_callers_image_is_not_changed():
-    from srcli.images.read import ORIENTATION, from_pil
+    from srcli.images.metadata import ORIENTATION
+    from srcli.images.read import from_pil
 
     image = CAT.convert("RGB").copy()
     image.getexif()[ORIENTATION] = 6

@@ -30,9 +30,12 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     live: Console | None = None
+    data_on_stdout: bool = False  # results of another kind go there, so words must not
 
     @property
     def out(self) -> Console:
+        if self.data_on_stdout:
+            return self.err
         if self.live and sys.stdout.isatty():
             return self.live
         return Console(highlight=False, soft_wrap=True, emoji=False)

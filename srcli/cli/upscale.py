@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections import Counter
@@ -13,26 +14,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.console import Output, errors
+from srcli.cli.console import INTERRUPTED, Output, errors
 
 if TYPE_CHECKING:
-    from srcli.batch import Item, Record
+    from srcli.batch import Job, Plan, Record
+    from srcli.batch.plan import Item
     from srcli.geometry import Target
+    from srcli.pipelines.base import Sampling
     from srcli.upscaler import Upscaler
 
+WRITING, MANY, MACHINE, REPORT = "Writing", "Many files", "Machine", "Report"
 DEFAULT_SCALE = 4.0
 
 EXAMPLES = """Examples:\n
   srcli upscale photo.jpg --scale 3.5\n
   srcli upscale photo.jpg --size 3840x -o large/\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
+  srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
+  cat photo.jpg | srcli upscale - -f png > large.png\n
   srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
 
 
 def command(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Pictures or folders.", show_default=False)],
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="INPUT...", help="Pictures or folders; - is standard input.", show_default=False),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File (one input) or folder. Default: beside the input.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder, file (one input), template, or - for standard output.",
+            show_default="beside the input",
+        ),
     ] = None,
     scale: Annotated[
         float | None, typer.Option("-s", "--scale", help="Any factor from 1 to 8, e.g. 3.5.", show_default="4")
@@ -48,55 +63,213 @@ def command(
         float, typer.Option("--temperature", help="Randomness of sampled models such as linf-s; 0 is their mean.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the randomness.")] = 0,
-    suffix: Annotated[str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif or bmp.")] = None,
-    quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG and WebP.")] = 95,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Also pictures in folders below.")] = False,
-    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace files that exist.")] = False,
-    tile: Annotated[int, typer.Option("-t", "--tile", help="Side of a tile in output pixels; 0: by memory.")] = 0,
-    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per file, then a summary.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also say how each result was made.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            "-f", "--format", help="png, jpg, webp, tif, avif, gif, bmp, ppm or pfm.", rich_help_panel=WRITING
+        ),
+    ] = None,
+    quality: Annotated[
+        int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.", rich_help_panel=WRITING)
+    ] = 95,
+    compression: Annotated[
+        int, typer.Option("--compression", min=0, max=9, help="Effort for PNG and TIFF.", rich_help_panel=WRITING)
+    ] = 6,
+    background: Annotated[
+        str,
+        typer.Option(
+            "--background", help="Colour behind transparency where the format has none.", rich_help_panel=WRITING
+        ),
+    ] = "white",
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out all metadata but the colour profile.", rich_help_panel=WRITING)
+    ] = False,
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance/--no-provenance", help="Note tool, model and settings in the file.", rich_help_panel=WRITING
+        ),
+    ] = True,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            "--frame", min=1, help="Only this frame or page, from 1.", show_default="all", rich_help_panel=WRITING
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("-y", "--overwrite", help="Replace files that exist.", rich_help_panel=WRITING)
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", help="Also pictures in folders below.", rich_help_panel=MANY)
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", help="Only files of this pattern, e.g. '*.jpg' or 'scans/*'.", rich_help_panel=MANY),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="No files of this pattern.", rich_help_panel=MANY)
+    ] = None,
+    listed: Annotated[
+        str | None, typer.Option("--from", help="File with one path a line; - is standard input.", rich_help_panel=MANY)
+    ] = None,
+    shard: Annotated[
+        str, typer.Option("--shard", help="I/N: only the I-th of N parts, for several machines.", rich_help_panel=MANY)
+    ] = "1/1",
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=MANY)
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try files again that were refused before.", rich_help_panel=MANY)
+    ] = False,
+    ledger: Annotated[
+        bool,
+        typer.Option("--ledger/--no-ledger", help="Remember in the output folder what is done.", rich_help_panel=MANY),
+    ] = True,
+    max_pixels: Annotated[
+        float, typer.Option("--max-pixels", min=0, help="Refuse larger inputs; in megapixels.", rich_help_panel=MACHINE)
+    ] = 250.0,
+    max_memory: Annotated[
+        float | None,
+        typer.Option(
+            "--max-memory",
+            min=0.1,
+            help="GiB for the work, roughly.",
+            show_default="a quarter of what is free",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    tile: Annotated[
+        int,
+        typer.Option("-t", "--tile", help="Side of a tile in output pixels; 0: by memory.", rich_help_panel=MACHINE),
+    ] = 0,
+    device: Annotated[
+        str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.", rich_help_panel=MACHINE)
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="CPU threads.", show_default="all", rich_help_panel=MACHINE)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, do nothing.", rich_help_panel=REPORT)
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per file, then a summary.", rich_help_panel=REPORT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.", rich_help_panel=REPORT)] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Also say how each result was made.", rich_help_panel=REPORT)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=REPORT)] = False,
 ) -> None:
-    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT."""
+    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT.
+
+    A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model}, {parent} (name of the picture's
+    folder) and {folder} (its path below the input).
+    """
     output = Output(json, quiet, verbose)
     if debug:
         logging.basicConfig()
         logging.getLogger("srcli").setLevel(logging.DEBUG)
     with errors(debug, json):
-        from srcli import batch, runtime
+        from srcli import batch, files, runtime
+        from srcli.images.encode import Style
 
-        target = _target(scale, size, long_side, megapixels)
-        ending = _suffix(suffix)
-        plan = batch.plan(inputs, out, recursive=recursive, suffix=ending)
+        target, ending = _target(scale, size, long_side, megapixels), _suffix(suffix)
+        choice = batch.Choice(recursive, tuple(include or ()), tuple(exclude or ()), batch.parse_shard(shard))
+        plan = batch.plan(_inputs(inputs, listed), None if out is None else Path(out), choice, suffix=ending)
+        if any(item.file == batch.STREAM for item in plan.items):
+            _check_stdout(json)
+            output.data_on_stdout = True
         if plan.left_out:
             names = ", ".join(p.name for p in plan.left_out[:3]) + (", ..." if len(plan.left_out) > 3 else "")
             output.notice(f"left out, as results of earlier runs: {names}; name them to enlarge them again")
-        items = plan.items
+        style = Style(quality, compression, False, _colour(background))
+        options = batch.Options(
+            ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
+            int(max_pixels * 1e6), fail_fast, retry_failed,
+        )  # fmt: skip
         from srcli.pipelines.base import Sampling
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed))
-        upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile)
+        memory = None if max_memory is None else int(max_memory * 2**30)
+        upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
-        if temperature and "prior" in upscaler.entry.parts and detail > 0:
-            output.notice(f"--temperature has no effect on {upscaler.entry.name}; use -n linf-s")
-        if detail != 1.0 and "prior" not in upscaler.entry.parts:
-            output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
-        records = []
-        with _progress(len(items), output) as progress:
-            options = batch.Options(ending, quality, overwrite, dry_run)
-            for record in batch.run(items, upscaler, target, sampling, options, progress):
-                records.append(record)
-                _report(record, output, len(items) == 1)
-        code = batch.exit_code(records)
-        _summary(records, upscaler, output, code)
+        _warn(upscaler, sampling, output)
+        kept = batch.Ledger.of(plan.root) if ledger and plan.many and not dry_run else None
+        sources = frozenset(item.source.resolve() for item in plan.items if item.source != batch.STREAM)
+        job = batch.Job(upscaler, target, sampling, options, sources, kept)
+        if plan.many and not dry_run:
+            for folder in {item.folder for item in plan.items if item.folder.is_dir()}:
+                files.sweep(folder)
+        code = _run(plan, job, output)
     sys.exit(code)
+
+
+def _run(plan: Plan, job: Job, output: Output) -> int:
+    """All files of a plan, reported; the exit code."""
+    from srcli import batch
+    from srcli.cli.signals import gently
+
+    control, records = batch.Control.new(), []
+    with gently(control, output.notice), _progress(len(plan.items), output) as progress:
+        for record in batch.run(plan.items, job, progress, control):
+            records.append(record)
+            _report(record, output, len(plan.items) == 1)
+    code = batch.exit_code(records)
+    left = len(plan.items) - len(records)
+    if control.finish.is_set() and left:
+        code = INTERRUPTED
+    _summary(records, job.upscaler, output, code, left)
+    return code
+
+
+def _inputs(inputs: list[Path] | None, listed: str | None) -> list[Path]:
+    """The arguments, and the lines of a list."""
+    from srcli.batch import UsageError
+
+    found = list(inputs or [])
+    if listed is not None:
+        try:
+            text = sys.stdin.buffer.read() if listed == "-" else Path(listed).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{listed} cannot be read: {error.strerror or error}") from None
+        found += [Path(os.fsdecode(line)) for line in text.replace(b"\r\n", b"\n").split(b"\n") if line]
+    if not found:
+        raise UsageError("nothing to do: give pictures or folders" + (f"; {listed} has no lines" if listed else ""))
+    return found
+
+
+def _check_stdout(json: bool) -> None:
+    from srcli.batch import UsageError
+
+    if json:
+        raise UsageError("--json and the picture cannot both go to standard output")
+    if sys.stdout.isatty():
+        raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
+
+
+def _colour(name: str) -> tuple[int, int, int]:
+    from PIL import ImageColor
+
+    from srcli.batch import UsageError
+
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise UsageError(f"unknown colour {name!r}; use a name such as white, or #rrggbb") from None
+    return red, green, blue
+
+
+def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
+    """Say which options the model does not look at."""
+    if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
+        output.notice(f"--temperature has no effect on {upscaler.entry.name}; use -n linf-s")
+    if sampling.detail != 1.0 and "prior" not in upscaler.entry.parts:
+        output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
 
 
 def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:
@@ -113,7 +286,7 @@ def _target(scale: float | None, size: str | None, long_side: int | None, megapi
 
 def _suffix(name: str | None) -> str | None:
     from srcli.batch import UsageError
-    from srcli.images.write import FORMATS
+    from srcli.images.encode import FORMATS
 
     if name is None:
         return None
@@ -167,15 +340,17 @@ def _report(record: Record, output: Output, alone: bool) -> None:
     else:
         how = f"{record.width}x{record.height}"
         if record.status == "done":
-            how += f", {record.seconds:.1f} s" + (f", {record.tiles} tiles" if output.verbose else "")
+            how += f", {record.seconds:.1f} s" + (f", {record.tiles} tiles" if output.verbose and record.tiles else "")
         output.say(f"{record.output} ({how})" + (" would be made" if record.status == "planned" else ""))
     if not output.json:
         for note in record.notes:
             output.notice(f"{record.input}: {note}")
 
 
-def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: int) -> None:
+def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: int, left: int) -> None:
     counts = Counter(r.status for r in records)
+    if left:
+        counts["not started"] = left
     summary = {
         "summary": dict(counts),
         "exit_code": code,
@@ -186,7 +361,7 @@ def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: in
         "failed": [r.input for r in records if r.status == "failed"],
     }
     output.record(summary)
-    if len(records) > 1:
+    if len(records) > 1 or left:
         output.say(", ".join(f"{n} {status}" for status, n in counts.items()))
     if output.verbose:
         how = upscaler.runtime

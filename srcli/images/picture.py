@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from srcli.geometry import Size
+from srcli.images.metadata import Metadata
+
+RANGES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """Pixels and what belongs to them. Upright: the EXIF orientation is applied and removed.
 
-    colour: uint8 (H, W, 3) RGB or (H, W, 1) grey. alpha: uint8 (H, W) or None. icc, exif: as in the file.
+    colour: (H, W, 3) RGB or (H, W, 1) grey in the colour space of the profile `icc` (None: sRGB); uint8, uint16, or
+    float32 whose black and white are `span`. alpha: (H, W) of the same kind, floats in [0, 1], or None. notes: what
+    reading had to change, for the person. delay: milliseconds that a frame of an animation is shown.
     """
 
     colour: np.ndarray
     alpha: np.ndarray | None = None
     icc: bytes | None = None
-    exif: bytes | None = None
-    notes: tuple[str, ...] = ()  # what reading had to change, for the person
+    metadata: Metadata = field(default_factory=Metadata)
+    span: tuple[float, float] = (0.0, 1.0)
+    notes: tuple[str, ...] = ()
+    delay: float = 0.0
 
     @property
     def size(self) -> Size:
@@ -31,20 +38,43 @@ class Picture:
     def grey(self) -> bool:
         return self.colour.shape[2] == 1
 
+    @property
+    def bits(self) -> int:
+        """Bits of a channel: 8, 16, or 32 for floats."""
+        return 8 * self.colour.dtype.itemsize
+
     def rgb(self) -> np.ndarray:
         """Colour as uint8 (H, W, 3), grey in all three."""
-        return np.repeat(self.colour, 3, 2) if self.grey else self.colour
+        eight = self.colour if self.bits == 8 else quantise(unit(self.colour, self.span), np.dtype(np.uint8))
+        return np.repeat(eight, 3, 2) if self.grey else eight
+
+
+def unit(values: np.ndarray, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
+    """Stored values of any kind as float32 with black 0 and white 1."""
+    if values.dtype in RANGES:
+        return values.astype(np.float32) / np.float32(RANGES[values.dtype])
+    low, high = span
+    return ((values - low) / (high - low)).astype(np.float32, copy=False)
+
+
+def quantise(values: np.ndarray, kind: np.dtype, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
+    """float32 with black 0 and white 1 as stored values of a kind, clipped: the inverse of `unit`."""
+    values = values.clip(0, 1)
+    if kind in RANGES:
+        return np.rint(values * np.float32(RANGES[kind])).astype(kind)
+    low, high = span
+    return (values * np.float32(high - low) + np.float32(low)).astype(np.float32, copy=False)
 
 
 def bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Colour with invisible pixels replaced by that of the nearest visible one, so that upscaling draws no halo.
 
-    colour: uint8 (H, W, C); alpha: uint8 (H, W).
+    colour: (H, W, C); alpha: (H, W); of any kind.
     """
-    hidden = (alpha == 0).astype(np.uint8)
+    hidden = (alpha <= 0).astype(np.uint8)
     if not hidden.any() or hidden.all():
         return colour
     _, labels = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    nearest = np.zeros((labels.max() + 1, colour.shape[2]), np.uint8)
+    nearest = np.zeros((labels.max() + 1, colour.shape[2]), colour.dtype)
     nearest[labels[hidden == 0]] = colour[hidden == 0]
     return np.where(hidden[..., None] > 0, nearest[labels], colour)

@@ -3,157 +3,174 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
+from srcli import files
 from srcli.geometry import Size
-from srcli.images.picture import Picture
-from srcli.images.read import ImageError
+from srcli.images import encode, tiff_write
+from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
+from srcli.images.layout import Band, Layout, fitted
+from srcli.images.metadata import Metadata, Provenance, finished, stripped
+from srcli.images.picture import Picture, quantise, unit
+from srcli.images.source import ImageError
 
-FORMATS = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
-}  # fmt: skip
-NO_ALPHA = frozenset({"JPEG", "BMP"})
-NO_METADATA = frozenset({"BMP"})
-LARGEST = {"JPEG": 65500, "WEBP": 16383}  # pixels a side
-JPEG_SEGMENT = 65533 - 6  # bytes of EXIF that fit beside its marker
+T = TypeVar("T")
+NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF"})
 
 
-def writable_suffix(suffix: str) -> str:
-    """The suffix that a picture read from `suffix` is written with: its own, or .png."""
-    return suffix.lower() if suffix.lower() in FORMATS else ".png"
+def writable_suffix(suffix: str, *, animated: bool = False) -> str:
+    """The suffix that a picture read from `suffix` is written with: its own, or .png. A still GIF becomes a PNG, which
+    keeps all its colours."""
+    suffix = suffix.lower()
+    if suffix not in FORMATS or (suffix == ".gif" and not animated):
+        return ".png"
+    return suffix
+
+
+def kind_of(path: Path) -> str:
+    """The format that a name asks for. Raises ImageError."""
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ImageError(f"cannot write {path.suffix or 'a file without suffix'}; use {', '.join(sorted(FORMATS))}")
+    return kind
+
+
+def check_size(kind: str, size: Size) -> None:
+    """Raises ImageError for a result that the format does not hold."""
+    longest = HOLDS[kind].longest
+    if max(size.width, size.height) > longest:
+        raise ImageError(f"{kind} holds at most {longest} pixels a side, the result has {size}; use PNG")
 
 
 class Destination:
-    """A file that is about to be written. Entering it finds out what can go wrong before the long computation:
-    the format, its limits, the folder and the right to write. Leaving it without `write` leaves nothing behind.
+    """A file that is about to be written. Entering it finds out what can go wrong before the long computation: the
+    format, its limits, the folder, the right to write, and whether another process makes the same file now. Leaving it
+    without a finished `write` leaves nothing behind.
 
     overwrite: whether a file that has the name by then is replaced.
     """
 
-    def __init__(self, path: Path, size: Size, *, overwrite: bool = True) -> None:
-        self.path, self.size, self.overwrite = path, size, overwrite
-        self.part: Path | None = None
+    def __init__(self, path: Path, size: Size, *, overwrite: bool = True, style: Style | None = None) -> None:
+        self.path, self.size, self.overwrite, self.style = path, size, overwrite, style or Style()
+        self.claim = files.Claim(path)
 
     def __enter__(self) -> Destination:
-        kind = FORMATS.get(self.path.suffix.lower())
-        if kind is None:
-            known = ", ".join(sorted(FORMATS))
-            raise ImageError(f"cannot write {self.path.suffix or 'a file without suffix'}; use {known}")
-        largest = LARGEST.get(kind, 2**31)
-        if max(self.size.width, self.size.height) > largest:
-            raise ImageError(f"{kind} holds at most {largest} pixels a side, the result has {self.size}; use PNG")
-        self.kind = kind
+        self.kind = kind_of(self.path)
+        check_size(self.kind, self.size)
         self._made = [p for p in (self.path.parent, *self.path.parent.parents) if not p.exists()]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.exists()  # a name that is too long is an error here
-            handle, name = tempfile.mkstemp(".part", ".srcli-", self.path.parent)
-            os.close(handle)
-            self.part = Path(name)
+            self.file = self.claim.take()
         except OSError as error:
-            self._clean()
+            self._leave()
             raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+        except files.Taken:
+            self._leave()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._clean()
+        self._leave()
 
-    def write(self, picture: Picture, quality: int = 95) -> tuple[str, ...]:
-        """Encode the picture and give it its name. Returns notes about what the format could not keep."""
-        image = to_pil(picture)
-        notes: tuple[str, ...] = ()
-        if picture.alpha is not None and self.kind in NO_ALPHA:
-            image, notes = _flatten(image), (f"{self.kind} has no transparency: flattened on white",)
-        options, lost = _options(self.kind, picture, quality)
-        buffer = io.BytesIO()
+    def write(self, layout: Layout, bands: Iterable[Band]) -> tuple[str, ...]:
+        """Encode a picture whose metadata is finished, and give the file its name. Returns notes about what the format
+        could not keep."""
+        layout, fit, notes = self._fitted(layout)
+        notes += self._encoded(lambda file: encode.still(self.kind, file, layout, map(fit, bands), self.style))
+        return tuple(notes)
+
+    def write_frames(
+        self, frames: Iterator[tuple[Layout, Iterable[Band]]], loop: int | None, most: int
+    ) -> tuple[str, ...]:
+        """Frames of an animation, or pages of a TIFF of at most so many bytes."""
+        notes: list[str] = []
+
+        def each() -> Iterator[tuple[Layout, Iterable[Band]]]:
+            for layout, bands in frames:
+                held, fit, lost = self._fitted(layout)
+                notes.extend(lost)
+                yield held, map(fit, bands)
+
+        if self.kind == "TIFF":
+            more = self._encoded(lambda file: tiff_write.write(file, each(), most, self.style.level))
+        else:
+            more = self._encoded(lambda file: encode.animation(self.kind, file, each(), loop, self.style))
+        return tuple(dict.fromkeys([*notes, *more]))
+
+    def _fitted(self, layout: Layout) -> tuple[Layout, Callable[[Band], Band], list[str]]:
+        held, fit, notes = fitted(layout, self.kind, HOLDS[self.kind], self.style.background)
+        data = layout.metadata
+        if self.kind in NO_METADATA and (data.xmp or data.iptc or data.exif):
+            notes.append(f"{self.kind} holds no metadata: left out")
+        return held, fit, notes
+
+    def _encoded(self, work: Callable[[BinaryIO], list[str]]) -> list[str]:
+        """Run an encoder on the temporary file, then rename it."""
         try:
-            image.save(buffer, self.kind, **options)
-        except MemoryError:
+            notes = work(self.file)
+            self.file.flush()
+        except (ImageError, MemoryError):
             raise
-        except Exception as error:  # encoders, too, have errors of every kind
-            raise ImageError(f"cannot make a {self.kind} of {self.path.name}: {error}") from None
-        assert self.part is not None, "entered before"
+        except OSError as error:
+            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+        except (ValueError, TypeError, RuntimeError, KeyError) as error:  # encoders' own
+            from srcli.runtime import is_out_of_memory
+
+            if is_out_of_memory(error):
+                raise
+            raise ImageError(f"cannot make a {self.kind} of {self.path.name}: {error}") from error
         if not self.overwrite and os.path.lexists(self.path):
             raise ImageError(f"{self.path} has appeared in the meantime; --overwrite replaces it")
         try:
-            self.part.write_bytes(buffer.getbuffer())
-            self.part.chmod(0o666 & ~_umask())
-            self.part.replace(self.path)
+            self.claim.finish()
         except OSError as error:
             raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
-        return notes + lost
+        return notes
 
-    def _clean(self) -> None:
-        if self.part is not None:
-            with contextlib.suppress(OSError):
-                self.part.unlink(missing_ok=True)
+    def _leave(self) -> None:
+        self.claim.drop()
         for folder in self._made:
             with contextlib.suppress(OSError):  # not empty: the result is in it
                 folder.rmdir()
 
 
-def write(picture: Picture, path: Path, *, quality: int = 95) -> tuple[str, ...]:
+def can_animate(path: Path, *, pages: bool) -> bool:
+    """Whether the format of a name holds the frames of an animation, or pages."""
+    kind = FORMATS.get(path.suffix.lower())
+    return kind == "TIFF" if pages else kind in ANIMATED
+
+
+def write(picture: Picture, path: Path, style: Style | None = None) -> tuple[str, ...]:
     """Write a picture in the format of the path's suffix. Returns notes about what the format could not keep."""
-    with Destination(path, picture.size) as destination:
-        return destination.write(picture, quality)
+    layout = Layout.of(picture)
+    with Destination(path, picture.size, style=style) as destination:
+        return destination.write(layout, [(picture.colour, picture.alpha)])
+
+
+def described(
+    data: Metadata, size: Size, provenance: Provenance | None, *, strip: bool
+) -> tuple[Metadata, tuple[str, ...]]:
+    """The metadata that a result is to have, and notes."""
+    return finished(stripped(data) if strip else data, size, provenance)
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """A picture as L, LA, RGB or RGBA, with its profile."""
-    planes = [picture.colour] if picture.alpha is None else [picture.colour, picture.alpha[..., None]]
+    """A picture as L, LA, RGB or RGBA of 8 bits, with its profile."""
+    eight = np.dtype(np.uint8)
+    colour = picture.colour if picture.bits == 8 else quantise(unit(picture.colour, picture.span), eight)
+    planes = [colour]
+    if picture.alpha is not None:
+        alpha = picture.alpha if picture.alpha.dtype == eight else quantise(unit(picture.alpha), eight)
+        planes.append(alpha[..., None])
     pixels = np.concatenate(planes, axis=2)
     image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
     if picture.icc:
         image.info["icc_profile"] = picture.icc
     return image
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", image.size, "white")
-    flat = Image.alpha_composite(white, image.convert("RGBA"))
-    return flat.convert("L" if image.mode == "LA" else "RGB")
-
-
-def _options(kind: str, picture: Picture, quality: int) -> tuple[dict, tuple[str, ...]]:
-    options: dict = {}
-    notes: tuple[str, ...] = ()
-    if picture.icc and kind not in NO_METADATA:
-        options["icc_profile"] = picture.icc
-    if picture.exif and kind not in NO_METADATA:
-        if kind == "JPEG" and len(picture.exif) > JPEG_SEGMENT:
-            notes = ("the EXIF data is too long for JPEG and is left out",)
-        else:
-            options["exif"] = picture.exif
-    if kind in ("JPEG", "WEBP"):
-        options["quality"] = quality
-    if kind == "JPEG" and quality >= 90:
-        options["subsampling"] = 0
-    if kind == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
-        if "exif" in options:
-            options["exif"], lost = _without_directories(options["exif"])
-            notes += lost
-    return options, notes
-
-
-def _without_directories(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """EXIF for libtiff, which does not write the directories of the camera and of GPS."""
-    data = Image.Exif()
-    data.load(exif)
-    held = [tag for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if tag in data]
-    for tag in held:
-        del data[tag]
-    return data.tobytes(), ("TIFF keeps no camera settings and no position: left out of the EXIF data",) if held else ()
-
-
-def _umask() -> int:
-    """The process's mask for new files; there is no way to ask but to set it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

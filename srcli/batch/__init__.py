@@ -1,0 +1,23 @@
+"""Many files: what to read, where to write, and one record per file whatever happens to it."""
+
+from srcli.batch.ledger import Ledger
+from srcli.batch.plan import STREAM, Choice, Plan, UsageError, output_path, parse_shard, plan
+from srcli.batch.run import Control, exit_code, run
+from srcli.batch.work import Job, Options, Record
+
+__all__ = [
+    "STREAM",
+    "Choice",
+    "Control",
+    "Job",
+    "Ledger",
+    "Options",
+    "Plan",
+    "Record",
+    "UsageError",
+    "exit_code",
+    "output_path",
+    "parse_shard",
+    "plan",
+    "run",
+]

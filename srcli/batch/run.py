@@ -1,0 +1,249 @@
+"""Many files: one is decoded, one computed and one encoded at a time; one record per file whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from srcli.batch.plan import Item, UsageError
+from srcli.batch.work import Job, Progress, Ready, Record, Writing, enter, prepare
+from srcli.errors import OutOfMemory, SrcliError
+from srcli.images.layout import Band
+
+BANDS_AHEAD = 2  # that wait to be encoded
+FILES_AHEAD = 2  # that wait to be encoded behind the one that is
+LARGE = 64 * 2**20  # bytes of a result from which only one at a time is in memory
+
+
+class Stopped(Exception):
+    """The run is to end now; nothing unfinished keeps a name."""
+
+
+@dataclass(slots=True)
+class Control:
+    """How a run is told to end: `finish` after the files in work, `stop` at once."""
+
+    finish: threading.Event
+    stop: threading.Event
+
+    @classmethod
+    def new(cls) -> Control:
+        return cls(threading.Event(), threading.Event())
+
+
+class Bands:
+    """Bands from the thread that computes to the one that encodes, a few at a time."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self.queue: queue.Queue[Band | BaseException | None] = queue.Queue(BANDS_AHEAD)
+        self.closed = threading.Event()  # nobody reads any more
+
+    def put(self, band: Band | BaseException | None) -> bool:
+        """False where nobody reads any more."""
+        while not self.closed.is_set():
+            try:
+                self.queue.put(band, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def __iter__(self) -> Iterator[Band]:
+        while True:
+            try:
+                band = self.queue.get(timeout=0.2)
+            except queue.Empty:
+                if self.control.stop.is_set():
+                    raise Stopped from None
+                continue
+            if isinstance(band, BaseException):
+                raise band
+            if band is None:
+                return
+            yield band
+
+
+@dataclass(slots=True)
+class Pending:
+    """A file whose computation is over, while it is encoded."""
+
+    ready: Ready
+    future: Future[Record]
+    seconds: float
+    tiles: int
+    redone: int
+
+
+def run(
+    items: list[Item], job: Job, progress: Progress = lambda item, done, total: None, control: Control | None = None
+) -> Iterator[Record]:
+    """One record per item, in their order. A file that fails does not stop the others; a usage error of a single file
+    is raised."""
+    control = control or Control.new()
+    with ThreadPoolExecutor(1, "decode") as reader, ThreadPoolExecutor(1, "encode") as writer:
+        worker = _Worker(job, progress, control, writer, alone=len(items) == 1)
+        try:
+            yield from worker.all(items, reader)
+        finally:
+            control.stop.set()
+            reader.shutdown(wait=False, cancel_futures=True)
+            wait(
+                [p.future for p in worker.pending if isinstance(p, Pending)], timeout=10
+            )  # each removes what it has not finished
+
+
+@dataclass(slots=True)
+class _Worker:
+    job: Job
+    progress: Progress
+    control: Control
+    writer: ThreadPoolExecutor
+    alone: bool
+    pending: deque[Pending | Record] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self.pending = deque()
+
+    def all(self, items: list[Item], reader: ThreadPoolExecutor) -> Iterator[Record]:
+        following: Future[Ready | Record] | None = None
+        for number, item in enumerate(items):
+            if self.control.finish.is_set() or self.control.stop.is_set():
+                break
+            made = following or reader.submit(prepare, item, self.job)
+            following = reader.submit(prepare, items[number + 1], self.job) if number + 1 < len(items) else None
+            self.pending.append(self._one(item, made))
+            failed = False
+            for record in self._finished(FILES_AHEAD):
+                failed = failed or record.status == "failed"
+                yield record
+            if failed and self.job.options.fail_fast:
+                break
+        if following is not None:
+            following.cancel()
+        yield from self._finished(0)
+
+    def _one(self, item: Item, made: Future[Ready | Record]) -> Pending | Record:
+        """Compute a file; it is still being encoded when this returns."""
+        try:
+            found = made.result()
+            if isinstance(found, Record):
+                return found
+            return self._compute(found)
+        except Exception as error:
+            return self._failed(item, error)
+
+    def _compute(self, ready: Ready) -> Pending | Record:
+        item, start = ready.item, perf_counter()
+
+        def told(done: int, total: int) -> None:
+            self.progress(item, done, total)
+
+        several = len(ready.frames) > 1
+        stream = None if several else self.job.upscaler.stream(ready.picture, self.job.target, self.job.sampling, told)
+        writing = Writing(ready, self.job, stream)
+        if skipped := writing.open():
+            return skipped
+        if stream is None:
+            record = writing.write((), told)
+            return self._entered(replace(record, seconds=round(perf_counter() - start, 3)), ready)
+        bands = Bands(self.control)
+        future = self.writer.submit(_encode, writing, bands, told)
+        pending = Pending(ready, future, 0.0, 0, 0)
+        self._hand_over(stream.bands, bands, future)
+        pending.seconds, pending.tiles, pending.redone = perf_counter() - start, stream.count.tiles, stream.count.redone
+        if stream.layout.bytes > LARGE:
+            wait([future])
+        return pending
+
+    def _hand_over(self, produce: Callable[[], Iterator[Band]], bands: Bands, future: Future[Record]) -> None:
+        """Compute into the queue. An error on this side reaches the encoder, which then removes its file."""
+        try:
+            for band in produce():
+                if self.control.stop.is_set():
+                    raise Stopped
+                if not bands.put(band):
+                    return  # the encoder has failed, and says why
+            bands.put(None)
+        except BaseException as error:
+            bands.put(error if isinstance(error, Exception) else Stopped())
+            wait([future], timeout=10)
+            raise
+
+    def _finished(self, ahead: int) -> Iterator[Record]:
+        """Records of files that are through, waiting until at most so many are not."""
+        while self.pending:
+            first = self.pending[0]
+            if isinstance(first, Pending):
+                waiting = sum(isinstance(p, Pending) and not p.future.done() for p in self.pending)
+                if waiting <= ahead and not first.future.done():
+                    return
+                first = self._result(first)
+            self.pending.popleft()
+            yield first
+
+    def _result(self, pending: Pending) -> Record:
+        try:
+            record = pending.future.result()
+        except Exception as error:
+            return self._failed(pending.ready.item, error)
+        if record.status != "done":
+            return record
+        notes, redone = record.notes, pending.redone
+        if redone:
+            notes += (f"{redone} of {pending.tiles} tiles were not finite and were made again in float32",)
+        seconds = round(pending.seconds, 3)
+        return self._entered(
+            replace(record, seconds=seconds, tiles=pending.tiles, redone_tiles=redone, notes=notes), pending.ready
+        )
+
+    def _entered(self, record: Record, ready: Ready) -> Record:
+        enter(record, ready, self.job.ledger)
+        return record
+
+    def _failed(self, item: Item, error: Exception) -> Record:
+        """The record of a failure; a usage error of the only file is raised."""
+        logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
+        if isinstance(error, Stopped):
+            raise KeyboardInterrupt from None
+        if isinstance(error, SrcliError):
+            if error.exit_code == UsageError.exit_code and self.alone:
+                raise error
+            return Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+        return self._surprise(item, error)
+
+    @staticmethod
+    def _surprise(item: Item, error: Exception) -> Record:
+        """A bug or a library's surprise with one file must not cost the others."""
+        from srcli.runtime import is_out_of_memory
+
+        text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
+        if is_out_of_memory(error):
+            text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code
+        elif isinstance(error, OSError):
+            text = f"{item.source}: {error.strerror or error}"
+        return Record(str(item.source), "failed", error=" ".join(text.split()), exit_code=code)
+
+
+def _encode(writing: Writing, bands: Bands, told: Callable[[int, int], None]) -> Record:
+    try:
+        return writing.write(bands, told)
+    finally:
+        bands.closed.set()
+
+
+def exit_code(records: list[Record]) -> int:
+    """0 all done; 3 some failed; for a run in which nothing was done, the code of its failures (1 if they differ)."""
+    failed = [r for r in records if r.status == "failed"]
+    if not failed:
+        return 1 if len(records) == 1 and records[0].status == "skipped" else 0
+    if len(failed) < len(records):
+        return 3
+    codes = {r.exit_code for r in failed}
+    return codes.pop() if len(codes) == 1 else 1

@@ -1,0 +1,281 @@
+"""One file from its bytes to its result."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srcli import __version__, files, images
+from srcli.batch.ledger import Ledger, key_of
+from srcli.batch.plan import STREAM, InputError, Item, UsageError, output_path
+from srcli.geometry import Size, Target
+from srcli.images.encode import FORMATS, Style
+from srcli.images.layout import Band, Layout
+from srcli.images.metadata import Provenance
+from srcli.images.picture import Picture
+from srcli.images.read import file_bytes
+from srcli.images.source import MOST_PIXELS, Source
+from srcli.images.write import can_animate, check_size, described, kind_of
+
+if TYPE_CHECKING:
+    from srcli.pipelines.base import Sampling
+    from srcli.upscaler import Stream, Upscaler
+
+Progress = Callable[[Item, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of one file: status is done, failed, skipped or, in a dry run, planned."""
+
+    input: str
+    status: str
+    output: str | None = None
+    error: str | None = None
+    exit_code: int = 0
+    width: int | None = None
+    height: int | None = None
+    scale: float | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    tiles: int | None = None
+    redone_tiles: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How results are made and written. suffix: of the result, None for that of the input; frame: of an animation or a
+    page, from 0, None for all; most: pixels of an input above which it is refused."""
+
+    suffix: str | None = None
+    style: Style = field(default_factory=Style)
+    overwrite: bool = False
+    dry_run: bool = False
+    frame: int | None = None
+    strip: bool = False
+    provenance: bool = True
+    most: int = MOST_PIXELS
+    fail_fast: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all files of a run share."""
+
+    upscaler: Upscaler
+    target: Target
+    sampling: Sampling
+    options: Options
+    sources: frozenset[Path]  # resolved: no result may take their place
+    ledger: Ledger | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
+        entry, options = self.upscaler.entry, self.options
+        chosen = (options.suffix, options.frame, options.strip, options.provenance)
+        weights = [part.sha256 for part in entry.parts.values()]
+        return {
+            "model": entry.name, "weights": weights, "target": asdict(self.target), "sampling": asdict(self.sampling),
+            "style": asdict(options.style), "output": chosen,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A file that is decoded and waits for the model."""
+
+    item: Item
+    key: str
+    source: Source
+    picture: Picture
+    path: Path
+    size: Size
+    record: Record
+    frames: tuple[int, ...]  # which of the source's are made
+
+
+def prepare(item: Item, job: Job) -> Ready | Record:
+    """Read and decode a file and decide what to do with it. Raises SrcliError."""
+    if item.source != STREAM and item.source.is_dir():
+        list(os.scandir(item.source))  # a folder that cannot be read says why
+        raise InputError(f"no pictures in {item.source}; --recursive also takes those of folders below")
+    data = _bytes(item)
+    key = "" if job.ledger is None else key_of(data, job.settings() | {"place": job.ledger.place(item)})
+    if known := _known(item, key, job):
+        return known
+    options = job.options
+    try:
+        source = images.open_bytes(data, "standard input" if item.source == STREAM else str(item.source), options.most)
+        picture = source.picture(options.frame or 0)
+    except images.ImageError as error:
+        return _refused(item, key, job, error)
+    size = job.upscaler.size_for(picture.size, job.target)
+    moving = source.animated and options.frame is None
+    path = output_path(item, picture.size, job.target, options.suffix, model=job.upscaler.entry.name, animated=moving)
+    frames, notes = _frames(source, path, options)
+    factor = job.target.factor(picture.size)
+    record = Record(
+        str(item.source), "planned", output=str(path), width=size.width, height=size.height, scale=factor,
+        frames=len(frames) if len(frames) > 1 else None, notes=picture.notes + notes,
+    )  # fmt: skip
+    if path != STREAM:
+        if os.path.exists(path) and path.resolve() in job.sources:  # not Path.exists: it raises for too long names
+            raise UsageError(f"{path} is an input itself; give another output")
+        if os.path.lexists(path) and not options.overwrite:
+            return replace(record, status="skipped", error=f"{path} exists; --overwrite replaces it")
+        check_size(kind_of(path), size)
+    return record if options.dry_run else Ready(item, key, source, picture, path, size, record, frames)
+
+
+def _bytes(item: Item) -> bytes:
+    if item.source != STREAM:
+        return file_bytes(item.source)
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise InputError("nothing came on standard input")
+    return data
+
+
+def _known(item: Item, key: str, job: Job) -> Record | None:
+    """What the ledger says of a file, if that settles it."""
+    if job.ledger is None:
+        return None
+    if not job.options.overwrite and (path := job.ledger.done(key)):
+        return Record(str(item.source), "skipped", output=str(path), error=f"{path} was made before from the same file")
+    if not job.options.retry_failed and (why := job.ledger.failed(key)):
+        return Record(
+            str(item.source), "failed", error=f"{why} (known from before; --retry-failed tries again)", exit_code=1
+        )
+    return None
+
+
+def _refused(item: Item, key: str, job: Job, error: images.ImageError) -> Record:
+    """The record of a file that is no picture; it will be none the next time either, unless the person changes
+    something."""
+    logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
+    if job.ledger is not None and type(error) is images.ImageError:
+        job.ledger.add(key, {"status": "failed", "input": str(item.source), "error": str(error)})
+    return Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+
+
+def _frames(source: Source, path: Path, options: Options) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The frames that the result will have, and a note where those are fewer."""
+    if options.frame is not None or source.frames == 1:
+        return (options.frame or 0,), ()
+    kind = "pages" if not source.animated else "frames"
+    if path == STREAM or can_animate(path, pages=not source.animated):
+        return tuple(range(source.frames)), ()
+    name = FORMATS.get(path.suffix.lower(), "the format")
+    return (0,), (f"{name} holds one picture: the first of {source.frames} {kind} is used; --frame takes another",)
+
+
+@dataclass(slots=True)
+class Writing:
+    """A result on its way to its file, which `open` claims and `write` or `close` leaves."""
+
+    ready: Ready
+    job: Job
+    stream: Stream | None  # None: frames, which are made while they are written
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _destination: images.Destination | None = None
+
+    def open(self) -> Record | None:
+        """Claim the result's file; a record where it is not to be made. Raises SrcliError."""
+        ready, options = self.ready, self.job.options
+        path = ready.path
+        if path == STREAM:
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory())
+            suffix = options.suffix or images.writable_suffix(ready.item.source.suffix, animated=len(ready.frames) > 1)
+            path = Path(folder) / f"result{suffix}"
+        destination = images.Destination(path, ready.size, overwrite=options.overwrite, style=options.style)
+        try:
+            self._destination = self._stack.enter_context(destination)
+        except files.Taken as taken:
+            return replace(ready.record, status="skipped", error=str(taken))
+        if os.path.lexists(path) and not options.overwrite:  # finished by another process meanwhile
+            self.close()
+            return replace(ready.record, status="skipped", error=f"{path} exists; --overwrite replaces it")
+        return None
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def write(self, bands: Iterable[Band], progress: Callable[[int, int], None]) -> Record:
+        """Take the bands and finish the file. Raises SrcliError."""
+        assert self._destination is not None, "opened before"
+        with self._stack:
+            notes = self._encode(self._destination, bands, progress)
+            if self.ready.path == STREAM:
+                with self._destination.path.open("rb") as file, contextlib.suppress(BrokenPipeError):
+                    shutil.copyfileobj(file, sys.stdout.buffer)
+                    sys.stdout.buffer.flush()
+        return replace(self.ready.record, status="done", notes=tuple(dict.fromkeys(self.ready.record.notes + notes)))
+
+    def _encode(
+        self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]
+    ) -> tuple[str, ...]:
+        if self.stream is not None:
+            layout, notes = self._layout(self.ready.picture, self.stream.layout)
+            return notes + destination.write(layout, bands)
+        first = next(frames := self._made(progress))
+        most = sum(_bytes_of(self.ready, self.job, n) for n in self.ready.frames)
+
+        def chained() -> Iterator[tuple[Layout, Iterable[Band]]]:
+            yield first
+            yield from frames
+
+        return destination.write_frames(chained(), self.ready.source.loop, most)
+
+    def _made(self, progress: Callable[[int, int], None]) -> Iterator[tuple[Layout, Iterable[Band]]]:
+        """Frame after frame through the model."""
+        count = len(self.ready.frames)
+        for done, number in enumerate(self.ready.frames):
+            picture = self.ready.picture if done == 0 else self.ready.source.picture(number)
+
+            def part(pixels: int, total: int, done: int = done) -> None:
+                progress(done * total + pixels, count * total)
+
+            stream = self.job.upscaler.stream(picture, self.job.target, self.job.sampling, part)
+            layout, _ = self._layout(picture, stream.layout)
+            yield layout, stream.bands()
+
+    def _layout(self, picture: Picture, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
+        """The layout with the metadata of the result."""
+        provenance = None
+        if self.job.options.provenance and not self.job.options.strip:
+            how, sampling = self.job.upscaler.entry, self.job.sampling
+            scale = self.job.target.factor(picture.size)
+            detail, temperature = sampling.detail, sampling.temperature
+            provenance = Provenance(__version__, how.name, scale, detail, temperature, sampling.seed)
+        data, notes = described(picture.metadata, layout.size, provenance, strip=self.job.options.strip)
+        return replace(layout, metadata=data), notes
+
+
+def _bytes_of(ready: Ready, job: Job, frame: int) -> int:
+    """Of a frame's result, at the most."""
+    picture = ready.picture if frame == ready.frames[0] else ready.source.picture(frame)
+    size = job.target.size(picture.size)
+    return size.height * size.width * 4 * picture.colour.dtype.itemsize
+
+
+def enter(record: Record, ready: Ready, ledger: Ledger | None) -> None:
+    """Write a result into the ledger."""
+    if ledger is None or not ready.key or record.status != "done":
+        return
+    where = os.path.relpath(ready.path, ledger.path.parent)
+    size = ready.path.stat().st_size
+    entry = {"status": "done", "input": record.input, "output": where, "bytes": size, "seconds": record.seconds}
+    ledger.add(ready.key, entry)

@@ -1,0 +1,194 @@
+"""What a picture file says besides pixels: EXIF, XMP, IPTC, resolution, text; cleaned of what describes old pixels."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from srcli.geometry import Size
+
+ORIENTATION = 0x0112
+PROCESSING = ExifTags.Base.ProcessingSoftware
+TEXT_KEY = "srcli"  # of the provenance in a PNG
+DESCRIPTIVE = frozenset(
+    ExifTags.Base[name]
+    for name in (
+        "ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "HostComputer", "Copyright",
+        "XPTitle", "XPComment", "XPAuthor", "XPKeywords", "XPSubject", "Rating", "ProcessingSoftware",
+    )
+)  # fmt: skip
+WIDTH, HEIGHT, INTEROPERABILITY = 0xA002, 0xA003, 0xA005
+LONGEST_TEXT = 2**20
+NOT_TEXT = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "Raw profile type iptc"})
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """exif: a TIFF block beginning with II or MM. xmp: a packet. iptc: an IIM record. dpi: across and down. text: PNG's
+    keys and values, and the comment of JPEG and GIF under `Comment`. gamma, chromaticity: of a PNG without a profile.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    gamma: float | None = None
+    chromaticity: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a picture was made, for people who meet it later."""
+
+    version: str
+    model: str
+    scale: float
+    detail: float
+    temperature: float
+    seed: int
+
+    def line(self) -> str:
+        """One line for EXIF's ProcessingSoftware."""
+        how = f"{self.model}, x{self.scale:.4g}, detail {self.detail:g}"
+        sampled = f", temperature {self.temperature:g}, seed {self.seed}" if self.temperature else ""
+        return f"srcli {self.version}: {how}{sampled}"
+
+    def json(self) -> str:
+        """One JSON object for a PNG's text."""
+        return json.dumps(
+            {"tool": "srcli", "version": self.version, "model": self.model, "scale": round(self.scale, 6),
+             "detail": self.detail, "temperature": self.temperature, "seed": self.seed}
+        )  # fmt: skip
+
+
+def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
+    """The metadata of an opened Pillow image, and notes about what cannot be kept."""
+    info: dict[Any, Any] = image.info
+    notes: tuple[str, ...] = ()
+    exif = None
+    try:
+        exif = description(image.getexif())
+    except Exception as error:  # cameras write tags of any type
+        notes = (f"the EXIF data cannot be kept: {error}",)
+    return Metadata(exif, _xmp(info), _iptc(image), _dpi(info), _text(image), *_calibration(info)), notes
+
+
+def description(source: Image.Exif) -> bytes | None:
+    """EXIF without what describes the old pixels: orientation, thumbnail, layout of a TIFF."""
+    kept = Image.Exif()
+    for tag in DESCRIPTIVE & set(source):
+        kept[tag] = source[tag]
+    found = len(kept) > 0
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if entries := {tag: v for tag, v in source.get_ifd(directory).items() if tag != INTEROPERABILITY}:
+            kept.get_ifd(directory).update(entries)
+            found = True
+    return _bare(kept.tobytes()) if found else None
+
+
+def finished(metadata: Metadata, size: Size, provenance: Provenance | None) -> tuple[Metadata, tuple[str, ...]]:
+    """The metadata of a result of `size`: pixel sizes corrected where they stood, provenance entered."""
+    exif = metadata.exif
+    notes: tuple[str, ...] = ()
+    try:
+        exif = _corrected(metadata.exif, size, provenance)
+    except Exception as error:  # tags that can be read and not be written
+        notes = (f"the EXIF data cannot be kept: {error}",)
+        exif = _corrected(None, size, provenance)
+    text = tuple((k, v) for k, v in metadata.text if k != TEXT_KEY)
+    if provenance is not None:
+        text += ((TEXT_KEY, provenance.json()),)
+    xmp = metadata.xmp and _sized(metadata.xmp, size)
+    return replace(metadata, exif=exif, xmp=xmp, text=text), notes
+
+
+def stripped(metadata: Metadata) -> Metadata:
+    """What is needed to show the pixels right, and nothing else."""
+    return Metadata(gamma=metadata.gamma, chromaticity=metadata.chromaticity)
+
+
+def _corrected(block: bytes | None, size: Size, provenance: Provenance | None) -> bytes | None:
+    data = Image.Exif()
+    if block is not None:
+        data.load(block)
+        camera = data.get_ifd(ExifTags.IFD.Exif)
+        if WIDTH in camera or HEIGHT in camera:
+            camera[WIDTH], camera[HEIGHT] = size.width, size.height
+        data.get_ifd(ExifTags.IFD.GPSInfo)  # read now, or it would not be written
+    if provenance is not None:
+        data[PROCESSING] = provenance.line()
+    return _bare(data.tobytes()) if block is not None or provenance is not None else None
+
+
+def _bare(block: bytes) -> bytes:
+    return block.removeprefix(b"Exif\x00\x00")
+
+
+def upright_xmp(packet: bytes) -> bytes:
+    """An XMP packet whose orientation is 1."""
+    return re.sub(rb"(tiff:Orientation(?:=[\"']|>))\s*[1-8]\s*(?=[\"'<])", rb"\g<1>1", packet)
+
+
+def _sized(packet: bytes, size: Size) -> bytes:
+    """An XMP packet with the pixel sizes of the result where it has sizes."""
+    for names, value in (
+        (rb"exif:PixelXDimension|tiff:ImageWidth", size.width),
+        (rb"exif:PixelYDimension|tiff:ImageLength", size.height),
+    ):
+        pattern = rb"((?:" + names + rb")(?:=[\"']|>))\s*\d+\s*(?=[\"'<])"
+        packet = re.sub(pattern, rb"\g<1>" + str(value).encode(), packet)
+    return packet
+
+
+def _xmp(info: Mapping[Any, Any]) -> bytes | None:
+    packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or info.get("Raw profile type xmp")
+    if isinstance(packet, str):
+        packet = packet.encode("utf-8", "replace")
+    if isinstance(packet, bytes) and b"<" in packet:
+        return upright_xmp(packet)
+    return None
+
+
+def _iptc(image: Image.Image) -> bytes | None:
+    """The IPTC record (resource 0x0404) of a JPEG; Photoshop's other resources describe old pixels."""
+    resources = image.info.get("photoshop")
+    record = resources.get(0x0404) if isinstance(resources, dict) else None
+    return record if isinstance(record, bytes) and record else None
+
+
+def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
+    try:
+        across, down = (float(v) for v in info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if across > 1 and down > 1 else None  # 1 is what libraries write for "not known"
+
+
+def _text(image: Image.Image) -> tuple[tuple[str, str], ...]:
+    """Text chunks of a PNG, and comments."""
+    found = {}
+    if image.format == "PNG":
+        found = {k: str(v) for k, v in getattr(image, "text", {}).items() if k not in NOT_TEXT}
+    comment = image.info.get("comment")
+    if isinstance(comment, bytes):
+        comment = comment.decode("utf-8", "replace")
+    if isinstance(comment, str) and comment.strip("\0 "):
+        found["Comment"] = comment.strip("\0 ")
+    return tuple((k, v) for k, v in found.items() if len(v) <= LONGEST_TEXT)
+
+
+def _calibration(info: Mapping[Any, Any]) -> tuple[float | None, tuple[float, ...] | None]:
+    """gAMA and cHRM of a PNG that has no better description of its colours."""
+    if info.get("icc_profile") or "srgb" in info:
+        return None, None
+    gamma, white = info.get("gamma"), info.get("chromaticity")
+    return (
+        float(gamma) if isinstance(gamma, (int, float)) and gamma > 0 else None,
+        tuple(float(v) for v in white) if isinstance(white, tuple) and len(white) == 8 else None,
+    )

@@ -1,0 +1,179 @@
+"""One picture through a model, strip by strip, which bounds the memory; and what is done when it runs out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srcli import runtime, tiling
+from srcli.errors import OutOfMemory, SrcliError
+from srcli.geometry import Size, Window
+from srcli.images.colour import Space
+from srcli.images.layout import Band, Layout
+from srcli.images.picture import quantise, unit
+from srcli.pipelines.base import Model, Sampling
+
+LEAST_BUDGET = 2**20
+
+
+class NotFinite(SrcliError):
+    """A picture for which the model gives no finite numbers, not even in float32."""
+
+
+@dataclass(slots=True)
+class Engine:
+    """A model on a device. tile: side in output pixels, 0 to choose by the budget. budget: bytes that a strip would
+    take in float32; halved whenever memory runs out, and kept so for the pictures to come."""
+
+    model: Model
+    runtime: runtime.Runtime
+    name: str
+    tile: int = 0
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        self.budget = self.budget or runtime.strip_budget(self.runtime)
+
+
+@dataclass(slots=True)
+class Count:
+    """What a picture took."""
+
+    tiles: int = 0
+    redone: int = 0  # tiles that were not finite at the chosen precision and were made again in float32
+
+
+@dataclass(slots=True)
+class Planes:
+    """Colour or alpha on its way: the LR tensor, how to sample, and the features of the whole where they fit."""
+
+    lr: Tensor  # (1, 3, h, w) in [0, 1]
+    channels: int
+    sampling: Sampling
+    shared: Any = None
+
+    @classmethod
+    def of(cls, values: np.ndarray, sampling: Sampling, device: torch.device) -> Planes:
+        """values: float32 (h, w, 1 or 3)."""
+        lr = torch.from_numpy(np.ascontiguousarray(values)).to(device).permute(2, 0, 1)[None]
+        return cls(lr.expand(1, 3, -1, -1).contiguous(), values.shape[2], sampling)
+
+    @property
+    def low(self) -> Size:
+        return Size(*self.lr.shape[-2:])
+
+
+@dataclass(slots=True)
+class Job:
+    """A picture's planes to an output layout."""
+
+    engine: Engine
+    layout: Layout
+    space: Space
+    colour: Planes
+    alpha: Planes | None  # None also for one that is the same everywhere
+    opacity: float  # that one
+    advance: Callable[[int], None]
+    count: Count = field(default_factory=Count)
+
+    def bands(self) -> Iterator[Band]:
+        """Rows of the result from the top, as stored values. Out of memory: from there with smaller tiles."""
+        top = 0
+        while top < self.layout.size.height:
+            try:
+                for band in self._bands(top):
+                    yield band
+                    top += len(band[0])
+                return
+            except (MemoryError, RuntimeError) as error:
+                if not runtime.is_out_of_memory(error):
+                    raise
+                self._retreat(error)
+
+    def _bands(self, top: int) -> Iterator[Band]:
+        engine = self.engine
+        for planes in self._planes():
+            fits = engine.model.encode_bytes(Window.whole(planes.low)) <= engine.budget
+            if fits and planes.shared is None:
+                with engine.runtime.computing():
+                    planes.shared = engine.model.encode(planes.lr, self.layout.size, None)
+        for windows in tiling.strips(self.layout.size, self._tile(), top):
+            colour = np.concatenate([self._make(self.colour, w) for w in windows], axis=1)
+            colour = self.space.from_network(colour) if self.layout.channels == 3 else colour
+            alpha = None
+            if self.alpha is not None:
+                alpha = np.concatenate([self._make(self.alpha, w) for w in windows], axis=1)[..., 0]
+            elif self.layout.alpha:
+                alpha = np.full(colour.shape[:2], self.opacity, np.float32)
+            layout = self.layout
+            yield (
+                quantise(colour, layout.kind, layout.span),
+                None if alpha is None else quantise(alpha, layout.kind),
+            )
+
+    def _planes(self) -> list[Planes]:
+        return [self.colour] if self.alpha is None else [self.colour, self.alpha]
+
+    def _make(self, planes: Planes, window: Window) -> np.ndarray:
+        """A window of the output, float32 (height, width, channels), not clipped."""
+        engine, size = self.engine, self.layout.size
+        region = engine.model.region(window, size, planes.low, planes.sampling)
+        with engine.runtime.computing():
+            features = planes.shared if planes.shared is not None else engine.model.encode(planes.lr, size, region)
+            part = engine.model.decode(features, window, size, planes.sampling)
+        if not torch.isfinite(part).all():
+            part = self._again(planes, window, region)
+        self.count.tiles += 1
+        self.advance(window.height * window.width)
+        if planes.channels == 1:
+            part = part.mean(1, keepdim=True)
+        return part[0].float().permute(1, 2, 0).cpu().numpy()
+
+    def _again(self, planes: Planes, window: Window, region: Window) -> Tensor:
+        """A tile in float32, after it was not finite at a lower precision."""
+        engine, size = self.engine, self.layout.size
+        with engine.runtime.computing("fp32"):
+            features = engine.model.encode(planes.lr, size, region)
+            part = engine.model.decode(features, window, size, planes.sampling)
+        if not torch.isfinite(part).all():
+            raise NotFinite(f"{engine.name} gives no finite result at pixel {window.left},{window.top}")
+        self.count.redone += 1
+        return part
+
+    def _tile(self) -> Size:
+        engine, size, planes = self.engine, self.layout.size, self.colour
+        if engine.tile:
+            return Size(engine.tile, engine.tile)
+
+        def cost(height: int, width: int) -> int:
+            decode = engine.model.decode_bytes(height * width)
+            if planes.shared is not None:
+                return decode
+            region = engine.model.region(Window(0, 0, height, width), size, planes.low, planes.sampling)
+            return max(decode, engine.model.encode_bytes(region))
+
+        return tiling.fit_tile(size, cost, engine.budget)
+
+    def _retreat(self, error: BaseException) -> None:
+        """Ask for less, or give up."""
+        engine = self.engine
+        if engine.tile or engine.budget // 2 < LEAST_BUDGET:
+            text = f"out of memory for {self.layout.size}; try a smaller --tile or --device cpu"
+            raise OutOfMemory(text) from error
+        engine.budget //= 2
+        for planes in self._planes():
+            planes.shared = None
+        runtime.return_heap()
+        logging.getLogger("srcli").info("out of memory: strips of half the size from here")
+
+
+def values_of(colour: np.ndarray, span: tuple[float, float], space: Space) -> np.ndarray:
+    """Stored colour as what networks see."""
+    values = unit(colour, span)
+    return space.to_network(values) if values.shape[2] == 3 else values
