@@ -105,7 +105,7 @@ class Job:
                     planes.shared = engine.model.encode(planes.lr, self.layout.size, None)
         for windows in tiling.strips(self.layout.size, self._tile(), top):
             colour = np.concatenate([self._make(self.colour, w) for w in windows], axis=1)
-            colour = self.space.from_network(colour) if self.layout.channels == 3 else colour
+            colour = self.space.from_network(colour)
             alpha = None
             if self.alpha is not None:
                 alpha = np.concatenate([self._make(self.alpha, w) for w in windows], axis=1)[..., 0]
@@ -175,5 +175,4 @@ class Job:
 
 def values_of(colour: np.ndarray, span: tuple[float, float], space: Space) -> np.ndarray:
     """Stored colour as what networks see."""
-    values = unit(colour, span)
-    return space.to_network(values) if values.shape[2] == 3 else values
+    return space.to_network(unit(colour, span))

@@ -13,7 +13,7 @@ from PIL import Image
 from srcli import runtime
 from srcli.errors import SrcliError
 from srcli.geometry import Size, Target, TargetError
-from srcli.images.colour import ProfileError, Space, space_of
+from srcli.images.colour import PLAIN, ProfileError, space_of
 from srcli.images.layout import Band, Layout, whole
 from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
@@ -138,9 +138,9 @@ class Upscaler:
         sampling = check(sampling or Sampling())
         size = self.size_for(picture.size, target)
         try:
-            space = space_of(picture.icc)
+            space = space_of(picture.icc, picture.metadata.gamma)
         except ProfileError:  # reading has said so
-            space = Space()
+            space = PLAIN
         alpha, device = picture.alpha, self.runtime.device
         constant = alpha is None or bool((alpha == alpha.flat[0]).all())
         total, done = size.height * size.width * (1 if constant else 2), 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -40,7 +42,7 @@ MODEL, CENTRED = tiny_model(False), tiny_model(True)
 
 def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, sampling: Sampling) -> torch.Tensor:
     low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    for window in sum(strips(size, tile), []):
+    for window in chain.from_iterable(strips(size, tile)):
         region = model.region(window, size, low, sampling)
         part = model.decode(model.encode(lr, size, region), window, size, sampling)
         out[..., window.top : window.bottom, window.left : window.right] = part
@@ -221,8 +223,8 @@ def test_tiles_cover_the_output_once_and_fit(height, width, budget):
     size = Size(height, width)
     tile = fit_tile(size, lambda h, w: h * w * 10, budget)
     assert tile.height * tile.width * 10 <= budget or max(tile.height, tile.width) <= 64
-    assert sum(w.height * w.width for w in sum(strips(size, tile), [])) == height * width
-    assert max(w.bottom for w in sum(strips(size, tile), [])) == height
+    assert sum(w.height * w.width for w in chain.from_iterable(strips(size, tile))) == height * width
+    assert max(w.bottom for w in chain.from_iterable(strips(size, tile))) == height
 
 
 def test_patches_are_in_unfold_order():

@@ -63,7 +63,8 @@ def _strips(bands: Iterable[Band], layout: Layout, level: int) -> Iterator[bytes
     """Strips encoded here: tifffile takes whole pages otherwise."""
     predict = imagecodecs.floatpred_encode if layout.kind == np.float32 else imagecodecs.delta_encode
     for piece in rows(bands, STRIP):
-        yield zlib.compress(predict(np.ascontiguousarray(piece, layout.kind.newbyteorder("<")), axis=1), level)
+        strip = np.ascontiguousarray(piece, layout.kind.newbyteorder("<"))
+        yield zlib.compress(predict(strip, axis=1).tobytes(), level)
 
 
 def _tags(layout: Layout) -> tuple[list[tuple], dict[int, dict]]:
