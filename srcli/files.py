@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from srcli.errors import SrcliError
+
+ABANDONED = 24 * 3600  # seconds, where no lock can tell
 
 
 class WriteError(SrcliError):
@@ -63,10 +66,15 @@ class Claim:
     def take(self) -> BinaryIO:
         """The empty temporary file, open for writing and reading. Raises Taken, or OSError."""
         while True:
-            handle = os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            if not _lock(handle):
+            handle = self._open()
+            locked = _lock(handle)
+            if locked is False:
+                swept = _lock(handle, together=True)
                 os.close(handle)
-                raise Taken(f"{self.path} is being made by another process")
+                if not swept:
+                    raise Taken(f"{self.path} is being made by another process")
+                time.sleep(0.001)
+                continue
             try:
                 same = os.path.samestat(os.fstat(handle), os.stat(self.part))
             except FileNotFoundError:
@@ -74,8 +82,16 @@ class Claim:
             if same:  # else its owner has just given it its name, or removed it
                 break
             os.close(handle)
-        self._handle = handle  # keeps the lock
-        self._file = self.part.open("w+b")
+        try:
+            self._file = self.part.open("w+b")
+        except OSError:
+            os.close(handle)
+            raise
+        _held.add(self)
+        if fcntl is None:  # Windows renames no open file
+            os.close(handle)
+        else:
+            self._handle = handle  # keeps the lock
         return self._file
 
     def finish(self) -> None:
@@ -83,6 +99,8 @@ class Claim:
         assert self._file is not None, "taken before"
         self._file.flush()
         self._file.close()
+        if self not in _held:  # abandoned: by now the temporary name may be another's
+            raise OSError(errno.EINTR, "interrupted")
         self.part.replace(self.path)
         self._release()
 
@@ -91,40 +109,76 @@ class Claim:
         if self._file is not None:
             with contextlib.suppress(OSError):  # what is not written yet may not fit on the disk
                 self._file.close()
-            with contextlib.suppress(OSError):
-                self.part.unlink(missing_ok=True)
+            if self in _held:
+                with contextlib.suppress(OSError):
+                    self.part.unlink(missing_ok=True)
             self._release()
 
+    def _open(self) -> int:
+        """The temporary file, in its folder, which another run may have found empty and removed just now."""
+        for attempt in range(3):
+            try:
+                return os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            except FileNotFoundError:
+                if attempt == 2:
+                    raise
+                self.part.parent.mkdir(parents=True, exist_ok=True)
+        raise AssertionError("the loop returns or raises")
+
     def _release(self) -> None:
-        os.close(self._handle)
-        self._file = None
+        _held.discard(self)
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle, self._file = -1, None
+
+
+_held: set[Claim] = set()  # of this process
+
+
+def abandon() -> None:
+    """Remove the temporary files of this process, whatever its threads are doing with them: it is about to end."""
+    while _held:
+        claim = _held.pop()
+        with contextlib.suppress(OSError):
+            claim.part.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> int:
     """Remove temporary files in a folder that no living process holds. Returns how many there were."""
     removed = 0
-    for part in folder.glob(".srcli-*.part"):
-        with contextlib.suppress(OSError):
-            handle = os.open(part, os.O_RDWR)
-            try:
-                if _lock(handle):
-                    part.unlink()
-                    removed += 1
-            finally:
-                os.close(handle)
+    with contextlib.suppress(OSError):
+        for part in folder.glob(".srcli-*.part"):
+            removed += _sweep(part)
     return removed
 
 
-def _lock(handle: int) -> bool:
-    """Lock an open file for this process, if no other holds it. Systems without flock have no protection."""
+def _sweep(part: Path) -> bool:
+    with contextlib.suppress(OSError):
+        handle = os.open(part, os.O_RDWR)
+        try:
+            locked = _lock(handle, together=True)
+            if locked or (locked is None and time.time() - part.stat().st_mtime > ABANDONED):
+                part.unlink()
+                return True
+        finally:
+            os.close(handle)
+    return False
+
+
+def _lock(handle: int, *, together: bool = False) -> bool | None:
+    """Lock an open file for this process: whether no other holds it, None where there are no locks.
+
+    Who makes a file locks it alone. Who only sweeps locks together with others, so that a maker who finds a lock can
+    tell a sweeper, who is gone in a moment, from another maker.
+    """
     if fcntl is None:
-        return True
+        return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if together else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):  # a file system without locks
-            return True
+            return None
         raise
     return True

@@ -1,9 +1,9 @@
 """Many files: what to read, where to write, and one record per file whatever happens to it."""
 
-from srcli.batch.ledger import Ledger
+from srcli.batch.job import Job, Options, Record
+from srcli.batch.ledger import Ledger, Ledgers
 from srcli.batch.plan import STREAM, Choice, Plan, UsageError, output_path, parse_shard, plan
 from srcli.batch.run import Control, exit_code, run
-from srcli.batch.work import Job, Options, Record
 
 __all__ = [
     "STREAM",
@@ -11,6 +11,7 @@ __all__ = [
     "Control",
     "Job",
     "Ledger",
+    "Ledgers",
     "Options",
     "Plan",
     "Record",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from srcli.batch.plan import Item
+from srcli.batch.plan import Item, resolved
 from srcli.errors import SrcliError
 
 NAME = ".srcli-ledger.jsonl"
@@ -34,36 +36,38 @@ class Ledger:
 
     path: Path
     _entries: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _read: int = 0  # bytes
+    _latest: dict[str, dict[str, Any]] = field(default_factory=dict)  # by output
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def of(cls, folder: Path) -> Ledger:
         ledger = cls(folder / NAME)
-        ledger.refresh()
+        ledger.read()
         return ledger
 
-    def refresh(self) -> None:
-        """Take in what other processes have added."""
+    def read(self) -> None:
+        """Take in what this folder's runs have done so far."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(self._read)
-                data = file.read()
+            data = self.path.read_bytes()
         except FileNotFoundError:
             return
         except OSError as error:
             raise LedgerError(f"cannot read {self.path}: {error.strerror or error}") from None
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in whole.splitlines():
+        for line in data.splitlines():
             try:
-                entry = json.loads(line)
-                self._entries[entry["key"]] = entry
+                self._take(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 continue
 
+    def _take(self, entry: dict[str, Any]) -> None:
+        self._entries[entry["key"]] = entry
+        if entry.get("status") == "done":
+            self._latest[entry["output"]] = entry
+
     def place(self, item: Item) -> str:
         """Where an item's result belongs: equal files of two names are two pieces of work."""
-        return os.path.relpath(item.folder / item.name, self.path.parent)
+        where = os.path.relpath(item.folder / item.name, self.path.parent)
+        return where if item.template is None else f"{where} {item.template}"
 
     def done(self, key: str) -> Path | None:
         """The result of a piece of work that is done and still there as it was left."""
@@ -71,10 +75,12 @@ class Ledger:
         if entry is None or entry.get("status") != "done":
             return None
         path = self.path.parent / str(entry.get("output"))
-        try:
-            return path if path.stat().st_size == entry.get("bytes") else None
-        except OSError:
-            return None
+        return path if _as_left(path, entry) else None
+
+    def origin(self, path: Path) -> Path | None:
+        """The input, resolved, of a file that these runs have made and nobody has touched since."""
+        entry = self._latest.get(os.path.relpath(path, self.path.parent))
+        return resolved(Path(str(entry.get("input")))) if entry is not None and _as_left(path, entry) else None
 
     def failed(self, key: str) -> str | None:
         """Why a piece of work cannot be done, where that lies in the input itself."""
@@ -84,16 +90,49 @@ class Ledger:
     def add(self, key: str, entry: Mapping[str, Any]) -> None:
         """Append a line. Raises LedgerError."""
         entry = {"key": key, **entry}
-        self._entries[key] = entry
         line = json.dumps(entry, ensure_ascii=True) + "\n"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        with self._lock:
+            self._take(entry)
             try:
-                end = os.lseek(handle, 0, os.SEEK_END)
-                cut = end > 0 and os.pread(handle, 1, end - 1) != b"\n"  # a process died in the middle of a line
-                os.write(handle, (("\n" if cut else "") + line).encode())
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise LedgerError(f"cannot write {self.path}: {error.strerror or error}") from None
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                _append(self.path, line.encode())
+            except OSError as error:
+                raise LedgerError(f"cannot write {self.path}: {error.strerror or error}") from None
+
+
+class Ledgers:
+    """The ledgers of a run, by the folder that they lie in."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        """Read them. Raises LedgerError."""
+        self._of = {folder: Ledger.of(folder) for folder in set(folders)}
+
+    def of(self, item: Item) -> Ledger:
+        return self._of[item.root]
+
+
+def stamp(path: Path) -> dict[str, int]:
+    """What shows later that a file is as it was left."""
+    state = path.stat()
+    return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+
+
+def _as_left(path: Path, entry: Mapping[str, Any]) -> bool:
+    try:
+        return all(entry.get(name) == value for name, value in stamp(path).items())
+    except OSError:
+        return False
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add a line in one piece."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        end = os.lseek(handle, 0, os.SEEK_END)
+        os.lseek(handle, max(0, end - 1), os.SEEK_SET)
+        cut = end > 0 and os.read(handle, 1) != b"\n"  # a process died in the middle of a line
+        line = b"\n" * cut + line
+        if os.write(handle, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(handle)

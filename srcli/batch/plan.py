@@ -35,7 +35,8 @@ class UsageError(SrcliError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file to work on. `folder` is where its result goes; the name depends on the picture's size."""
+    """One file to work on. `folder` is where its result goes; the name depends on the picture's size. `root` is the
+    folder whose ledger knows of it."""
 
     source: Path
     folder: Path
@@ -43,6 +44,8 @@ class Item:
     file: Path | None = None  # the exact output, where the person named one
     below: Path = Path()  # folder of the source below the input that it was found in
     template: str | None = None
+    root: Path = Path()
+    found: bool = False  # in a folder, not named
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +61,26 @@ class Choice:
     def takes(self, below: Path) -> bool:
         names = (below.name, below.as_posix())
         included = not self.include or any(fnmatch(n, g) for g in self.include for n in names)
-        return included and not any(fnmatch(n, g) for g in self.exclude for n in names) and self.mine(below)
+        return included and not any(fnmatch(n, g) for g in self.exclude for n in names)
 
-    def mine(self, below: Path) -> bool:
-        """Whether a file belongs to this shard: by its path alone, so that others added later change nothing."""
+    def mine(self, item: Item) -> bool:
+        """Whether a file belongs to this shard: by its path below the input alone, so that others added later change
+        nothing, nor does where a machine has mounted the folder."""
         number, count = self.shard
-        digest = hashlib.sha256(os.fsencode(below.as_posix())).digest()
+        digest = hashlib.sha256(os.fsencode((item.below / item.source.name).as_posix())).digest()
         return int.from_bytes(digest[:8], "big") % count == number - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """left_out: pictures in folders that look like results of earlier runs. many: whether it is a batch, which keeps a
-    ledger in `root`."""
+    """left_out: pictures in folders that look like results of earlier runs. many: whether it is a batch, which keeps
+    ledgers. sources: inputs of all shards, resolved. renamed: items whose results would else have the same name."""
 
     items: list[Item]
     left_out: list[Path] = field(default_factory=list)
     many: bool = False
-    root: Path = Path()
+    sources: frozenset[Path] = frozenset()
+    renamed: list[Item] = field(default_factory=list)
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -87,7 +92,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def plan(inputs: Iterable[Path], out: Path | None, choice: Choice | None = None, *, suffix: str | None = None) -> Plan:
-    """The items of a run, in the order given and by name within folders.
+    """The items of a run, in the order given and by name within folders. Raises UsageError.
 
     `out` is a template where it has braces; a file when there is one input file and it ends in an image suffix; else a
     folder. By default results lie beside their inputs. Folders give their pictures, recursively also those of folders
@@ -100,24 +105,42 @@ def plan(inputs: Iterable[Path], out: Path | None, choice: Choice | None = None,
         return _streamed(inputs, out, suffix)
     if out == STREAM and (len(inputs) != 1 or inputs[0].is_dir()):
         raise UsageError("standard output takes one picture; give a folder for several inputs")
-    template = None if out is None or "{" not in str(out) else checked_template(str(out))
+    template = None if out is None or "{" not in str(out) else checked_template(str(out), suffix)
     root = out if template is None else _fixed_part(template)
-    found, left_out = _found(inputs, root, choice)
     many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
+    if many and root is not None:
+        _check_folder(root, template)
+    found, left_out = _found(inputs, root, choice)
+    sources = frozenset(resolved(item.source) for item in found)
     if not many:
         _check_single(inputs[0], out, suffix)
         if template is None and out is not None and (out == STREAM or _names_a_file(out)):
-            return Plan([replace(found[0], folder=out.parent, file=out)] if found else [])
-    if many and out is not None and template is None and _names_a_file(out):
-        raise UsageError(f"{out} is one file, but there are several inputs; give a folder")
-    base = root or (inputs[0] if inputs and inputs[0].is_dir() else Path())
-    return Plan(_named([replace(i, template=template) for i in found], suffix), left_out, many, base)
+            found = [replace(item, folder=out.parent, file=out) for item in found]
+            return Plan([item for item in found if choice.mine(item)], sources=sources)
+    named = _named([replace(item, template=template) for item in found], suffix)
+    # Names come first, so that they are the same in all shards.
+    items = [item for item in named if choice.mine(item)]
+    renamed = [item for item in items if item.name != item.source.stem]
+    return Plan(items, left_out, many, sources, renamed)
+
+
+def resolved(path: Path) -> Path:
+    """Where a path leads, also one that leads nowhere or in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _check_folder(root: Path, template: str | None) -> None:
+    """Raise for a place that cannot hold several results."""
+    if template is None and _names_a_file(root):
+        raise UsageError(f"{root} is one file, but there are several inputs; give a folder")
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file; give a folder for several results")
 
 
 def _unique(inputs: Iterable[Path]) -> list[Path]:
     seen: dict[Path, Path] = {}
     for path in inputs:
-        seen.setdefault(path if path == STREAM else path.resolve(), path)
+        seen.setdefault(path if path == STREAM else resolved(path), path)
     return list(seen.values())
 
 
@@ -147,17 +170,22 @@ def _check_single(source: Path, out: Path | None, suffix: str | None) -> None:
         raise UsageError(f"cannot write {out.suffix} files; use {', '.join(sorted(FORMATS))}, or a folder that exists")
 
 
-def checked_template(text: str) -> str:
+def checked_template(text: str, suffix: str | None = None) -> str:
     """A template whose fields are known. Raises UsageError."""
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
-    except ValueError as error:
+        if not (unknown := [n for n in names if n not in FIELDS]):
+            text.format(**dict.fromkeys(FIELDS, "1"))
+    except (ValueError, LookupError) as error:
         raise UsageError(f"the output template {text!r} is wrong: {error}") from None
-    if unknown := [n for n in names if n not in FIELDS]:
+    if unknown:
         known = ", ".join("{" + f + "}" for f in FIELDS)
         raise UsageError(f"the output template has an unknown field {{{unknown[0]}}}; there are {known}")
     if not {"stem", "folder", "parent"} & set(names):
         raise UsageError("the output template gives all results the same name; use {stem}")
+    ending = FORMATS.get(Path(text).suffix.lower())
+    if suffix is not None and ending not in (None, FORMATS[suffix]):
+        raise UsageError(f"--format {suffix[1:]} contradicts the template {text!r}; end it in {{ext}}")
     return text
 
 
@@ -171,36 +199,38 @@ def _found(inputs: Sequence[Path], out: Path | None, choice: Choice) -> tuple[li
     left_out: list[Path] = []
     for path in inputs:
         if not path.is_dir():
-            if choice.mine(Path(path.name)):
-                found.append(Item(path, out or path.parent))
+            found.append(Item(path, out or path.parent, root=out or path.parent))
             continue
-        try:
-            inside = _pictures(path, out, choice)
-        except OSError:
-            inside = []  # its turn will come
-        if not inside:
-            found.append(Item(path, out or path))
+        inside, closed = _pictures(path, out, choice)
+        if not inside and not closed:
+            closed = [path]  # it says so when its turn comes
+        found += [Item(folder, out or path, root=out or path) for folder in closed]
         results = set(_results(inside))
         left_out += sorted(results)
         for picture in inside:
-            below = picture.relative_to(path)
+            below, root = picture.relative_to(path), out or path
             if picture not in results and choice.takes(below):
-                found.append(Item(picture, (out or path) / below.parent, below=below.parent))
+                found.append(Item(picture, root / below.parent, below=below.parent, root=root, found=True))
     return found, left_out
 
 
-def _pictures(folder: Path, out: Path | None, choice: Choice) -> list[Path]:
-    """Picture files of a folder by name; hidden files and folders, and `out` where it lies inside, are left alone."""
-    files = folder.rglob("*") if choice.recursive else folder.iterdir()
-    apart = None if out is None or out.resolve() == folder.resolve() else out.resolve()
-    return sorted(
-        p
-        for p in files
-        if p.suffix.lower() in SUFFIXES
-        and p.is_file()
-        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
-        and not (apart and p.resolve().is_relative_to(apart))
-    )
+def _pictures(folder: Path, out: Path | None, choice: Choice) -> tuple[list[Path], list[Path]]:
+    """Picture files of a folder by name, and folders that cannot be read. Hidden files and folders, and `out` where it
+    lies inside, are left alone; links to folders are not followed, links to files are, and those to nowhere will fail.
+    """
+    pictures: list[Path] = []
+    closed: list[Path] = []
+    apart = None if out is None or resolved(out) == resolved(folder) else resolved(out)
+    for at, below, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        here = Path(at)
+        if apart and resolved(here) == apart:
+            below.clear()
+            continue
+        below[:] = [name for name in below if choice.recursive and not name.startswith(".")]
+        for path in (here / name for name in names if not name.startswith(".")):
+            if path.suffix.lower() in SUFFIXES and (path.is_file() or (path.is_symlink() and not path.exists())):
+                pictures.append(path)
+    return sorted(pictures), sorted(closed)
 
 
 def _results(found: list[Path]) -> list[Path]:
@@ -216,8 +246,7 @@ def _named(found: list[Item], suffix: str | None) -> list[Item]:
         ending = suffix or images.writable_suffix(item.source.suffix)
         if item.template is None:
             return str(item.folder / f"{stem}{ending}").casefold()
-        blank = dict.fromkeys(FIELDS, "") | _fields(item, stem, ending)
-        return item.template.format(**blank).casefold()
+        return str(_filled(item, stem, ending, dict.fromkeys(FIELDS, ""))).casefold()
 
     plain = Counter(place(item, item.source.stem) for item in found)
     taken: set[str] = set()
@@ -226,16 +255,22 @@ def _named(found: list[Item], suffix: str | None) -> list[Item]:
         own = item.source.stem
         stem = own if plain[place(item, own)] == 1 else f"{own}_{item.source.suffix[1:]}"
         name, number = stem, 2
-        while place(item, name) in taken:
+        while (where := place(item, name)) in taken:
             name, number = f"{stem}_{number}", number + 1
+            if place(item, name) == where:
+                raise UsageError(f"the output template gives {item.source} the name of another result; add {{stem}}")
         taken.add(place(item, name))
         items.append(replace(item, name=name))
     return items
 
 
-def _fields(item: Item, stem: str, ending: str) -> dict[str, str]:
-    parent = item.source.resolve().parent.name
-    return {"stem": stem, "ext": ending, "parent": parent, "folder": item.below.as_posix()}
+def _filled(item: Item, stem: str, ending: str, values: dict[str, str]) -> Path:
+    """The template's path, with a suffix that says the format."""
+    assert item.template is not None, "asked before"
+    own = {"stem": stem, "ext": ending, "parent": resolved(item.source).parent.name, "folder": item.below.as_posix()}
+    path = Path(item.template.format(**values | own))
+    said = Path(item.template).suffix.lower() in FORMATS or item.template.endswith("{ext}")
+    return path if said else path.with_name(path.name + ending)
 
 
 def output_path(
@@ -248,6 +283,5 @@ def output_path(
     if item.template is None:
         return item.folder / f"{item.name}_{target.label(source)}{ending}"
     size = target.size(source)
-    sizes = {"width": f"{size.width}", "height": f"{size.height}", "scale": f"{target.factor(source):g}"}
-    path = Path(item.template.format(**_fields(item, item.name, ending), **sizes, model=model))
-    return path if path.suffix.lower() in FORMATS else path.with_name(path.name + ending)
+    values = {"width": f"{size.width}", "height": f"{size.height}", "scale": f"{target.factor(source):g}"}
+    return _filled(item, item.name, ending, values | {"model": model})

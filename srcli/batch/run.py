@@ -8,16 +8,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
+from srcli.batch.job import Job, Record
 from srcli.batch.plan import Item, UsageError
-from srcli.batch.work import Job, Progress, Ready, Record, Writing, enter, prepare
+from srcli.batch.work import Ready, Writing, prepare
 from srcli.errors import OutOfMemory, SrcliError
 from srcli.images.layout import Band
 
 BANDS_AHEAD = 2  # that wait to be encoded
 FILES_AHEAD = 2  # that wait to be encoded behind the one that is
+MOMENT = 1.0  # seconds that a run which is stopped waits for its threads
+Progress = Callable[[Item, int, int], None]
 LARGE = 64 * 2**20  # bytes of a result from which only one at a time is in memory
 
 
@@ -47,7 +50,7 @@ class Bands:
 
     def put(self, band: Band | BaseException | None) -> bool:
         """False where nobody reads any more."""
-        while not self.closed.is_set():
+        while not (self.closed.is_set() or self.control.stop.is_set()):
             try:
                 self.queue.put(band, timeout=0.2)
             except queue.Full:
@@ -57,11 +60,11 @@ class Bands:
 
     def __iter__(self) -> Iterator[Band]:
         while True:
+            if self.control.stop.is_set():
+                raise Stopped
             try:
                 band = self.queue.get(timeout=0.2)
             except queue.Empty:
-                if self.control.stop.is_set():
-                    raise Stopped from None
                 continue
             if isinstance(band, BaseException):
                 raise band
@@ -87,16 +90,16 @@ def run(
     """One record per item, in their order. A file that fails does not stop the others; a usage error of a single file
     is raised."""
     control = control or Control.new()
-    with ThreadPoolExecutor(1, "decode") as reader, ThreadPoolExecutor(1, "encode") as writer:
-        worker = _Worker(job, progress, control, writer, alone=len(items) == 1)
-        try:
-            yield from worker.all(items, reader)
-        finally:
-            control.stop.set()
-            reader.shutdown(wait=False, cancel_futures=True)
-            wait(
-                [p.future for p in worker.pending if isinstance(p, Pending)], timeout=10
-            )  # each removes what it has not finished
+    reader, writer = ThreadPoolExecutor(1, "decode"), ThreadPoolExecutor(1, "encode")
+    worker = _Worker(job, progress, control, writer, alone=len(items) == 1)
+    try:
+        yield from worker.all(items, reader)
+    finally:
+        control.stop.set()
+        reader.shutdown(wait=False, cancel_futures=True)
+        writer.shutdown(wait=False)
+        if worker.encoding is not None:  # the last, behind all others; each removes what it has not finished
+            wait([worker.encoding], timeout=MOMENT)
 
 
 @dataclass(slots=True)
@@ -106,10 +109,8 @@ class _Worker:
     control: Control
     writer: ThreadPoolExecutor
     alone: bool
-    pending: deque[Pending | Record] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.pending = deque()
+    pending: deque[Pending | Record] = field(default_factory=deque)
+    encoding: Future[Record] | None = None  # the latest
 
     def all(self, items: list[Item], reader: ThreadPoolExecutor) -> Iterator[Record]:
         following: Future[Ready | Record] | None = None
@@ -151,10 +152,9 @@ class _Worker:
         if skipped := writing.open():
             return skipped
         if stream is None:
-            record = writing.write((), told)
-            return self._entered(replace(record, seconds=round(perf_counter() - start, 3)), ready)
+            return replace(writing.write((), told), seconds=round(perf_counter() - start, 3))
         bands = Bands(self.control)
-        future = self.writer.submit(_encode, writing, bands, told)
+        future = self.encoding = self.writer.submit(_encode, writing, bands, told)
         pending = Pending(ready, future, 0.0, 0, 0)
         self._hand_over(stream.bands, bands, future)
         pending.seconds, pending.tiles, pending.redone = perf_counter() - start, stream.count.tiles, stream.count.redone
@@ -166,14 +166,12 @@ class _Worker:
         """Compute into the queue. An error on this side reaches the encoder, which then removes its file."""
         try:
             for band in produce():
-                if self.control.stop.is_set():
-                    raise Stopped
                 if not bands.put(band):
                     return  # the encoder has failed, and says why
             bands.put(None)
-        except BaseException as error:
-            bands.put(error if isinstance(error, Exception) else Stopped())
-            wait([future], timeout=10)
+        except Exception as error:
+            bands.put(error)
+            wait([future])
             raise
 
     def _finished(self, ahead: int) -> Iterator[Record]:
@@ -199,13 +197,7 @@ class _Worker:
         if redone:
             notes += (f"{redone} of {pending.tiles} tiles were not finite and were made again in float32",)
         seconds = round(pending.seconds, 3)
-        return self._entered(
-            replace(record, seconds=seconds, tiles=pending.tiles, redone_tiles=redone, notes=notes), pending.ready
-        )
-
-    def _entered(self, record: Record, ready: Ready) -> Record:
-        enter(record, ready, self.job.ledger)
-        return record
+        return replace(record, seconds=seconds, tiles=pending.tiles, redone_tiles=redone, notes=notes)
 
     def _failed(self, item: Item, error: Exception) -> Record:
         """The record of a failure; a usage error of the only file is raised."""
@@ -238,11 +230,12 @@ def _encode(writing: Writing, bands: Bands, told: Callable[[int, int], None]) ->
         bands.closed.set()
 
 
-def exit_code(records: list[Record]) -> int:
-    """0 all done; 3 some failed; for a run in which nothing was done, the code of its failures (1 if they differ)."""
+def exit_code(records: list[Record], many: bool = False) -> int:
+    """0 all done; 3 some failed; for a run in which nothing was done, the code of its failures (1 if they differ).
+    What is there already was done, except where it is all that a run was asked for that is no batch (`many`)."""
     failed = [r for r in records if r.status == "failed"]
     if not failed:
-        return 1 if len(records) == 1 and records[0].status == "skipped" else 0
+        return 1 if len(records) == 1 and records[0].status == "skipped" and not many else 0
     if len(failed) < len(records):
         return 3
     codes = {r.exit_code for r in failed}

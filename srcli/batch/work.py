@@ -9,88 +9,25 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli import __version__, files, images
-from srcli.batch.ledger import Ledger, key_of
-from srcli.batch.plan import STREAM, InputError, Item, UsageError, output_path
-from srcli.geometry import Size, Target
-from srcli.images.encode import FORMATS, Style
+from srcli.batch.job import Job, Options, Record
+from srcli.batch.ledger import Ledger, LedgerError, key_of, stamp
+from srcli.batch.plan import STREAM, InputError, Item, UsageError, output_path, resolved
+from srcli.geometry import Size
+from srcli.images.encode import FORMATS
 from srcli.images.layout import Band, Layout
 from srcli.images.metadata import Provenance
 from srcli.images.picture import Picture
 from srcli.images.read import file_bytes
-from srcli.images.source import MOST_PIXELS, Source
+from srcli.images.source import Source
 from srcli.images.write import can_animate, check_size, described, kind_of
 
 if TYPE_CHECKING:
-    from srcli.pipelines.base import Sampling
-    from srcli.upscaler import Stream, Upscaler
-
-Progress = Callable[[Item, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What became of one file: status is done, failed, skipped or, in a dry run, planned."""
-
-    input: str
-    status: str
-    output: str | None = None
-    error: str | None = None
-    exit_code: int = 0
-    width: int | None = None
-    height: int | None = None
-    scale: float | None = None
-    frames: int | None = None
-    seconds: float | None = None
-    tiles: int | None = None
-    redone_tiles: int | None = None
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How results are made and written. suffix: of the result, None for that of the input; frame: of an animation or a
-    page, from 0, None for all; most: pixels of an input above which it is refused."""
-
-    suffix: str | None = None
-    style: Style = field(default_factory=Style)
-    overwrite: bool = False
-    dry_run: bool = False
-    frame: int | None = None
-    strip: bool = False
-    provenance: bool = True
-    most: int = MOST_PIXELS
-    fail_fast: bool = False
-    retry_failed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What all files of a run share."""
-
-    upscaler: Upscaler
-    target: Target
-    sampling: Sampling
-    options: Options
-    sources: frozenset[Path]  # resolved: no result may take their place
-    ledger: Ledger | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
-        entry, options = self.upscaler.entry, self.options
-        chosen = (options.suffix, options.frame, options.strip, options.provenance)
-        weights = [part.sha256 for part in entry.parts.values()]
-        return {
-            "model": entry.name, "weights": weights, "target": asdict(self.target), "sampling": asdict(self.sampling),
-            "style": asdict(options.style), "output": chosen,
-        }  # fmt: skip
+    from srcli.upscaler import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +49,15 @@ def prepare(item: Item, job: Job) -> Ready | Record:
     if item.source != STREAM and item.source.is_dir():
         list(os.scandir(item.source))  # a folder that cannot be read says why
         raise InputError(f"no pictures in {item.source}; --recursive also takes those of folders below")
-    data = _bytes(item)
-    key = "" if job.ledger is None else key_of(data, job.settings() | {"place": job.ledger.place(item)})
+    if item.source != STREAM and item.folder.is_dir():
+        job.sweep(item.folder)
+    data, ledger = _bytes(item), job.ledger(item)
+    key = "" if ledger is None else key_of(data, job.settings() | {"place": ledger.place(item)})
     if known := _known(item, key, job):
         return known
+    if item.found and ledger is not None and ledger.origin(item.source) in job.sources:
+        text = f"{item.source} is a result of an earlier run; name it to enlarge it again"
+        return Record(str(item.source), "skipped", error=text)
     options = job.options
     try:
         source = images.open_bytes(data, "standard input" if item.source == STREAM else str(item.source), options.most)
@@ -132,16 +74,19 @@ def prepare(item: Item, job: Job) -> Ready | Record:
         frames=len(frames) if len(frames) > 1 else None, notes=picture.notes + notes,
     )  # fmt: skip
     if path != STREAM:
-        if os.path.exists(path) and path.resolve() in job.sources:  # not Path.exists: it raises for too long names
+        job.sweep(path.parent)
+        if os.path.exists(path) and resolved(path) in job.sources:  # not Path.exists: it raises for too long names
             raise UsageError(f"{path} is an input itself; give another output")
         if os.path.lexists(path) and not options.overwrite:
-            return replace(record, status="skipped", error=f"{path} exists; --overwrite replaces it")
+            return replace(record, status="skipped", error=_why_there(path, ledger))
         check_size(kind_of(path), size)
     return record if options.dry_run else Ready(item, key, source, picture, path, size, record, frames)
 
 
 def _bytes(item: Item) -> bytes:
     if item.source != STREAM:
+        if item.source.is_symlink() and not item.source.exists():
+            raise InputError(f"{item.source} is a link to {os.readlink(item.source)}, which does not exist")
         return file_bytes(item.source)
     data = sys.stdin.buffer.read()
     if not data:
@@ -150,25 +95,43 @@ def _bytes(item: Item) -> bytes:
 
 
 def _known(item: Item, key: str, job: Job) -> Record | None:
-    """What the ledger says of a file, if that settles it."""
-    if job.ledger is None:
+    """What the ledger says of a file, if that settles it. What was made from the same bytes with the same settings, and
+    was not touched since, would be the same again: it is kept also with --overwrite, so that such a run can go on."""
+    ledger, name = job.ledger(item), str(item.source)
+    if ledger is None:
         return None
-    if not job.options.overwrite and (path := job.ledger.done(key)):
-        return Record(str(item.source), "skipped", output=str(path), error=f"{path} was made before from the same file")
-    if not job.options.retry_failed and (why := job.ledger.failed(key)):
-        return Record(
-            str(item.source), "failed", error=f"{why} (known from before; --retry-failed tries again)", exit_code=1
-        )
+    if path := ledger.done(key):
+        again = "; --no-ledger makes it again" if job.options.overwrite else ""
+        return Record(name, "skipped", output=str(path), error=f"{path} was made before from the same file{again}")
+    if not job.options.retry_failed and (why := ledger.failed(key)):
+        return Record(name, "failed", error=f"{why} (known from before; --retry-failed tries again)", exit_code=1)
     return None
+
+
+def _why_there(path: Path, ledger: Ledger | None) -> str:
+    if ledger is not None and ledger.origin(path):
+        return f"{path} was made before, from another version of the file or otherwise; --overwrite replaces it"
+    return f"{path} exists; --overwrite replaces it"
 
 
 def _refused(item: Item, key: str, job: Job, error: images.ImageError) -> Record:
     """The record of a file that is no picture; it will be none the next time either, unless the person changes
     something."""
     logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
-    if job.ledger is not None and type(error) is images.ImageError:
-        job.ledger.add(key, {"status": "failed", "input": str(item.source), "error": str(error)})
-    return Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+    record = Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+    if type(error) is not images.ImageError:
+        return record
+    return _entered(record, job.ledger(item), key, {"status": "failed", "input": record.input, "error": record.error})
+
+
+def _entered(record: Record, ledger: Ledger | None, key: str, entry: dict[str, Any]) -> Record:
+    """Write what became of a file into the ledger. A ledger that cannot be written costs no result: it is a note."""
+    if ledger is not None:
+        try:
+            ledger.add(key, entry)
+        except LedgerError as error:
+            return replace(record, notes=(*record.notes, str(error)))
+    return record
 
 
 def _frames(source: Source, path: Path, options: Options) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -222,7 +185,20 @@ class Writing:
                 with self._destination.path.open("rb") as file, contextlib.suppress(BrokenPipeError):
                     shutil.copyfileobj(file, sys.stdout.buffer)
                     sys.stdout.buffer.flush()
-        return replace(self.ready.record, status="done", notes=tuple(dict.fromkeys(self.ready.record.notes + notes)))
+        record = self.ready.record
+        return self._enter(replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes))))
+
+    def _enter(self, record: Record) -> Record:
+        """Told to the ledger as soon as the file has its name."""
+        ledger, path = self.job.ledger(self.ready.item), self.ready.path
+        if ledger is None:
+            return record
+        try:
+            where = os.path.relpath(path, ledger.path.parent)
+            entry = {"status": "done", "input": record.input, "output": where, **stamp(path)}
+        except OSError:  # taken away at once
+            return record
+        return _entered(record, ledger, self.ready.key, entry)
 
     def _encode(
         self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]
@@ -269,13 +245,3 @@ def _bytes_of(ready: Ready, job: Job, frame: int) -> int:
     picture = ready.picture if frame == ready.frames[0] else ready.source.picture(frame)
     size = job.target.size(picture.size)
     return size.height * size.width * 4 * picture.colour.dtype.itemsize
-
-
-def enter(record: Record, ready: Ready, ledger: Ledger | None) -> None:
-    """Write a result into the ledger."""
-    if ledger is None or not ready.key or record.status != "done":
-        return
-    where = os.path.relpath(ready.path, ledger.path.parent)
-    size = ready.path.stat().st_size
-    entry = {"status": "done", "input": record.input, "output": where, "bytes": size, "seconds": record.seconds}
-    ledger.add(ready.key, entry)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WRITING, MANY, MACHINE, REPORT = "Writing", "Many files", "Machine", "Report"
 DEFAULT_SCALE = 4.0
+UTF8_MARK = b"\xef\xbb\xbf"  # that editors put at the start of lists
 
 EXAMPLES = """Examples:\n
   srcli upscale photo.jpg --scale 3.5\n
@@ -173,7 +174,7 @@ def command(
         logging.basicConfig()
         logging.getLogger("srcli").setLevel(logging.DEBUG)
     with errors(debug, json):
-        from srcli import batch, files, runtime
+        from srcli import batch, runtime
         from srcli.images.encode import Style
 
         target, ending = _target(scale, size, long_side, megapixels), _suffix(suffix)
@@ -182,9 +183,7 @@ def command(
         if any(item.file == batch.STREAM for item in plan.items):
             _check_stdout(json)
             output.data_on_stdout = True
-        if plan.left_out:
-            names = ", ".join(p.name for p in plan.left_out[:3]) + (", ..." if len(plan.left_out) > 3 else "")
-            output.notice(f"left out, as results of earlier runs: {names}; name them to enlarge them again")
+        _tell(plan, output)
         style = Style(quality, compression, False, _colour(background))
         options = batch.Options(
             ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
@@ -199,36 +198,53 @@ def command(
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         _warn(upscaler, sampling, output)
-        kept = batch.Ledger.of(plan.root) if ledger and plan.many and not dry_run else None
-        sources = frozenset(item.source.resolve() for item in plan.items if item.source != batch.STREAM)
-        job = batch.Job(upscaler, target, sampling, options, sources, kept)
-        if plan.many and not dry_run:
-            for folder in {item.folder for item in plan.items if item.folder.is_dir()}:
-                files.sweep(folder)
-        code = _run(plan, job, output)
+        kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
+        code = _run(plan, batch.Job(upscaler, target, sampling, options, plan.sources, kept), output)
     sys.exit(code)
 
 
 def _run(plan: Plan, job: Job, output: Output) -> int:
     """All files of a plan, reported; the exit code."""
     from srcli import batch
-    from srcli.cli.signals import gently
+    from srcli.cli import signals
 
-    control, records = batch.Control.new(), []
-    with gently(control, output.notice), _progress(len(plan.items), output) as progress:
-        for record in batch.run(plan.items, job, progress, control):
-            records.append(record)
-            _report(record, output, len(plan.items) == 1)
-    code = batch.exit_code(records)
+    control, records, ended = batch.Control.new(), [], False
+    code = 0
+    try:
+        with signals.gently(control, output.notice), _progress(len(plan.items), output) as progress:
+            for record in batch.run(plan.items, job, progress, control):
+                records.append(record)
+                _report(record, output, len(plan.items) == 1 and not plan.many)
+    except signals.Ended as signal:
+        code, ended = signal.code, True
+        output.problem(f"srcli: ended by {signal}")
     left = len(plan.items) - len(records)
-    if control.finish.is_set() and left:
-        code = INTERRUPTED
+    if not ended:
+        code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
     _summary(records, job.upscaler, output, code, left)
+    if control.finish.is_set() or ended:
+        signals.leave(code)
     return code
 
 
+def _tell(plan: Plan, output: Output) -> None:
+    """What a person might not expect of a plan."""
+
+    def some(names: list[str]) -> str:
+        return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+    if plan.left_out:
+        names = some([p.name for p in plan.left_out])
+        output.notice(f"left out, as results of earlier runs: {names}; name them to enlarge them again")
+    if plan.renamed:
+        names = some([f"{item.source.name} as {item.name}" for item in plan.renamed])
+        output.notice(f"named apart, since their results would have the same name: {names}")
+    if not plan.items:
+        output.notice("nothing to do: no picture is chosen")
+
+
 def _inputs(inputs: list[Path] | None, listed: str | None) -> list[Path]:
-    """The arguments, and the lines of a list."""
+    """The arguments, and the lines of a list; one with zero bytes, as find -print0 makes it, is parted by those."""
     from srcli.batch import UsageError
 
     found = list(inputs or [])
@@ -237,7 +253,9 @@ def _inputs(inputs: list[Path] | None, listed: str | None) -> list[Path]:
             text = sys.stdin.buffer.read() if listed == "-" else Path(listed).read_bytes()
         except OSError as error:
             raise UsageError(f"{listed} cannot be read: {error.strerror or error}") from None
-        found += [Path(os.fsdecode(line)) for line in text.replace(b"\r\n", b"\n").split(b"\n") if line]
+        if b"\0" not in text:
+            text = text.removeprefix(UTF8_MARK).replace(b"\r\n", b"\n").replace(b"\n", b"\0")
+        found += [Path(os.fsdecode(line)) for line in text.split(b"\0") if line]
     if not found:
         raise UsageError("nothing to do: give pictures or folders" + (f"; {listed} has no lines" if listed else ""))
     return found
@@ -331,7 +349,7 @@ def _progress(count: int, output: Output) -> Iterator[Callable[[Item, int, int],
 
 
 def _report(record: Record, output: Output, alone: bool) -> None:
-    """`alone`: no other file; then a skip is the failure of the run, and said even when quiet."""
+    """`alone`: no batch; then a skip is the failure of the run, and said even when quiet."""
     output.record(record.to_dict())
     if record.status == "failed":
         output.problem(f"failed: {record.error}")
@@ -350,7 +368,7 @@ def _report(record: Record, output: Output, alone: bool) -> None:
 def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: int, left: int) -> None:
     counts = Counter(r.status for r in records)
     if left:
-        counts["not started"] = left
+        counts["not done"] = left
     summary = {
         "summary": dict(counts),
         "exit_code": code,

@@ -1,0 +1,90 @@
+"""What all files of a run share, and what is said of each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srcli import __version__, files
+from srcli.batch.ledger import Ledger, Ledgers
+from srcli.batch.plan import Item
+from srcli.geometry import Target
+from srcli.images.encode import Style
+from srcli.images.source import MOST_PIXELS
+
+if TYPE_CHECKING:
+    from srcli.pipelines.base import Sampling
+    from srcli.upscaler import Upscaler
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of one file: status is done, failed, skipped or, in a dry run, planned."""
+
+    input: str
+    status: str
+    output: str | None = None
+    error: str | None = None
+    exit_code: int = 0
+    width: int | None = None
+    height: int | None = None
+    scale: float | None = None
+    frames: int | None = None
+    seconds: float | None = None
+    tiles: int | None = None
+    redone_tiles: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How results are made and written. suffix: of the result, None for that of the input; frame: of an animation or a
+    page, from 0, None for all; most: pixels of an input above which it is refused."""
+
+    suffix: str | None = None
+    style: Style = field(default_factory=Style)
+    overwrite: bool = False
+    dry_run: bool = False
+    frame: int | None = None
+    strip: bool = False
+    provenance: bool = True
+    most: int = MOST_PIXELS
+    fail_fast: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all files of a run share."""
+
+    upscaler: Upscaler
+    target: Target
+    sampling: Sampling
+    options: Options
+    sources: frozenset[Path]  # resolved: no result may take their place
+    ledgers: Ledgers | None = None
+    swept: set[Path] = field(default_factory=set)  # folders
+
+    def ledger(self, item: Item) -> Ledger | None:
+        return None if self.ledgers is None else self.ledgers.of(item)
+
+    def sweep(self, folder: Path) -> None:
+        """Remove once what killed runs have left in a folder."""
+        if folder not in self.swept and not self.options.dry_run:
+            self.swept.add(folder)
+            files.sweep(folder)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
+        entry, options = self.upscaler.entry, self.options
+        chosen = (options.suffix, options.frame, options.strip, options.provenance)
+        weights = [part.sha256 for part in entry.parts.values()]
+        return {
+            "version": __version__, "model": entry.name, "weights": weights,
+            "target": asdict(self.target), "sampling": asdict(self.sampling),
+            "style": asdict(options.style), "output": chosen,
+        }  # fmt: skip
