@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +96,9 @@ def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not stop the run
             stream.reconfigure(errors="backslashreplace")
+    if not debug:  # libraries' remarks on damaged files; ours follow in one sentence
+        warnings.simplefilter("ignore")
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         yield
     except KeyboardInterrupt:
