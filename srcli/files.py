@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import tempfile
 import time
@@ -51,6 +52,14 @@ class Taken(SrcliError):
     """A file that another process is making now."""
 
 
+class _Complete(io.BufferedRandom):
+    """A file that keeps its descriptor to itself: Pillow would write to that, and takes no notice when a full disk
+    accepts only a part."""
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("written through its buffer only")
+
+
 class Claim:
     """The right to make a file, held by a lock on its temporary version. The lock ends with the process, however that
     ends; what is left of a dead one's is taken over by the next, or removed by `sweep`.
@@ -83,7 +92,7 @@ class Claim:
                 break
             os.close(handle)
         try:
-            self._file = self.part.open("w+b")
+            self._file = _Complete(io.FileIO(self.part, "w+"))
         except OSError:
             os.close(handle)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -37,6 +38,7 @@ class Ledger:
     path: Path
     _entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     _latest: dict[str, dict[str, Any]] = field(default_factory=dict)  # by output
+    _seen: int = 0  # bytes
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -46,23 +48,27 @@ class Ledger:
         return ledger
 
     def read(self) -> None:
-        """Take in what this folder's runs have done so far."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise LedgerError(f"cannot read {self.path}: {error.strerror or error}") from None
-        for line in data.splitlines():
+        """Take in what has been added, by whatever process, since it was last read."""
+        with self._lock:
             try:
-                self._take(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                continue
+                with self.path.open("rb") as file:
+                    file.seek(self._seen)
+                    data = file.read()
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise LedgerError(f"cannot read {self.path}: {error.strerror or error}") from None
+            whole = data[: data.rfind(b"\n") + 1]
+            self._seen += len(whole)
+            for line in whole.splitlines():
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off, or not ours
+                    self._take(json.loads(line))
 
     def _take(self, entry: dict[str, Any]) -> None:
-        self._entries[entry["key"]] = entry
+        key = entry["key"]
         if entry.get("status") == "done":
             self._latest[entry["output"]] = entry
+        self._entries[key] = entry
 
     def place(self, item: Item) -> str:
         """Where an item's result belongs: equal files of two names are two pieces of work."""

@@ -168,10 +168,20 @@ class Writing:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
             return replace(ready.record, status="skipped", error=str(taken))
-        if os.path.lexists(path) and not options.overwrite:  # finished by another process meanwhile
+        if os.path.lexists(path) and (why := self._made_meanwhile(path)):
             self.close()
-            return replace(ready.record, status="skipped", error=f"{path} exists; --overwrite replaces it")
+            return replace(ready.record, status="skipped", error=why)
         return None
+
+    def _made_meanwhile(self, path: Path) -> str | None:
+        """Whether another process has finished the same piece of work since this one looked."""
+        ledger = self.job.ledger(self.ready.item)
+        if not self.job.options.overwrite:
+            return f"{path} exists; --overwrite replaces it"
+        if ledger is not None:
+            with contextlib.suppress(LedgerError):
+                ledger.read()
+        return f"{path} was made by another process" if ledger is not None and ledger.done(self.ready.key) else None
 
     def close(self) -> None:
         self._stack.close()
