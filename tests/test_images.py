@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from srcli import images
+from srcli.images.encode import Style
 from srcli.images.metadata import ORIENTATION, Metadata
 from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import decode, from_pil
@@ -138,6 +139,29 @@ def test_sixteen_bit_colour_goes_through(tmp_path, suffix):
     assert np.array_equal(images.read(tmp_path / f"a{suffix}").colour, values)
     back = cv2.imdecode(np.fromfile(tmp_path / f"a{suffix}", np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(back[..., ::-1], values)  # another reader agrees
+
+
+@pytest.mark.parametrize("quality", [95, 80])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("height", [64, 130, 200])
+def test_a_jpeg_in_strips_is_the_whole_jpeg(tmp_path, quality, channels, height):
+    """The same pixels as written in one go, also for odd sizes and where markers wrap around."""
+    smooth = cv2.GaussianBlur(noise(height, 83, 3), (0, 0), 3)[..., :channels].reshape(height, 83, channels)
+    exif = camera_exif().tobytes().removeprefix(b"Exif\0\0")
+    picture = Picture(smooth, metadata=Metadata(exif=exif, iptc=b"record", dpi=(300, 300)))
+    for name, large in (("whole.jpg", 10**9), ("strips.jpg", 0)):
+        images.write(picture, tmp_path / name, Style(quality=quality, large=large))
+    whole, strips = (images.read(tmp_path / name) for name in ("whole.jpg", "strips.jpg"))
+    assert np.array_equal(strips.colour, whole.colour)
+    assert strips.metadata == whole.metadata
+    assert strips.metadata.iptc == b"record"
+    assert np.array_equal(cv2.imread(str(tmp_path / "strips.jpg")), cv2.imread(str(tmp_path / "whole.jpg")))
+
+
+def test_a_tall_jpeg_in_strips(tmp_path):
+    tall = cv2.GaussianBlur(noise(1500, 40, 3), (0, 0), 2)
+    images.write(Picture(tall), tmp_path / "a.jpg", Style(large=0))
+    assert np.abs(images.read(tmp_path / "a.jpg").colour.astype(int) - tall).mean() < 3
 
 
 def test_sixteen_bits_are_said_to_be_reduced_where_a_format_has_none(tmp_path):

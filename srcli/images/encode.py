@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from srcli.images import png, tiff_write
+from srcli.images import jpeg, png, tiff_write
 from srcli.images.layout import Band, Holds, Layout, whole
 
 FORMATS = {
@@ -36,12 +36,14 @@ PHOTOSHOP = b"Photoshop 3.0\0"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How to encode. quality: of JPEG, WebP and AVIF; level: of deflate; background: where a format has no alpha."""
+    """How to encode. quality: of JPEG, WebP and AVIF; level: of deflate; background: where a format has no alpha;
+    large: bytes of pixels from which a JPEG is written strip by strip, without tables of its own."""
 
     quality: int = 95
     level: int = 6
     lossless: bool = False  # WebP only
     background: tuple[int, int, int] = (255, 255, 255)
+    large: int = 2**26
 
 
 def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], style: Style) -> list[str]:
@@ -55,11 +57,15 @@ def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], styl
         _netpbm(file, layout, bands, kind)
         return []
     options, notes = _options(kind, layout, style)
+    record = _iptc(layout.metadata.iptc) if kind == "JPEG" else b""
+    if kind == "JPEG" and layout.bytes > style.large:
+        jpeg.write(file, layout, bands, style.quality, options, record)
+        return notes
     image = _image(whole(layout, bands))
-    if kind == "JPEG" and layout.metadata.iptc:
+    if record:
         buffer = io.BytesIO()
         image.save(buffer, kind, **options)
-        file.write(_with_iptc(buffer.getvalue(), layout.metadata.iptc))
+        file.write(_behind_applications(buffer.getvalue(), record))
     else:
         image.save(file, kind, **options)
     return notes
@@ -120,22 +126,26 @@ def _options(kind: str, layout: Layout, style: Style) -> tuple[dict[str, Any], l
     if kind == "WEBP":
         options |= {"lossless": style.lossless, "exact": True}
     if kind == "JPEG":
-        options |= {"subsampling": 0 if style.quality >= 90 else 2, "optimize": layout.bytes < 2**26}
+        options |= {"subsampling": 0 if style.quality >= 90 else 2, "optimize": True}
         if comment := dict(data.text).get("Comment"):
             options["comment"] = comment.encode()[: JPEG_SEGMENT - 1]
     return options, notes
 
 
-def _with_iptc(data: bytes, record: bytes) -> bytes:
-    """A JPEG with an APP13 segment behind its APP0 and APP1 segments."""
-    resource = b"8BIM\x04\x04\0\0" + len(record).to_bytes(4, "big") + record + b"\0" * (len(record) % 2)
-    body = PHOTOSHOP + resource
-    if len(body) + 2 > JPEG_SEGMENT:
-        return data
+def _iptc(record: bytes | None) -> bytes:
+    """An APP13 segment with a record as Photoshop's resource 0x0404; nothing where it does not fit."""
+    if not record or len(record) + 40 > JPEG_SEGMENT:
+        return b""
+    body = PHOTOSHOP + b"8BIM\x04\x04\0\0" + len(record).to_bytes(4, "big") + record + b"\0" * (len(record) % 2)
+    return b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
+
+
+def _behind_applications(data: bytes, segment: bytes) -> bytes:
+    """A JPEG with a segment behind its APP0 and APP1 segments."""
     at = 2
     while data[at : at + 2] in (b"\xff\xe0", b"\xff\xe1"):
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return data[:at] + b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body + data[at:]
+    return data[:at] + segment + data[at:]
 
 
 def _netpbm(file: BinaryIO, layout: Layout, bands: Iterable[Band], kind: str) -> None:
