@@ -80,11 +80,10 @@ def main() -> None:
         one(given.megapixels[0], "." + given.format[0], given.detail)
         return
     chosen = runtime.choose()
-    print(f"{datetime.date.today()}, {runtime.facts(chosen)['cpu']}, {chosen.precision}\n")
-    print(
-    print(f"{datetime.date.today()}, {runtime.facts(chosen)["cpu"]}, {chosen.precision}\n")
-        flush=True,
-    )
+    cpu = runtime.facts(chosen)["cpu"]
+    print(f"{datetime.date.today()}, {cpu}, {chosen.precision}\n")
+    print("| megapixels in | out (x4) | format | detail | memory above idle | time | file |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     for megapixels in given.megapixels:
         for suffix in given.format:
             options = ["--here", "--megapixels", str(megapixels), "--format", suffix, "--detail", str(given.detail)]

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from srcli import SrcliError, Target, Upscaler
+from srcli.images.picture import Picture
+from srcli.images.read import from_pil
 from srcli.strips import NotFinite
 
 CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").crop((40, 30, 100, 80))
@@ -80,8 +82,6 @@ class Breaking:
 
 
 def test_not_finite_tiles_are_made_again_in_float32():
-    from srcli.images.read import from_pil
-
     reference = Upscaler("linf-lp-s", precision="fp32").upscale(CAT, scale=2)
     broken = Upscaler("linf-lp-s", precision="bf16", tile=64)
     broken.engine.model = Breaking(broken.model, always=False)
@@ -94,8 +94,6 @@ def test_not_finite_tiles_are_made_again_in_float32():
 
 
 def test_out_of_memory_shrinks_the_tiles(upscaler, monkeypatch):
-    from srcli.images.read import from_pil
-
     small = Upscaler("linf-lp-s", precision="fp32")
     decode = small.model.decode
 
@@ -118,8 +116,6 @@ def test_wrong_arrays_are_refused(upscaler):
 
 
 def test_large_pictures_are_encoded_in_parts_and_equal_the_whole():
-    from srcli.images.read import from_pil
-
     photo = from_pil(Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB"))
     small = Upscaler("linf-lp-s", precision="fp32")
     whole = small.run(photo, Target(scale=1.6)).picture.colour
@@ -131,10 +127,41 @@ def test_large_pictures_are_encoded_in_parts_and_equal_the_whole():
 
 def test_the_callers_image_is_not_changed():
     from srcli.images.metadata import ORIENTATION
-    from srcli.images.read import from_pil
 
     image = CAT.convert("RGB").copy()
     image.getexif()[ORIENTATION] = 6
     first, second = from_pil(image), from_pil(image)
     assert first.size == second.size
     assert image.getexif()[ORIENTATION] == 6
+
+
+@pytest.mark.parametrize("name", ["linf-lp-s", "linf-s"])
+@pytest.mark.parametrize("scale", [2, 3.3])
+def test_tiles_show_no_seam_in_reduced_precision(name, scale):
+    """In bfloat16 kernels may differ with the size of a tile, by less than can be seen."""
+    photo = from_pil(CAT.convert("RGB"))
+    whole, tiled = (
+        Upscaler(name, precision="bf16", tile=tile).run(photo, Target(scale=scale)).picture.colour.astype(int)
+        for tile in (0, 48)
+    )
+    assert np.abs(whole - tiled).max() <= 1
+
+
+@pytest.mark.parametrize("tile", [0, 40])
+@pytest.mark.parametrize("scale", [2, 3.7])
+def test_flat_grey_stays_flat(tile, scale):
+    grey = Picture(np.full((40, 56, 3), 119, np.uint8))
+    made = Upscaler("linf-lp-s", tile=tile).run(grey, Target(scale=scale)).picture.colour
+    assert np.ptp(made.astype(int)) <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 3.7])
+def test_a_smooth_ramp_shows_no_step_at_tile_borders(scale):
+    ramp = np.broadcast_to(np.linspace(10_000, 50_000, 64).astype(np.uint16)[None, :, None], (48, 64, 3)).copy()
+    made = Upscaler("linf-lp-s", tile=40).run(Picture(ramp), Target(scale=scale)).picture.colour / 257
+    inside = made[:, 16:-16].mean((0, 2))  # the picture's own borders bend the ramp
+    bends = np.abs(np.diff(inside, 2))
+    borders = [b - 16 for b in range(40, made.shape[1] - 18, 40)]
+    assert bends[[i for b in borders for i in (b - 2, b - 1)]].max() < 0.5  # of a step of 8 bits
+    down = np.abs(np.diff(made[16:-16].mean((1, 2)), 2))
+    assert down.max() < 0.5
