@@ -31,13 +31,28 @@ MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Of the whole command. seconds: from the first record to the last; memory: resident bytes after each record;
-    processor: seconds of it in that time."""
+class Clock:
+    """A moment of a process. waited: seconds that its main thread, the one that computes, could not run because others
+    had the processors; 0 where the system does not tell."""
 
     seconds: float
     processor: float
-    memory: list[int]
+    waited: float
+
+    @classmethod
+    def of(cls, process: int) -> Clock:
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        processor = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        waiting = Path(f"/proc/{process}/task/{process}/schedstat")
+        waited = int(waiting.read_text().split()[1]) / 1e9 if waiting.exists() else 0.0
+        return cls(time.perf_counter(), processor, waited)
+
+    def since(self, start: Clock) -> Clock:
+        return Clock(self.seconds - start.seconds, self.processor - start.processor, self.waited - start.waited)
+
+    def __str__(self) -> str:
+        running = self.seconds - self.waited
+        return f"{self.seconds:.1f} s, {running:.1f} s without waiting for others, {self.processor:.1f} s of processor"
 
 
 def make(folder: Path, count: int, side: int) -> list[Path]:
@@ -52,42 +67,36 @@ def make(folder: Path, count: int, side: int) -> list[Path]:
     return paths
 
 
-def command(folder: Path, out: Path, scale: float, threads: int) -> Run:
-    """`srcli upscale` over a folder, watched from outside."""
+def command(folder: Path, out: Path, scale: float, threads: int) -> tuple[Clock, list[int]]:
+    """`srcli upscale` over a folder, watched from outside: from its first record to its last, and the resident bytes
+    after each."""
     arguments = ["upscale", str(folder), "-o", str(out), "-s", str(scale), "--threads", str(threads), "--json"]
     process = subprocess.Popen([sys.executable, "-m", "srcli", *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    memory, start, before = [], 0.0, 0.0
+    clocks, memory = [], []
     for line in process.stdout:
         if "summary" in (record := json.loads(line)):
             break
         assert record["status"] == "done", record
+        clocks.append(Clock.of(process.pid))
         memory.append(_resident(process.pid))
-        end, after = time.perf_counter(), _processor(process.pid)
-        if len(memory) == 1:
-            start, before = end, after
     process.wait()
-    return Run(end - start, after - before, memory)
+    return clocks[-1].since(clocks[0]), memory
 
 
-def network(paths: list[Path], scale: float, threads: int) -> tuple[float, float]:
-    """Seconds of the network alone, of the clock and of the processor."""
+def network(paths: list[Path], scale: float, threads: int) -> Clock:
+    """The network alone, over all pictures but the first."""
     upscaler, target = Upscaler(threads=threads), Target(scale=scale)
     pictures = [images.read(path) for path in paths]
     upscaler.run(pictures[0], target)
-    start, before = time.perf_counter(), time.process_time()
+    start = Clock.of(os.getpid())
     for picture in pictures[1:]:
         upscaler.run(picture, target)
-    return time.perf_counter() - start, time.process_time() - before
+    return Clock.of(os.getpid()).since(start)
 
 
 def _resident(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _processor(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -108,12 +117,13 @@ def main() -> None:
         for number in range(options.rounds):
             runs.append(command(Path(place), Path(place) / f"out{number}", options.scale, options.threads))
             alone.append(network(paths, options.scale, options.threads))
-    run, own = min(runs, key=lambda r: r.seconds), min(alone)
-    early, late = run.memory[min(49, options.count - 1)] / MIB, run.memory[-1] / MIB
-    print(f"whole command: {run.seconds:.1f} s ({run.processor:.1f} s of processor)")
-    print(f"network alone: {own[0]:.1f} s ({own[1]:.1f} s of processor)")
-    print(f"throughput {100 * own[0] / run.seconds:.1f} % of the network's own")
-    print(f"memory after 50: {early:.0f} MiB, at the end: {late:.0f} MiB, most: {max(run.memory) / MIB:.0f} MiB")
+    (run, memory), own = min(runs, key=lambda r: r[0].seconds), min(alone, key=lambda c: c.seconds)
+    print(f"whole command: {run}")
+    print(f"network alone: {own}")
+    freely = (own.seconds - own.waited) / (run.seconds - run.waited)
+    print(f"throughput {own.seconds / run.seconds:.1%} of the network's own, {freely:.1%} without waiting for others")
+    early, late, most = (m / MIB for m in (memory[min(49, options.count - 1)], memory[-1], max(memory)))
+    print(f"memory after 50: {early:.0f} MiB, at the end: {late:.0f} MiB, most: {most:.0f} MiB")
 
 
 if __name__ == "__main__":
