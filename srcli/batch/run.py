@@ -114,6 +114,9 @@ class _Worker:
 
     def all(self, items: list[Item], reader: ThreadPoolExecutor) -> Iterator[Record]:
         following: Future[Ready | Record] | None = None
+        ahead = (
+            0 if self.job.options.fail_fast else FILES_AHEAD
+        )  # nothing is begun before it is known how the last ended
         for number, item in enumerate(items):
             if self.control.finish.is_set() or self.control.stop.is_set():
                 break
@@ -121,7 +124,7 @@ class _Worker:
             following = reader.submit(prepare, items[number + 1], self.job) if number + 1 < len(items) else None
             self.pending.append(self._one(item, made))
             failed = False
-            for record in self._finished(FILES_AHEAD):
+            for record in self._finished(ahead):
                 failed = failed or record.status == "failed"
                 yield record
             if failed and self.job.options.fail_fast:
