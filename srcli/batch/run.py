@@ -114,9 +114,8 @@ class _Worker:
 
     def all(self, items: list[Item], reader: ThreadPoolExecutor) -> Iterator[Record]:
         following: Future[Ready | Record] | None = None
-        ahead = (
-            0 if self.job.options.fail_fast else FILES_AHEAD
-        )  # nothing is begun before it is known how the last ended
+        # To stop at the first failure, nothing is begun before it is known how the file before ended.
+        ahead = 0 if self.job.options.fail_fast else FILES_AHEAD
         for number, item in enumerate(items):
             if self.control.finish.is_set() or self.control.stop.is_set():
                 break
