@@ -20,6 +20,7 @@ from srcli.images.picture import quantise, unit
 from srcli.pipelines.base import Model, Sampling
 
 LEAST_BUDGET = 2**20
+STRIP_STORED = 96 * 2**20  # bytes of a strip as it is stored
 
 
 class NotFinite(SrcliError):
@@ -104,21 +105,24 @@ class Job:
                 with engine.runtime.computing():
                     planes.shared = engine.model.encode(planes.lr, self.layout.size, None)
         for windows in tiling.strips(self.layout.size, self._tile(), top):
-            colour = np.concatenate([self._make(self.colour, w) for w in windows], axis=1)
-            colour = self.space.from_network(colour)
-            alpha = None
-            if self.alpha is not None:
-                alpha = np.concatenate([self._make(self.alpha, w) for w in windows], axis=1)[..., 0]
-            elif self.layout.alpha:
-                alpha = np.full(colour.shape[:2], self.opacity, np.float32)
-            layout = self.layout
-            yield (
-                quantise(colour, layout.kind, layout.span),
-                None if alpha is None else quantise(alpha, layout.kind),
-            )
+            colour = np.concatenate([self._colour(w) for w in windows], axis=1)
+            alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
+            yield colour, alpha
 
     def _planes(self) -> list[Planes]:
         return [self.colour] if self.alpha is None else [self.colour, self.alpha]
+
+    def _colour(self, window: Window) -> np.ndarray:
+        """Stored colour of a window; here, because floats of a whole strip would take much more."""
+        made = self.space.from_network(self._make(self.colour, window))
+        return quantise(made, self.layout.kind, self.layout.span)
+
+    def _opacity(self, window: Window) -> np.ndarray:
+        if self.alpha is None:
+            made = np.full((window.height, window.width), self.opacity, np.float32)
+        else:
+            made = self._make(self.alpha, window)[..., 0]
+        return quantise(made, self.layout.kind)
 
     def _make(self, planes: Planes, window: Window) -> np.ndarray:
         """A window of the output, float32 (height, width, channels), not clipped."""
@@ -158,7 +162,10 @@ class Job:
             region = engine.model.region(Window(0, 0, height, width), size, planes.low, planes.sampling)
             return max(decode, engine.model.encode_bytes(region))
 
-        return tiling.fit_tile(size, cost, engine.budget)
+        tile = tiling.fit_tile(size, cost, engine.budget)
+        # Several strips wait to be written, so each is bounded too.
+        row = self.layout.bytes // size.height
+        return Size(min(tile.height, max(tiling.SMALLEST_TILE, STRIP_STORED // row)), tile.width)
 
     def _retreat(self, error: BaseException) -> None:
         """Ask for less, or give up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +34,11 @@ def photo(height: int = 10, width: int = 14) -> np.ndarray:
 
 
 def camera() -> bytes:
-    """The EXIF of a phone: orientation, camera, position, sizes, a thumbnail."""
+    """The EXIF of a phone: orientation, camera, position, sizes."""
     exif = Image.Exif()
     exif[0x010F], exif[ORIENTATION] = "maker", 6
     exif.get_ifd(ExifTags.IFD.Exif).update({0x9003: "2026:01:02 03:04:05", 0xA002: 14, 0xA003: 10, 0x829A: 0.01})
     exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (48.0, 8.0, 30.0)})
-    exif.get_ifd(ExifTags.IFD.IFD1).update({0x0103: 6, 0x0201: 0, 0x0202: 10})
     return exif.tobytes()
 
 
@@ -70,8 +70,20 @@ def test_exif_is_kept_and_corrected(tmp_path, suffix):
     assert (inner[0xA002], inner[0xA003]) == (10, 14)
     assert float(inner[0x829A]) == pytest.approx(0.01)
     assert position[2] == (48.0, 8.0, 30.0)
-    assert not exif.get_ifd(ExifTags.IFD.IFD1)  # the thumbnail showed the old picture
     assert exif[PROCESSING] == "srcli 1.2.3: linf-lp-s, x2, detail 1"
+
+
+def test_the_thumbnail_is_dropped(tmp_path):
+    """It shows the old picture. By hand: Make, then a second directory with a JPEG of four bytes."""
+    first = struct.pack("<HHHL4sL", 1, 0x010F, 2, 4, b"abc\0", 26)
+    second = struct.pack("<HHHLLHHLLL", 2, 0x0201, 4, 1, 56, 0x0202, 4, 1, 4, 0)
+    block = b"II*\0" + struct.pack("<L", 8) + first + second + b"\xff\xd8\xff\xd9"
+    with Image.open(io.BytesIO(jpeg(exif=b"Exif\0\0" + block))) as before:
+        assert before.getexif().get_ifd(ExifTags.IFD.IFD1)
+    write(tmp_path / "a.jpg", decode(jpeg(exif=b"Exif\0\0" + block)))
+    with Image.open(tmp_path / "a.jpg") as made:
+        assert made.getexif()[0x010F] == "abc"
+        assert not made.getexif().get_ifd(ExifTags.IFD.IFD1)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
