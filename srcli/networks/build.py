@@ -12,6 +12,8 @@ from srcli.networks.grid_prior import GridPrior
 from srcli.networks.latent import EDSRLatent, UNet
 from srcli.networks.linf import LINF
 from srcli.networks.rrdb import RRDB
+from srcli.networks.srflow import SRFlow, StackedRRDB
+from srcli.networks.srflow_latent import SRFlowUNet
 from srcli.networks.swin import SwinLatent
 
 
@@ -27,6 +29,9 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "unet-latent": UNet,
     "edsr-latent": EDSRLatent,
     "swin-latent": SwinLatent,
+    "srflow-rrdb": StackedRRDB,
+    "srflow": SRFlow,
+    "srflow-unet": SRFlowUNet,
 }
 
 

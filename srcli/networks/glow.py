@@ -1,0 +1,294 @@
+"""Steps of a conditional Glow (Kingma and Dhariwal 2018) as SRFlow has them (Lugmayr et al. 2020, section 3.4).
+
+A step is ActNorm, an invertible 1x1 convolution and an affine coupling: first all channels are moved by what the
+features say, then the second half by what the features and the first half say. Maps are (B, C, h, w) in float32;
+the networks that say how to move may run in bfloat16 under autocast. Key names are the official ones.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LOG_2PI = math.log(2 * math.pi)
+
+Kernel = tuple[Tensor, Tensor]  # weight and bias of a convolution
+
+
+class ActNorm(nn.Module):
+    """(x + bias) * exp(logs) per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.logs = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.bias) * self.logs.exp()
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> None:
+        """Mean 0 and deviation 1 for the channels of x."""
+        self.bias.copy_(-x.mean((0, 2, 3), keepdim=True))
+        self.logs.copy_(-(x.std((0, 2, 3), keepdim=True) + 1e-6).log())
+
+
+class NormedConv(nn.Conv2d):
+    """A convolution without bias and its ActNorm."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+        self.actnorm = ActNorm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.actnorm(super().forward(x))
+
+    def fold(self) -> Kernel:
+        """One convolution that does both."""
+        factor = self.actnorm.logs.exp()
+        return self.weight * factor.view(-1, 1, 1, 1), (self.actnorm.bias * factor).flatten()
+
+
+class PairConv(nn.Conv2d):
+    """A 3x3 convolution to pairs (even channels: shift or mean; odd: logit of the scale or log of the deviation),
+    times exp(3 * logs). It starts at zero."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.logs = nn.Parameter(torch.zeros(out_channels, 1, 1))
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+
+    def fold(self) -> Kernel:
+        """One convolution that does both, all even channels before all odd ones."""
+        factor = (3 * self.logs).exp()
+        weight, bias = self.weight * factor[..., None], self.bias * factor.flatten()  # type: ignore[operator]
+        return torch.cat([weight[0::2], weight[1::2]]), torch.cat([bias[0::2], bias[1::2]])
+
+
+class Invertible(nn.Module):
+    """An invertible 1x1 convolution, at first a rotation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0])
+
+
+def coupling_net(in_channels: int, hidden: int, out_channels: int, slope: float) -> nn.Sequential:
+    """3x3, 1x1 and 3x3 convolution; slope: of the rectifiers below zero."""
+    return nn.Sequential(
+        NormedConv(in_channels, hidden, 3),
+        nn.LeakyReLU(slope),
+        NormedConv(hidden, hidden, 1),
+        nn.LeakyReLU(slope),
+        PairConv(hidden, out_channels),
+    )
+
+
+class Coupling(nn.Module):
+    """The two networks of a step: `fFeatures` moves all channels, `fAffine` the second half."""
+
+    def __init__(self, channels: int, condition: int, hidden: int, slope: float) -> None:
+        super().__init__()
+        half = channels // 2
+        self.fAffine = coupling_net(half + condition, hidden, 2 * (channels - half), slope)
+        self.fFeatures = coupling_net(condition, hidden, 2 * channels, slope)
+
+
+class Step(nn.Module):
+    """One step of the flow. hidden = 0: without a coupling."""
+
+    def __init__(self, channels: int, condition: int = 0, hidden: int = 0, slope: float = 0.0) -> None:
+        super().__init__()
+        self.actnorm, self.invconv = ActNorm(channels), Invertible(channels)
+        if hidden:
+            self.affine = Coupling(channels, condition, hidden, slope)
+        self.slope = slope
+
+    def fold(self, inverse: bool = False) -> FoldedStep:
+        """What the step computes, norms folded into convolutions; with `inverse`, ready to decode too."""
+        norm, weight = self.actnorm, self.invconv.weight
+        logs, bias = norm.logs.flatten(), norm.bias.flatten()
+        linear = weight * logs.exp()
+        log_det = torch.linalg.slogdet(weight)[1] + logs.sum()
+        back = None
+        if inverse:
+            wide = weight if weight.device.type == "mps" else weight.double()  # MPS has no float64
+            rows = (torch.linalg.inv(wide) * (-logs.to(wide)).exp()[:, None]).to(weight)
+            back = rows[:, :, None, None], -bias
+        nets: tuple[FoldedNet | None, FoldedNet | None] = (None, None)
+        if hasattr(self, "affine"):
+            half = len(weight) // 2
+            nets = (_fold(self.affine.fFeatures, 0, self.slope), _fold(self.affine.fAffine, half, self.slope))
+        offset = (linear * bias).sum(1)  # not @, which autocast would round
+        return FoldedStep((linear[:, :, None, None], offset), back, log_det, *nets)
+
+    @torch.no_grad()
+    def initialise(self, z: Tensor, features: Tensor) -> Tensor:
+        """Norms from the first batch: the input of the step and the features. Returns its output."""
+        self.actnorm.initialise(z)
+        if hasattr(self, "affine"):
+            weight = self.invconv.weight[:, :, None, None]
+            first = F.conv2d(self.actnorm(z), weight)[:, : len(weight) // 2]  # zero shifts and equal scales so far
+            _initialise(self.affine.fFeatures, features)
+            _initialise(self.affine.fAffine, torch.cat([first, features], 1))
+        folded = self.fold()
+        return folded.encode(z, Level([folded], None).hidden(features)[0])[0]
+
+
+class Split(nn.Module):
+    """Half of the channels leave the flow, as a Gaussian that the other half predicts."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = PairConv(channels // 2, 2 * (channels - channels // 2))
+
+    def fold(self) -> FoldedSplit:
+        return FoldedSplit(self.conv.fold())
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedNet:
+    """A coupling network. Of its first convolution, what sees the features is applied by the level, for all steps at
+    once; `own` sees the first half of the channels."""
+
+    first: Kernel
+    own: Tensor | None
+    middle: Kernel
+    last: Kernel
+    slope: float
+
+    def __call__(self, hidden: Tensor, z: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Shift and scale in float32. hidden: the features' part of the first activations."""
+        if self.own is not None and z is not None:
+            hidden = hidden + F.conv2d(z, self.own, padding=1)
+        h = F.conv2d(F.leaky_relu(hidden, self.slope), *self.middle)
+        pairs = F.conv2d(F.leaky_relu(h, self.slope), *self.last, padding=1)
+        shift, logit = pairs.float().chunk(2, 1)
+        # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
+        return shift, (-2 - logit).exp().add(1).reciprocal().add(1e-4)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedStep:
+    linear: Kernel
+    inverse: Kernel | None
+    log_det: Tensor  # of norm and 1x1 convolution, per position
+    feature: FoldedNet | None
+    own: FoldedNet | None
+
+    def encode(self, z: Tensor, hidden: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """z and the log-determinant (B,)."""
+        with torch.autocast(z.device.type, enabled=False):
+            z = F.conv2d(z, *self.linear)
+        log_det = self.log_det * (z.shape[2] * z.shape[3])
+        if self.feature is None or self.own is None:
+            return z, log_det.expand(len(z))
+        shift, scale = self.feature(hidden[0])
+        z1, z2 = _halves((z + shift) * scale)
+        shift, own = self.own(hidden[1], z1)
+        log_det = log_det + _total(scale.log()) + _total(own.log())
+        return torch.cat([z1, (z2 + shift) * own], 1), log_det
+
+    def decode(self, z: Tensor, hidden: list[Tensor]) -> Tensor:
+        assert self.inverse is not None
+        if self.feature is not None and self.own is not None:
+            z1, z2 = _halves(z)
+            shift, scale = self.own(hidden[1], z1)
+            z = torch.cat([z1, z2 / scale - shift], 1)
+            shift, scale = self.feature(hidden[0])
+            z = z / scale - shift
+        weight, bias = self.inverse
+        with torch.autocast(z.device.type, enabled=False):
+            return F.conv2d(z, weight, bias)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedSplit:
+    kernel: Kernel
+
+    def _gaussian(self, z1: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log of the deviation."""
+        with torch.autocast(z1.device.type, enabled=False):
+            mean, logs = F.conv2d(z1, *self.kernel, padding=1).chunk(2, 1)
+        return mean, logs
+
+    def encode(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What stays, what leaves as a latent, and its log-probability (B,)."""
+        z1, z2 = _halves(z)
+        mean, logs = self._gaussian(z1)
+        eps = (z2 - mean) * (-logs).exp()
+        return z1, eps, log_normal(eps) - _total(logs)
+
+    def decode(self, z1: Tensor, eps: Tensor) -> Tensor:
+        mean, logs = self._gaussian(z1)
+        return torch.cat([z1, mean + logs.exp() * eps], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The steps at one resolution, finest first in the list of levels, and the split after them."""
+
+    steps: list[FoldedStep]
+    split: FoldedSplit | None
+
+    def hidden(self, features: Tensor) -> list[list[Tensor]]:
+        """For each step, what the features give to its two networks: one convolution for all."""
+        nets = [net for step in self.steps for net in (step.feature, step.own) if net is not None]
+        if not nets:
+            return [[] for _ in self.steps]
+        weight = torch.cat([net.first[0] for net in nets])
+        bias = torch.cat([net.first[1] for net in nets])
+        parts = iter(F.conv2d(features, weight, bias, padding=1).chunk(len(nets), 1))
+        return [[next(parts), next(parts)] if step.feature else [] for step in self.steps]
+
+    def encode(self, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """From the finer level's map (B, C, 2h, 2w): what stays, what leaves, log-determinant (B,)."""
+        z, log_det, eps = F.pixel_unshuffle(z, 2), z.new_zeros(len(z)), None
+        for step, hidden in zip(self.steps, self.hidden(features), strict=True):
+            z, more = step.encode(z, hidden)
+            log_det = log_det + more
+        if self.split is not None:
+            z, eps, more = self.split.encode(z)
+            log_det = log_det + more
+        return z, eps, log_det
+
+    def decode(self, z: Tensor, eps: Tensor | None, features: Tensor) -> Tensor:
+        """The inverse of `encode`, to (B, C, 2h, 2w)."""
+        if self.split is not None:
+            assert eps is not None
+            z = self.split.decode(z, eps)
+        for step, hidden in zip(reversed(self.steps), reversed(self.hidden(features)), strict=True):
+            z = step.decode(z, hidden)
+        return F.pixel_shuffle(z, 2)
+
+
+def log_normal(z: Tensor) -> Tensor:
+    """Log-probability (B,) of (B, C, h, w) under the standard normal distribution, in nats."""
+    return -0.5 * _total(z.square() + LOG_2PI)
+
+
+def _fold(net: nn.Sequential, own: int, slope: float) -> FoldedNet:
+    """own: channels of the first convolution's input that are not features."""
+    (weight, bias), middle, last = (net[i].fold() for i in (0, 2, 4))  # type: ignore[operator]
+    return FoldedNet((weight[:, own:], bias), weight[:, :own] if own else None, middle, last, slope)
+
+
+def _initialise(net: nn.Sequential, x: Tensor) -> None:
+    for layer in list(net)[:-1]:
+        if isinstance(layer, NormedConv):
+            layer.actnorm.initialise(nn.Conv2d.forward(layer, x))
+        x = layer(x)
+
+
+def _halves(z: Tensor) -> tuple[Tensor, Tensor]:
+    half = z.shape[1] // 2
+    return z[:, :half], z[:, half:]
+
+
+def _total(x: Tensor) -> Tensor:
+    return x.sum((1, 2, 3))
