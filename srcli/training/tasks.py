@@ -39,8 +39,9 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
     torch.manual_seed(recipe.seed)
     from srcli.training.task_linf import LinfTask
     from srcli.training.task_prior import PriorTask
+    from srcli.training.task_srflow import SRFlowTask
 
-    kinds: dict[str, Any] = {"linf": LinfTask, "prior": PriorTask}
+    kinds: dict[str, Any] = {"linf": LinfTask, "prior": PriorTask, "srflow": SRFlowTask}
     if recipe.task not in kinds:
         raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
     kind = kinds[recipe.task]
