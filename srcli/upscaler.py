@@ -72,13 +72,13 @@ class Upscaler:
         *,
         target: Target | None = None,
         detail: float = 1.0,
-        temperature: float = 0.0,
+        temperature: float | None = None,
         seed: int = 0,
     ) -> Kind:
         """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (the flow's mean, most faithful) to 1 (the learned prior).
-        temperature and seed: for models without a prior. Raises `SrcliError` with one sentence.
+        temperature (None: the model's own) and seed: for models without a prior. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
@@ -153,8 +153,10 @@ def check(sampling: Sampling) -> Sampling:
     """The same sampling, or a `TargetError` for values without meaning."""
     if not 0 <= sampling.detail <= 1:
         raise TargetError(f"detail goes from 0 to 1, not {sampling.detail:g}")
-    if not 0 <= sampling.temperature <= 2:
-        raise TargetError(f"temperature goes from 0 to 2, not {sampling.temperature:g}")
+    if sampling.temperature is not None and not 0 <= sampling.temperature <= 4:
+        raise TargetError(f"temperature goes from 0 to 4, not {sampling.temperature:g}")
+    if sampling.on_explode not in ("repair", "error"):
+        raise TargetError(f"what to do with an exploded inverse is repair or error, not {sampling.on_explode!r}")
     if sampling.seed < 0:
         raise TargetError(f"a seed is not negative, as {sampling.seed} is")
     return sampling

@@ -39,7 +39,7 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A result, uint8 RGB (H, W, 3); None where it is not finite even in float32. `exploded`: whether it had places
-    that were not finite at first."""
+    that were not finite, or where the inverse of a flow blew up, at first."""
 
     image: np.ndarray | None
     exploded: bool = False
@@ -71,16 +71,18 @@ class Model:
         name, s = self.upscaler.entry.name, self.sampling
         if "prior" in self.upscaler.entry.parts:
             return f"{name} detail {s.detail:g}"
-        return f"{name} tau {s.temperature:g}"
+        return f"{name} tau {'own' if s.temperature is None else f'{s.temperature:g}'}"
 
     def make(self, case: Case) -> list[Made]:
         height, width = case.reference.shape[:2]
         low = Picture(case.low[..., :1] if is_grey(case.low) else case.low)
         target, made = Target(width=width, height=height), []
         for number in range(self.seeds):
+            before = self.upscaler.model.exploded
             try:
                 done = self.upscaler.run(low, target, replace(self.sampling, seed=self.sampling.seed + number))
-                made.append(Made(done.picture.rgb(), done.redone_tiles > 0))
+                repaired = self.upscaler.model.exploded > before
+                made.append(Made(done.picture.rgb(), repaired or done.redone_tiles > 0))
             except NotFinite:
                 made.append(Made(None, True))
         return made

@@ -45,9 +45,18 @@ def command(
         float, typer.Option("--detail", help="0: most faithful, 1: sharpest (models with a learned prior).")
     ] = 1.0,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Randomness of sampled models such as linf-s; 0 is their mean.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--temperature",
+            help="Randomness of sampled models: linf-s (0, their mean), srflow-s (0.8).",
+            show_default="the model's",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the randomness.")] = 0,
+    on_explode: Annotated[
+        str,
+        typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
+    ] = "repair",
     suffix: Annotated[str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif or bmp.")] = None,
     quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG and WebP.")] = 95,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Also pictures in folders below.")] = False,
@@ -81,7 +90,7 @@ def command(
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
-        sampling = check(Sampling(detail, temperature, seed))
+        sampling = check(Sampling(detail, temperature, seed, on_explode))
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile)
         upscaler.check_target(target)
         if temperature and "prior" in upscaler.entry.parts and detail > 0:

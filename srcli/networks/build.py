@@ -10,6 +10,7 @@ from torch import nn
 from srcli.networks.edsr import EDSR
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.latent import EDSRLatent, UNet
+from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
 from srcli.networks.rrdb import RRDB
 from srcli.networks.srflow import SRFlow, StackedRRDB
@@ -32,6 +33,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "srflow-rrdb": StackedRRDB,
     "srflow": SRFlow,
     "srflow-unet": SRFlowUNet,
+    "level-prior": LevelPrior,
 }
 
 

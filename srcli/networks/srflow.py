@@ -36,6 +36,7 @@ class StackedRRDB(RRDB):
         if head:
             self.HRconv, self.conv_last = conv3x3(features, features), conv3x3(features, 3)
         self.channels = features * (1 + len(self.stacked))
+        self.widest = features + 4 * growth  # channels within a dense block
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, h, w): the last features, then the stacked ones."""

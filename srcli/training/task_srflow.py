@@ -73,7 +73,9 @@ def stacked(batch: Batch, scale: int) -> Tensor:
     """The photos of a batch as one tensor (B, 3, scale * crop, scale * crop)."""
     side = scale * batch.lr.shape[-1]
     if batch.lr.shape[-1] % 2 or any(photo.shape[-1] != side for photo in batch.photos):
-        raise RecipeError(f"SRFlow wants even crops at scale {scale} alone, from photos of {side} pixels a side or more")
+        raise RecipeError(
+            f"SRFlow wants even crops at scale {scale} alone, from photos of {side} pixels a side or more"
+        )
     return torch.stack(batch.photos)
 
 
