@@ -35,6 +35,7 @@ RECIPES = {
     "prior": "Train the learned prior of a frozen flow.",
     "srflow-base": "Train the RRDB and the upsampling of a SRFlow: the first stage.",
     "srflow": "Train a SRFlow (x4): likelihood with dequantisation noise.",
+    "srflow-prior": "Train the learned prior of a frozen SRFlow.",
 }
 
 
