@@ -238,6 +238,8 @@ def _one(
     with images.Destination(path, size, overwrite=options.overwrite) as destination:
         result = upscaler.run(picture, target, sampling, lambda done, total: progress(item, done, total))
         notes = picture.notes + destination.write(result.picture, options.quality)
+    if result.exploded:
+        notes += (f"the flow's inverse exploded in {result.exploded} patches, which were made again with less heat",)
     if result.redone_tiles:
         notes += (f"{result.redone_tiles} of {result.tiles} tiles were not finite and were made again in float32",)
     seconds = round(result.seconds, 3)

@@ -38,6 +38,7 @@ class Upscaled:
     seconds: float
     tiles: int
     redone_tiles: int  # tiles that were not finite at the chosen precision and were made again in float32
+    exploded: int = 0  # patches where the flow's inverse exploded, made again with less heat
 
 
 class Upscaler:
@@ -122,7 +123,7 @@ class Upscaler:
         progress: Progress = lambda done, total: None,
     ) -> Upscaled:
         """Upscale a decoded picture. `progress` is told the output pixels done and in all."""
-        start = time.perf_counter()
+        start, exploded = time.perf_counter(), self.model.exploded
         sampling = check(sampling or Sampling())
         size = self.size_for(picture.size, target)
         alpha = picture.alpha
@@ -146,7 +147,8 @@ class Upscaler:
             alpha = faithful.run(alpha[..., None])[..., 0]
             job.tiles, job.redone = job.tiles + faithful.tiles, job.redone + faithful.redone
         result = replace(picture, colour=large, alpha=alpha)
-        return Upscaled(result, time.perf_counter() - start, job.tiles, job.redone)
+        exploded = self.model.exploded - exploded
+        return Upscaled(result, time.perf_counter() - start, job.tiles, job.redone, exploded)
 
 
 def check(sampling: Sampling) -> Sampling:

@@ -78,11 +78,9 @@ class Model:
         low = Picture(case.low[..., :1] if is_grey(case.low) else case.low)
         target, made = Target(width=width, height=height), []
         for number in range(self.seeds):
-            before = self.upscaler.model.exploded
             try:
                 done = self.upscaler.run(low, target, replace(self.sampling, seed=self.sampling.seed + number))
-                repaired = self.upscaler.model.exploded > before
-                made.append(Made(done.picture.rgb(), repaired or done.redone_tiles > 0))
+                made.append(Made(done.picture.rgb(), done.redone_tiles + done.exploded > 0))
             except NotFinite:
                 made.append(Made(None, True))
         return made

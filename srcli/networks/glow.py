@@ -236,6 +236,11 @@ class Level:
     steps: list[FoldedStep]
     split: FoldedSplit | None
 
+    @property
+    def narrowest(self) -> int:
+        """Fewest channels that a convolution of it is given."""
+        return min(c for s in self.steps if s.own for c in (s.own.middle[0].shape[0], s.linear[1].shape[0] // 2))
+
     def hidden(self, features: Tensor) -> list[list[Tensor]]:
         """For each step, what the features give to its two networks: one convolution for all."""
         nets = [net for step in self.steps for net in (step.feature, step.own) if net is not None]

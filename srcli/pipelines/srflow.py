@@ -21,6 +21,9 @@ from srcli.pipelines.explode import PATCH, Exploded, as_pixels, exploded
 from srcli.pipelines.srflow_official import even_sided
 
 BLOCK = 640  # side of what is decoded at once, in pixels of the network's own scale; a multiple of PATCH
+# Up to this many numbers PyTorch takes other convolutions, which round differently: smaller windows are grown beyond,
+# so that a tile has the bits of the whole.
+FEW = 20480
 COOLER = (0.5, 0.25, 0.0)  # shares of the heat, or of the prior's latents, at which exploded patches are made again
 
 
@@ -51,6 +54,7 @@ class SRFlowModel:
         self.scales = Scales(1.0, float(flow.scale))
         self.stages, self.exploded = Stages(), 0
         self.levels = flow.flowUpsamplerNet.fold(inverse=True)
+        self.least = [FEW // level.narrowest + 1 for level in self.levels]  # positions of a level's windows
 
     def to(self, device: torch.device) -> SRFlowModel:
         """Moves the model; returns itself."""
@@ -65,8 +69,11 @@ class SRFlowModel:
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image, its sides made even, whose features `decode` reads for a window."""
         even = _even(low)
-        grids = self._grids(self._core(window, size, low), even)
-        areas = [self._area(grid, ratio, even) for grid, ratio in zip(grids[1:], self.flow.ratios, strict=True)]
+        areas = [
+            self._area(grid, ratio, even)
+            for block in _blocks(self._core(window, size, low))
+            for grid, ratio in zip(self._grids(block, even)[1:], self.flow.ratios, strict=True)
+        ]
         top, left = min(a.top for a in areas), min(a.left for a in areas)
         height, width = max(a.bottom for a in areas) - top, max(a.right for a in areas) - left
         return Window(top, left, height, width).within(even, align=2)
@@ -91,7 +98,7 @@ class SRFlowModel:
         region = region or Window.whole(_even(low))
         # What is inside depends only on pixels within the radii, so cropping the margin is exact.
         margin = self.flow.radius + (self.prior.radius if self.prior is not None else 1)
-        part = region.within(_even(low), margin=margin, align=2)
+        part = region.within(_even(low), margin=margin, align=2, least=FEW // 3 + 1)
         with self.stages("encode"):
             features = self.flow.features(_cut(lr, part))
             residual = None
@@ -129,17 +136,14 @@ class SRFlowModel:
             row, col = (int(v) for v in bad.nonzero()[0])
             where = f"{block.left + col * PATCH},{block.top + row * PATCH}"
             raise Exploded(f"the inverse of the flow explodes at pixel {where}; lower the temperature or repair")
-        left = bad.clone()
+        left = bad
         for share in COOLER:
-            area = _around(left, block)
-            again = self._decoded(features, area, strength * share, sampling)
-            patches = _patches(area, block)
-            _replace(picture, again, left[patches], area, block)
-            left[patches] &= exploded(again, _cut(base, area, block), scale)
+            again = self._decoded(features, block, strength * share, sampling)
+            picture = torch.where(as_pixels(left, block.height, block.width), again, picture)
+            left = left & exploded(again, base, scale)
             if not left.any():
                 return picture, bad
-        _replace(picture, base, left, block, block)
-        return picture, bad
+        return torch.where(as_pixels(left, block.height, block.width), base, picture), bad
 
     def _decoded(self, features: SRFlowFeatures, core: Window, strength: float, sampling: Sampling) -> Tensor:
         """A window at the network's scale, from latents times `strength`."""
@@ -218,7 +222,8 @@ class SRFlowModel:
         grids = [core]
         for number, level in enumerate(self.levels):
             whole = Size(*(n * self.flow.scale >> number + 1 for n in (even.height, even.width)))
-            grids.append(_scaled(grids[-1], 0.5).within(whole, margin=2 * self.flow.steps + (level.split is not None)))
+            margin = 2 * self.flow.steps + (level.split is not None)
+            grids.append(_scaled(grids[-1], 0.5).within(whole, margin=margin, least=self.least[number]))
         return grids
 
     @staticmethod
@@ -257,23 +262,3 @@ def _blocks(core: Window) -> Iterator[Window]:
         for left in range(core.left // BLOCK * BLOCK, core.right, BLOCK):
             y, x = max(top, core.top), max(left, core.left)
             yield Window(y, x, min(top + BLOCK, core.bottom) - y, min(left + BLOCK, core.right) - x)
-
-
-def _around(patches: Tensor, block: Window) -> Window:
-    """The smallest window of a block that has all the patches."""
-    rows, cols = (patches.any(dim).nonzero().flatten() * PATCH for dim in (1, 0))
-    top, left = block.top + int(rows[0]), block.left + int(cols[0])
-    bottom = min(block.top + int(rows[-1]) + PATCH, block.bottom)
-    return Window(top, left, bottom - top, min(block.left + int(cols[-1]) + PATCH, block.right) - left)
-
-
-def _patches(area: Window, block: Window) -> tuple[slice, slice]:
-    """Where the patches of a window lie among those of its block."""
-    top, left = (area.top - block.top) // PATCH, (area.left - block.left) // PATCH
-    return slice(top, top - (-area.height // PATCH)), slice(left, left - (-area.width // PATCH))
-
-
-def _replace(picture: Tensor, by: Tensor, patches: Tensor, area: Window, block: Window) -> None:
-    """Puts patches of a window into the block, in place."""
-    part = _cut(picture, area, block)
-    part.copy_(torch.where(as_pixels(patches, area.height, area.width), by, part))
