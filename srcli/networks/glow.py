@@ -17,6 +17,7 @@ from torch.nn import functional as F
 LOG_2PI = math.log(2 * math.pi)
 
 Kernel = tuple[Tensor, Tensor]  # weight and bias of a convolution
+LEAST_SCALE = 1e-4  # of the official couplings
 
 
 class ActNorm(nn.Module):
@@ -100,14 +101,16 @@ class Coupling(nn.Module):
 
 
 class Step(nn.Module):
-    """One step of the flow. hidden = 0: without a coupling."""
+    """One step of the flow. hidden = 0: without a coupling; least: what its scales never fall below."""
 
-    def __init__(self, channels: int, condition: int = 0, hidden: int = 0, slope: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, condition: int = 0, hidden: int = 0, slope: float = 0.0, least: float = LEAST_SCALE
+    ) -> None:
         super().__init__()
         self.actnorm, self.invconv = ActNorm(channels), Invertible(channels)
         if hidden:
             self.affine = Coupling(channels, condition, hidden, slope)
-        self.slope = slope
+        self.slope, self.least = slope, least
 
     def fold(self, inverse: bool = False) -> FoldedStep:
         """What the step computes, norms folded into convolutions; with `inverse`, ready to decode too."""
@@ -123,9 +126,15 @@ class Step(nn.Module):
         nets: tuple[FoldedNet | None, FoldedNet | None] = (None, None)
         if hasattr(self, "affine"):
             half = len(weight) // 2
-            nets = (_fold(self.affine.fFeatures, 0, self.slope), _fold(self.affine.fAffine, half, self.slope))
+            nets = (self._fold(self.affine.fFeatures, 0), self._fold(self.affine.fAffine, half))
         offset = (linear * bias).sum(1)  # not @, which autocast would round
         return FoldedStep((linear[:, :, None, None], offset), back, log_det, *nets)
+
+    def _fold(self, net: nn.Sequential, own: int) -> FoldedNet:
+        """own: channels of the first convolution's input that are not features."""
+        (weight, bias), middle, last = (net[i].fold() for i in (0, 2, 4))  # type: ignore[operator]
+        mine = weight[:, :own] if own else None
+        return FoldedNet((weight[:, own:], bias), mine, middle, last, self.slope, self.least)
 
     @torch.no_grad()
     def initialise(self, z: Tensor, features: Tensor) -> Tensor:
@@ -161,6 +170,7 @@ class FoldedNet:
     middle: Kernel
     last: Kernel
     slope: float
+    least: float
 
     def __call__(self, hidden: Tensor, z: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift and scale in float32. hidden: the features' part of the first activations."""
@@ -170,7 +180,7 @@ class FoldedNet:
         pairs = F.conv2d(F.leaky_relu(h, self.slope), *self.last, padding=1)
         shift, logit = pairs.float().chunk(2, 1)
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
-        return shift, (-2 - logit).exp().add(1).reciprocal().add(1e-4)
+        return shift, (-2 - logit).exp().add(1).reciprocal().add(self.least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,12 +285,6 @@ class Level:
 def log_normal(z: Tensor) -> Tensor:
     """Log-probability (B,) of (B, C, h, w) under the standard normal distribution, in nats."""
     return -0.5 * _total(z.square() + LOG_2PI)
-
-
-def _fold(net: nn.Sequential, own: int, slope: float) -> FoldedNet:
-    """own: channels of the first convolution's input that are not features."""
-    (weight, bias), middle, last = (net[i].fold() for i in (0, 2, 4))  # type: ignore[operator]
-    return FoldedNet((weight[:, own:], bias), weight[:, :own] if own else None, middle, last, slope)
 
 
 def _initialise(net: nn.Sequential, x: Tensor) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
-from srcli.networks.glow import Level, Split, Step, log_normal
+from srcli.networks.glow import LEAST_SCALE, Level, Split, Step, log_normal
 from srcli.networks.rrdb import RRDB
 
 PLAIN_STEPS = 2  # steps without a coupling at the start of each level
@@ -64,14 +64,16 @@ class ConditionalGlow(nn.Module):
     """The layers of the flow in the order of encoding, under their official numbers: in each level a squeeze, steps
     without coupling, `steps` with, and a split but in the last two levels."""
 
-    def __init__(self, levels: int, steps: int, condition: int, hidden: int, slope: float, spare: bool) -> None:
+    def __init__(
+        self, levels: int, steps: int, condition: int, hidden: int, slope: float, least: float, spare: bool
+    ) -> None:
         super().__init__()
         self.layers, self.channels = nn.ModuleList(), 3
         for level in range(1, levels + 1):
             self.channels *= 4
             self.layers.append(nn.Identity())  # the squeeze
             self.layers.extend(Step(self.channels) for _ in range(PLAIN_STEPS))
-            self.layers.extend(Step(self.channels, condition, hidden, slope) for _ in range(steps))
+            self.layers.extend(Step(self.channels, condition, hidden, slope, least) for _ in range(steps))
             if level < levels - 1:
                 self.layers.append(Split(self.channels))
                 self.channels //= 2
@@ -95,14 +97,15 @@ class SRFlow(nn.Module):
     """Encode a picture given its small version, or decode one from latents. Key names are the official ones.
 
     scale: 4 or 8. stacked: RRDB blocks whose outputs the flow sees too. steps: K, in each of log2(scale) + 1 levels.
-    centred: ours; the flow models what the upsampling leaves (bilinear plus a sub-pixel convolution of the features)
-    instead of the picture, and unused layers are left out. Images are in [0, 1], small ones with even sides.
+    least_scale: of the couplings, whose inverses stretch by at most its reciprocal; ours is larger than the official
+    one. centred: ours; the flow models what the upsampling leaves (bilinear plus a sub-pixel convolution of the
+    features) instead of the picture, and unused layers are left out. Images are in [0, 1], small ones with even sides.
     """
 
     def __init__(
         self, *, scale: int = 4, blocks: int = 23, features: int = 64, growth: int = 32,
         stacked: Sequence[int] = (1, 8, 15, 22), steps: int = 16, hidden: int = 64, slope: float = 0.0,
-        centred: bool = False,
+        least_scale: float = LEAST_SCALE, centred: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if scale not in (4, 8):
@@ -111,7 +114,7 @@ class SRFlow(nn.Module):
         self.scale, self.centred, self.steps = scale, centred, steps
         self.RRDB = StackedRRDB(blocks, features, growth, stacked, doublings - centred, not centred)
         self.flowUpsamplerNet = ConditionalGlow(
-            doublings + 1, steps, self.RRDB.channels, hidden, slope, spare=not centred
+            doublings + 1, steps, self.RRDB.channels, hidden, slope, least_scale, spare=not centred
         )
         if centred:
             self.upsampling = conv3x3(features, 3 * scale**2)
