@@ -15,6 +15,7 @@ from srcli.pipelines.srflow_official import OfficialSRFlow, even_sided
 
 SMALL = {"kind": "srflow", "blocks": 4, "growth": 4, "stacked": [0, 1, 2, 3], "hidden": 8}
 TINY = {"kind": "srflow", "blocks": 2, "features": 8, "growth": 4, "stacked": [0], "hidden": 8, "steps": 2}
+OURS = {"centred": True, "slope": 0.1, "least_scale": 0.2, "reach": 6.0}
 CASES = {"srflow_x4": SMALL | {"scale": 4, "steps": 2}, "srflow_x8": SMALL | {"scale": 8, "steps": 1}}
 
 
@@ -119,7 +120,7 @@ def test_full_size_keys_and_shapes(reference, name):
     assert {k: (tuple(v.shape), str(v.dtype).removeprefix("torch.")) for k, v in ours.items()} == expected
 
 
-@pytest.mark.parametrize("changes", [{}, {"scale": 8}, {"centred": True, "slope": 0.1}, {"stacked": []}])
+@pytest.mark.parametrize("changes", [{}, {"scale": 8}, {"centred": True, "slope": 0.1}, {"stacked": []}, OURS])
 def test_round_trip_in_float32(changes):
     net = tiny(**changes)
     lr = torch.rand(2, 3, 10, 8)
@@ -130,8 +131,9 @@ def test_round_trip_in_float32(changes):
     assert (net.decode(latents, maps) - picture).abs().max() <= 1e-4
 
 
-def test_log_determinant_is_autograds():
-    net = tiny(torch.float64)
+@pytest.mark.parametrize("changes", [{}, OURS])
+def test_log_determinant_is_autograds(changes):
+    net = tiny(torch.float64, **changes)
     lr, picture = torch.rand(1, 3, 2, 2).double(), torch.rand(1, 3, 8, 8).double()
     maps = net.maps(net.features(lr))
     latents, log_det = net.encode(picture, maps)
@@ -174,6 +176,18 @@ def test_flow_arithmetic_is_float32_under_autocast():
         maps = net.maps(net.features(lr))
         latents, _ = net.encode(picture, maps)
         assert (net.decode(latents, maps) - picture).abs().max() <= 1e-4
+
+
+def test_bounds_tame_the_inverse():
+    # Random weights: the inverse of the official definition is not finite, ours is that of a small picture.
+    torch.manual_seed(1)
+    lr, latents = torch.rand(1, 3, 8, 8), [torch.randn(1, 6, 16, 16), torch.randn(1, 96, 4, 4)]
+    sizes = []
+    for bounds in ({}, {"least_scale": 0.2, "reach": 6.0}):
+        net = tiny(steps=6, slope=0.1, **bounds)
+        sizes.append(net.decode(latents, net.maps(net.features(lr))).abs().max())
+    assert not torch.isfinite(sizes[0])
+    assert sizes[1] < 10
 
 
 def test_upsampling_of_a_centred_flow_is_bilinear_plus_subpixels():

@@ -17,7 +17,22 @@ from torch.nn import functional as F
 LOG_2PI = math.log(2 * math.pi)
 
 Kernel = tuple[Tensor, Tensor]  # weight and bias of a convolution
-LEAST_SCALE = 1e-4  # of the official couplings
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What keeps the inverse from exploding. least_scale: the couplings stretch by at most its reciprocal; reach:
+    networks see the flow's own values bent to within it (0: as they are). The defaults are the official definition."""
+
+    least_scale: float = 1e-4
+    reach: float = 0.0
+
+    def bend(self, z: Tensor) -> Tensor:
+        """z where it is small, +-reach where it is large."""
+        return z / (1 + (z / self.reach).square()).sqrt() if self.reach else z
+
+
+OFFICIAL = Bounds()
 
 
 class ActNorm(nn.Module):
@@ -101,16 +116,16 @@ class Coupling(nn.Module):
 
 
 class Step(nn.Module):
-    """One step of the flow. hidden = 0: without a coupling; least: what its scales never fall below."""
+    """One step of the flow. hidden = 0: without a coupling."""
 
     def __init__(
-        self, channels: int, condition: int = 0, hidden: int = 0, slope: float = 0.0, least: float = LEAST_SCALE
+        self, channels: int, condition: int = 0, hidden: int = 0, slope: float = 0.0, bounds: Bounds = OFFICIAL
     ) -> None:
         super().__init__()
         self.actnorm, self.invconv = ActNorm(channels), Invertible(channels)
         if hidden:
             self.affine = Coupling(channels, condition, hidden, slope)
-        self.slope, self.least = slope, least
+        self.slope, self.bounds = slope, bounds
 
     def fold(self, inverse: bool = False) -> FoldedStep:
         """What the step computes, norms folded into convolutions; with `inverse`, ready to decode too."""
@@ -134,7 +149,7 @@ class Step(nn.Module):
         """own: channels of the first convolution's input that are not features."""
         (weight, bias), middle, last = (net[i].fold() for i in (0, 2, 4))  # type: ignore[operator]
         mine = weight[:, :own] if own else None
-        return FoldedNet((weight[:, own:], bias), mine, middle, last, self.slope, self.least)
+        return FoldedNet((weight[:, own:], bias), mine, middle, last, self.slope, self.bounds)
 
     @torch.no_grad()
     def initialise(self, z: Tensor, features: Tensor) -> Tensor:
@@ -152,12 +167,12 @@ class Step(nn.Module):
 class Split(nn.Module):
     """Half of the channels leave the flow, as a Gaussian that the other half predicts."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, bounds: Bounds = OFFICIAL) -> None:
         super().__init__()
-        self.conv = PairConv(channels // 2, 2 * (channels - channels // 2))
+        self.conv, self.bounds = PairConv(channels // 2, 2 * (channels - channels // 2)), bounds
 
     def fold(self) -> FoldedSplit:
-        return FoldedSplit(self.conv.fold())
+        return FoldedSplit(self.conv.fold(), self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +185,17 @@ class FoldedNet:
     middle: Kernel
     last: Kernel
     slope: float
-    least: float
+    bounds: Bounds
 
     def __call__(self, hidden: Tensor, z: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift and scale in float32. hidden: the features' part of the first activations."""
         if self.own is not None and z is not None:
-            hidden = hidden + F.conv2d(z, self.own, padding=1)
+            hidden = hidden + F.conv2d(self.bounds.bend(z), self.own, padding=1)
         h = F.conv2d(F.leaky_relu(hidden, self.slope), *self.middle)
         pairs = F.conv2d(F.leaky_relu(h, self.slope), *self.last, padding=1)
         shift, logit = pairs.float().chunk(2, 1)
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
-        return shift, (-2 - logit).exp().add(1).reciprocal().add(self.least)
+        return shift, (-2 - logit).exp().add(1).reciprocal().add(self.bounds.least_scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +235,12 @@ class FoldedStep:
 @dataclass(frozen=True, slots=True)
 class FoldedSplit:
     kernel: Kernel
+    bounds: Bounds
 
     def _gaussian(self, z1: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log of the deviation."""
         with torch.autocast(z1.device.type, enabled=False):
-            mean, logs = F.conv2d(z1, *self.kernel, padding=1).chunk(2, 1)
+            mean, logs = F.conv2d(self.bounds.bend(z1), *self.kernel, padding=1).chunk(2, 1)
         return mean, logs
 
     def encode(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
-from srcli.networks.glow import LEAST_SCALE, Level, Split, Step, log_normal
+from srcli.networks.glow import OFFICIAL, Bounds, Level, Split, Step, log_normal
 from srcli.networks.rrdb import RRDB
 
 PLAIN_STEPS = 2  # steps without a coupling at the start of each level
@@ -65,7 +65,7 @@ class ConditionalGlow(nn.Module):
     without coupling, `steps` with, and a split but in the last two levels."""
 
     def __init__(
-        self, levels: int, steps: int, condition: int, hidden: int, slope: float, least: float, spare: bool
+        self, levels: int, steps: int, condition: int, hidden: int, slope: float, bounds: Bounds, spare: bool
     ) -> None:
         super().__init__()
         self.layers, self.channels = nn.ModuleList(), 3
@@ -73,9 +73,9 @@ class ConditionalGlow(nn.Module):
             self.channels *= 4
             self.layers.append(nn.Identity())  # the squeeze
             self.layers.extend(Step(self.channels) for _ in range(PLAIN_STEPS))
-            self.layers.extend(Step(self.channels, condition, hidden, slope, least) for _ in range(steps))
+            self.layers.extend(Step(self.channels, condition, hidden, slope, bounds) for _ in range(steps))
             if level < levels - 1:
-                self.layers.append(Split(self.channels))
+                self.layers.append(Split(self.channels, bounds))
                 self.channels //= 2
         if spare:  # in official state dicts, unused
             self.f = nn.Sequential(conv3x3(condition, 96))
@@ -97,15 +97,15 @@ class SRFlow(nn.Module):
     """Encode a picture given its small version, or decode one from latents. Key names are the official ones.
 
     scale: 4 or 8. stacked: RRDB blocks whose outputs the flow sees too. steps: K, in each of log2(scale) + 1 levels.
-    least_scale: of the couplings, whose inverses stretch by at most its reciprocal; ours is larger than the official
-    one. centred: ours; the flow models what the upsampling leaves (bilinear plus a sub-pixel convolution of the
-    features) instead of the picture, and unused layers are left out. Images are in [0, 1], small ones with even sides.
+    least_scale, reach: see `Bounds`. centred: ours; the flow models what the upsampling leaves (bilinear plus a
+    sub-pixel convolution of the features) instead of the picture, and unused layers are left out. Images are in [0, 1],
+    small ones with even sides.
     """
 
     def __init__(
         self, *, scale: int = 4, blocks: int = 23, features: int = 64, growth: int = 32,
         stacked: Sequence[int] = (1, 8, 15, 22), steps: int = 16, hidden: int = 64, slope: float = 0.0,
-        least_scale: float = LEAST_SCALE, centred: bool = False,
+        least_scale: float = OFFICIAL.least_scale, reach: float = OFFICIAL.reach, centred: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if scale not in (4, 8):
@@ -114,7 +114,7 @@ class SRFlow(nn.Module):
         self.scale, self.centred, self.steps = scale, centred, steps
         self.RRDB = StackedRRDB(blocks, features, growth, stacked, doublings - centred, not centred)
         self.flowUpsamplerNet = ConditionalGlow(
-            doublings + 1, steps, self.RRDB.channels, hidden, slope, least_scale, spare=not centred
+            doublings + 1, steps, self.RRDB.channels, hidden, slope, Bounds(least_scale, reach), spare=not centred
         )
         if centred:
             self.upsampling = conv3x3(features, 3 * scale**2)
