@@ -15,7 +15,7 @@ from srcli.pipelines.srflow_official import OfficialSRFlow, even_sided
 
 SMALL = {"kind": "srflow", "blocks": 4, "growth": 4, "stacked": [0, 1, 2, 3], "hidden": 8}
 TINY = {"kind": "srflow", "blocks": 2, "features": 8, "growth": 4, "stacked": [0], "hidden": 8, "steps": 2}
-OURS = {"centred": True, "slope": 0.1, "least_scale": 0.2, "reach": 6.0}
+OURS = {"centred": True, "slope": 0.1, "least_scales": (0.1, 0.5), "reach": 6.0}
 CASES = {"srflow_x4": SMALL | {"scale": 4, "steps": 2}, "srflow_x8": SMALL | {"scale": 8, "steps": 1}}
 
 
@@ -183,7 +183,7 @@ def test_bounds_tame_the_inverse():
     torch.manual_seed(1)
     lr, latents = torch.rand(1, 3, 8, 8), [torch.randn(1, 6, 16, 16), torch.randn(1, 96, 4, 4)]
     sizes = []
-    for bounds in ({}, {"least_scale": 0.2, "reach": 6.0}):
+    for bounds in ({}, {"least_scales": (0.1, 0.5), "reach": 6.0}):
         net = tiny(steps=6, slope=0.1, **bounds)
         sizes.append(net.decode(latents, net.maps(net.features(lr))).abs().max())
     assert not torch.isfinite(sizes[0])

@@ -21,10 +21,11 @@ Kernel = tuple[Tensor, Tensor]  # weight and bias of a convolution
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What keeps the inverse from exploding. least_scale: the couplings stretch by at most its reciprocal; reach:
-    networks see the flow's own values bent to within it (0: as they are). The defaults are the official definition."""
+    """What keeps the inverse from exploding. least: scales by the features, and by the flow's own values, do not fall
+    below; an inverse stretches by at most their reciprocals, and the second feeds on itself. reach: networks see the
+    flow's own values bent to within it (0: as they are). The defaults are the official definition."""
 
-    least_scale: float = 1e-4
+    least: tuple[float, float] = (1e-4, 1e-4)
     reach: float = 0.0
 
     def bend(self, z: Tensor) -> Tensor:
@@ -195,7 +196,7 @@ class FoldedNet:
         pairs = F.conv2d(F.leaky_relu(h, self.slope), *self.last, padding=1)
         shift, logit = pairs.float().chunk(2, 1)
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
-        return shift, (-2 - logit).exp().add(1).reciprocal().add(self.bounds.least_scale)
+        return shift, (-2 - logit).exp().add(1).reciprocal().add(self.bounds.least[self.own is not None])
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class SRFlow(nn.Module):
     """Encode a picture given its small version, or decode one from latents. Key names are the official ones.
 
     scale: 4 or 8. stacked: RRDB blocks whose outputs the flow sees too. steps: K, in each of log2(scale) + 1 levels.
-    least_scale, reach: see `Bounds`. centred: ours; the flow models what the upsampling leaves (bilinear plus a
+    least_scales, reach: see `Bounds`. centred: ours; the flow models what the upsampling leaves (bilinear plus a
     sub-pixel convolution of the features) instead of the picture, and unused layers are left out. Images are in [0, 1],
     small ones with even sides.
     """
@@ -105,7 +105,7 @@ class SRFlow(nn.Module):
     def __init__(
         self, *, scale: int = 4, blocks: int = 23, features: int = 64, growth: int = 32,
         stacked: Sequence[int] = (1, 8, 15, 22), steps: int = 16, hidden: int = 64, slope: float = 0.0,
-        least_scale: float = OFFICIAL.least_scale, reach: float = OFFICIAL.reach, centred: bool = False,
+        least_scales: Sequence[float] = OFFICIAL.least, reach: float = OFFICIAL.reach, centred: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if scale not in (4, 8):
@@ -113,8 +113,10 @@ class SRFlow(nn.Module):
         doublings = round(math.log2(scale))
         self.scale, self.centred, self.steps = scale, centred, steps
         self.RRDB = StackedRRDB(blocks, features, growth, stacked, doublings - centred, not centred)
+        of_features, of_own = least_scales
+        bounds = Bounds((of_features, of_own), reach)
         self.flowUpsamplerNet = ConditionalGlow(
-            doublings + 1, steps, self.RRDB.channels, hidden, slope, Bounds(least_scale, reach), spare=not centred
+            doublings + 1, steps, self.RRDB.channels, hidden, slope, bounds, spare=not centred
         )
         if centred:
             self.upsampling = conv3x3(features, 3 * scale**2)
