@@ -19,7 +19,7 @@ class SRFlowTask:
     """Negative log-likelihood in nats per value, and L1 of the upsampling that a centred flow is centred on.
 
     recipe.options: `log_square_from` (step from which the logarithm of the squared error takes the place of L1),
-    `features_from` (step from which the likelihood also trains the RRDB; before, only the flow and the layers that
+    `features_from` (step from which the RRDB and the upsampling learn too; before, only the flow and the layers that
     double its features' size).
     """
 
@@ -37,17 +37,15 @@ class SRFlowTask:
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         photos, values = stacked(batch, self.flow.scale), {}
-        learns = self.weights.get("upsampling") or step >= self.chosen.get("features_from", 0)
-        with torch.set_grad_enabled(bool(learns)), runtime.mixed(batch.lr.device):
+        learns = torch.is_grad_enabled() and step >= self.chosen.get("features_from", 0)
+        with torch.set_grad_enabled(learns), runtime.mixed(batch.lr.device):
             features = self.flow.features(batch.lr)
             base = self.flow.base(batch.lr, features) if self.flow.centred else torch.zeros_like(photos)
         if self.weights.get("upsampling"):
             judge = losses.log_square if step >= self.chosen.get("log_square_from", step + 1) else losses.pixel
             values["upsampling"] = judge(base, photos)
         if self.weights.get("nll"):
-            if step < self.chosen.get("features_from", 0):
-                features = features.detach()
-            values["nll"] = self._nll(dequantised(photos) - base.detach(), features)
+            values["nll"] = self._nll(dequantised(photos) - base, features)
         total = torch.stack([self.weights[k] * v for k, v in values.items()]).sum()
         yield "network", total, {k: v.item() for k, v in values.items()}
 
