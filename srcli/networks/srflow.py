@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
-from srcli.networks.glow import OFFICIAL, Bounds, Level, Split, Step, log_normal
+from srcli.networks.glow import Split, Step
+from srcli.networks.glow_folded import OFFICIAL, Bounds, Level, log_normal
 from srcli.networks.rrdb import RRDB
 
 PLAIN_STEPS = 2  # steps without a coupling at the start of each level

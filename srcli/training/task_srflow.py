@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from srcli import runtime
-from srcli.networks.glow import log_normal
+from srcli.networks.glow_folded import log_normal
 from srcli.networks.srflow import SRFlow
 from srcli.training import losses
 from srcli.training.data import Batch
@@ -20,12 +20,13 @@ class SRFlowTask:
 
     recipe.options: `log_square_from` (step from which the logarithm of the squared error takes the place of L1),
     `features_from` (step from which the RRDB and the upsampling learn too; before, only the flow and the layers that
-    double its features' size).
+    double its features' size), `noise` (of dequantisation, in steps of 8 bits, 1 by default: more keeps flat areas from
+    making the inverse steep).
     """
 
     kind = SRFlow
     weighted = frozenset({"upsampling", "nll"})
-    options = frozenset({"log_square_from", "features_from"})
+    options = frozenset({"log_square_from", "features_from", "noise"})
 
     def __init__(self, recipe: Recipe, network: SRFlow) -> None:
         self.origin: dict[str, str] = {}
@@ -45,7 +46,7 @@ class SRFlowTask:
             judge = losses.log_square if step >= self.chosen.get("log_square_from", step + 1) else losses.pixel
             values["upsampling"] = judge(base, photos)
         if self.weights.get("nll"):
-            values["nll"] = self._nll(dequantised(photos) - base, features)
+            values["nll"] = self._nll(dequantised(photos, self.chosen.get("noise", 1.0)) - base, features)
         total = torch.stack([self.weights[k] * v for k, v in values.items()]).sum()
         yield "network", total, {k: v.item() for k, v in values.items()}
 
@@ -77,9 +78,9 @@ def stacked(batch: Batch, scale: int) -> Tensor:
     return torch.stack(batch.photos)
 
 
-def dequantised(photos: Tensor) -> Tensor:
-    """With uniform noise of one 8-bit step: without it the likelihood of a flat area has no bound."""
-    return photos + (torch.rand_like(photos) - 0.5) / 255
+def dequantised(photos: Tensor, steps: float = 1.0) -> Tensor:
+    """With uniform noise of that many 8-bit steps: without it the likelihood of a flat area has no bound."""
+    return photos + (torch.rand_like(photos) - 0.5) * (steps / 255)
 
 
 def _seen_data(flow: SRFlow) -> bool:
