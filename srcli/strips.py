@@ -48,6 +48,7 @@ class Count:
 
     tiles: int = 0
     redone: int = 0  # tiles that were not finite at the chosen precision and were made again in float32
+    exploded: int = 0  # patches where the flow's inverse exploded and was repaired
 
 
 @dataclass(slots=True)
@@ -128,12 +129,14 @@ class Job:
         """A window of the output, float32 (height, width, channels), not clipped."""
         engine, size = self.engine, self.layout.size
         region = engine.model.region(window, size, planes.low, planes.sampling)
+        before = engine.model.exploded
         with engine.runtime.computing():
             features = planes.shared if planes.shared is not None else engine.model.encode(planes.lr, size, region)
             part = engine.model.decode(features, window, size, planes.sampling)
         if not torch.isfinite(part).all():
             part = self._again(planes, window, region)
         self.count.tiles += 1
+        self.count.exploded += engine.model.exploded - before
         self.advance(window.height * window.width)
         if planes.channels == 1:
             part = part.mean(1, keepdim=True)

@@ -44,6 +44,7 @@ class Upscaled:
     seconds: float
     tiles: int
     redone_tiles: int  # tiles that were not finite at the chosen precision and were made again in float32
+    exploded: int = 0  # patches where the flow's inverse exploded, made again with less heat
 
 
 class Upscaler:
@@ -84,13 +85,13 @@ class Upscaler:
         *,
         target: Target | None = None,
         detail: float = 1.0,
-        temperature: float = 0.0,
+        temperature: float | None = None,
         seed: int = 0,
     ) -> Kind:
         """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (the flow's mean, most faithful) to 1 (the learned prior).
-        temperature and seed: for models without a prior. Raises `SrcliError` with one sentence.
+        temperature (None: the model's own) and seed: for models without a prior. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
@@ -126,6 +127,12 @@ class Upscaler:
                 )
         return size
 
+    def settled(self, sampling: Sampling) -> Sampling:
+        """The sampling as it is used, with the model's own temperature where none is given. Raises `TargetError` for
+        values without meaning."""
+        check(sampling)
+        return sampling if sampling.temperature is not None else replace(sampling, temperature=self.model.heat)
+
     def stream(
         self,
         picture: Picture,
@@ -135,7 +142,7 @@ class Upscaler:
     ) -> Stream:
         """A decoded picture's result as it comes, strip by strip. `progress` is told the output pixels done and in
         all."""
-        sampling = check(sampling or Sampling())
+        sampling = self.settled(sampling or Sampling())
         size = self.size_for(picture.size, target)
         try:
             space = space_of(picture.icc, picture.metadata.gamma)
@@ -175,15 +182,17 @@ class Upscaler:
         pixels = whole(made.layout, made.bands())
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
         result = replace(picture, colour=colour, alpha=alpha)
-        return Upscaled(result, time.perf_counter() - start, made.count.tiles, made.count.redone)
+        return Upscaled(result, time.perf_counter() - start, made.count.tiles, made.count.redone, made.count.exploded)
 
 
 def check(sampling: Sampling) -> Sampling:
     """The same sampling, or a `TargetError` for values without meaning."""
     if not 0 <= sampling.detail <= 1:
         raise TargetError(f"detail goes from 0 to 1, not {sampling.detail:g}")
-    if not 0 <= sampling.temperature <= 2:
-        raise TargetError(f"temperature goes from 0 to 2, not {sampling.temperature:g}")
+    if sampling.temperature is not None and not 0 <= sampling.temperature <= 4:
+        raise TargetError(f"temperature goes from 0 to 4, not {sampling.temperature:g}")
+    if sampling.on_explode not in ("repair", "error"):
+        raise TargetError(f"what to do with an exploded inverse is repair or error, not {sampling.on_explode!r}")
     if sampling.seed < 0:
         raise TargetError(f"a seed is not negative, as {sampling.seed} is")
     return sampling

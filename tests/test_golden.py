@@ -19,6 +19,8 @@ from srcli.networks.linf import LINF
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.linf_official import OfficialLinf
+from srcli.pipelines.srflow import SRFlowModel
+from srcli.pipelines.srflow_official import OfficialSRFlow
 
 GOLDEN = Path(__file__).parent / "golden.json"
 EDSR = {"kind": "edsr", "blocks": 1, "features": 8}
@@ -26,6 +28,8 @@ LINF_P3 = {"kind": "linf", "encoder": EDSR, "hidden": 8, "flow_layers": 2, "patc
 LINF_P1 = LINF_P3 | {"patch": 1}
 ANCHORED = LINF_P3 | {"anchors": [2, 3]}
 CENTRED = ANCHORED | {"centred": True}
+RRDB = {"blocks": 1, "features": 8, "growth": 4, "stacked": [0]}
+SRFLOW = {"kind": "srflow", "steps": 1, "hidden": 8} | RRDB
 
 
 def wave(shape: tuple[int, ...], phase: float, size: float) -> Tensor:
@@ -35,19 +39,21 @@ def wave(shape: tuple[int, ...], phase: float, size: float) -> Tensor:
 
 
 def filled(architecture: dict):
-    """A network whose every parameter is a wave; flow matrices stay close to a rotation, norms close to one."""
+    """A network whose every parameter is a wave; flow matrices stay close to rotations, norms close to one."""
     net = build(architecture)
     state = {}
     for number, (name, value) in enumerate(net.state_dict().items()):
         if not value.is_floating_point():
             state[name] = value
-        elif name.endswith("_weight"):
+        elif name.endswith(("_weight", "invconv.weight")):
             state[name] = torch.linalg.qr(wave(value.shape, number, 1.0))[0] * 1.3
         elif name.endswith("running_var") or ("norm" in name and name.endswith("weight")):
             state[name] = 1 + wave(value.shape, number, 0.2)
         else:
             fan = max(1, value[0].numel()) if value.ndim > 1 else 16
-            state[name] = wave(value.shape, number, 1.2 / fan**0.5)
+            # Small in the flow of SRFlow, whose norms are exponents, and in its upsampling.
+            size = 0.2 if "Upsampler" in name or "upsampling" in name else 1.2
+            state[name] = wave(value.shape, number, size / fan**0.5)
     net.load_state_dict(state)
     return net.eval().requires_grad_(False)
 
@@ -88,7 +94,29 @@ def cases() -> dict[str, Tensor]:
                 made[f"{name} {label}"] = model.decode(features, Window.whole(size), size, sampling)
     unet = filled({"kind": "unet-latent", "channels": 27, "width": 8})
     made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
+    made |= srflow_cases(picture(10, 12))
     return made
+
+
+def srflow_cases(lr: Tensor) -> dict[str, Tensor]:
+    flow, unet = filled(SRFLOW), filled({"kind": "srflow-unet", "width": 8})
+    latents = [wave((1, 6, 20, 24), 2.0, 1.0), wave((1, 96, 8, 8), 3.0, 1.0)]
+    made = {
+        "srflow-rrdb": filled({"kind": "srflow-rrdb"} | RRDB)(lr),
+        "srflow": OfficialSRFlow(flow).upscale(lr, heat=0.0),
+        "srflow-unet": torch.cat([z.flatten() for z in unet(latents)]),
+        "srflow-lp official": OfficialSRFlow(flow, unet).upscale(picture(16, 16)),
+    }
+    centred, prior = filled(SRFLOW | {"centred": True}), filled({"kind": "level-prior", "condition": 16, "width": 8})
+    made["level-prior"] = torch.cat([z.flatten() for z in prior(centred.features(lr))])
+    model = SRFlowModel(centred, prior)
+    for label, sampling in (("sampled", Sampling(detail=0, temperature=0.5, seed=2)), ("prior", Sampling(detail=0.7))):
+        made[f"srflow {label}"] = whole(model, lr, Size(33, 40), sampling)
+    return made
+
+
+def whole(model: SRFlowModel, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
+    return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
 
 
 def fingerprint(value: Tensor) -> dict[str, list]:
@@ -111,7 +139,8 @@ def test_golden(name):
 def test_every_network_is_covered():
     assert set(json.loads(GOLDEN.read_text())) == set(_CASES)
     covered = {name.split()[0].split("-p")[0] for name in _CASES}
-    assert set(KINDS) - {"grid-prior"} <= covered  # the grid prior is in "linf-p3 prior"
+    assert set(KINDS) - {"grid-prior", "level-prior"} <= covered
+    assert {"linf-p3 prior", "level-prior"} <= set(_CASES)
 
 
 with torch.no_grad():

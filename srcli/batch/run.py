@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from srcli.batch.job import Job, Record
 from srcli.batch.plan import Item, UsageError
 from srcli.batch.work import Ready, Writing, prepare
 from srcli.errors import OutOfMemory, SrcliError
 from srcli.images.layout import Band
+
+if TYPE_CHECKING:
+    from srcli.strips import Count
 
 BANDS_AHEAD = 2  # that wait to be encoded
 FILES_AHEAD = 2  # that wait to be encoded behind the one that is
@@ -79,9 +83,8 @@ class Pending:
 
     ready: Ready
     future: Future[Record]
-    seconds: float
-    tiles: int
-    redone: int
+    count: Count
+    seconds: float = 0.0
 
 
 def run(
@@ -157,9 +160,9 @@ class _Worker:
             return replace(writing.write((), told), seconds=round(perf_counter() - start, 3))
         bands = Bands(self.control)
         future = self.encoding = self.writer.submit(_encode, writing, bands, told)
-        pending = Pending(ready, future, 0.0, 0, 0)
+        pending = Pending(ready, future, stream.count)
         self._hand_over(stream.bands, bands, future)
-        pending.seconds, pending.tiles, pending.redone = perf_counter() - start, stream.count.tiles, stream.count.redone
+        pending.seconds = perf_counter() - start
         if stream.layout.bytes > LARGE:
             wait([future])
         return pending
@@ -195,11 +198,13 @@ class _Worker:
             return self._failed(pending.ready.item, error)
         if record.status != "done":
             return record
-        notes, redone = record.notes, pending.redone
+        notes, redone = record.notes, pending.count.redone
         if redone:
-            notes += (f"{redone} of {pending.tiles} tiles were not finite and were made again in float32",)
+            notes += (f"{redone} of {pending.count.tiles} tiles were not finite and were made again in float32",)
+        if patches := pending.count.exploded:
+            notes += (f"the flow's inverse exploded in {patches} patches, which were made again with less heat",)
         seconds = round(pending.seconds, 3)
-        return replace(record, seconds=seconds, tiles=pending.tiles, redone_tiles=redone, notes=notes)
+        return replace(record, seconds=seconds, tiles=pending.count.tiles, redone_tiles=redone, notes=notes)
 
     def _failed(self, item: Item, error: Exception) -> Record:
         """The record of a failure; a usage error of the only file is raised."""

@@ -242,9 +242,9 @@ class Writing:
         """The layout with the metadata of the result."""
         provenance = None
         if self.job.options.provenance and not self.job.options.strip:
-            how, sampling = self.job.upscaler.entry, self.job.sampling
+            how, sampling = self.job.upscaler.entry, self.job.upscaler.settled(self.job.sampling)
             scale = self.job.target.factor(picture.size)
-            detail, temperature = sampling.detail, sampling.temperature
+            detail, temperature = sampling.detail, sampling.temperature or 0.0
             provenance = Provenance(__version__, how.name, scale, detail, temperature, sampling.seed)
         data, notes = described(picture.metadata, layout.size, provenance, strip=self.job.options.strip)
         return replace(layout, metadata=data), notes

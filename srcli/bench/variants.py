@@ -40,7 +40,7 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A result, uint8 RGB (H, W, 3); None where it is not finite even in float32. `exploded`: whether it had places
-    that were not finite at first."""
+    that were not finite, or where the inverse of a flow blew up, at first."""
 
     image: np.ndarray | None
     exploded: bool = False
@@ -72,7 +72,7 @@ class Model:
         name, s = self.upscaler.entry.name, self.sampling
         if "prior" in self.upscaler.entry.parts:
             return f"{name} detail {s.detail:g}"
-        return f"{name} tau {s.temperature:g}"
+        return f"{name} tau {'own' if s.temperature is None else f'{s.temperature:g}'}"
 
     def make(self, case: Case) -> list[Made]:
         height, width = case.reference.shape[:2]
@@ -81,7 +81,7 @@ class Model:
         for number in range(self.seeds):
             try:
                 done = self.upscaler.run(low, target, replace(self.sampling, seed=self.sampling.seed + number))
-                made.append(Made(done.picture.rgb(), done.redone_tiles > 0))
+                made.append(Made(done.picture.rgb(), done.redone_tiles + done.exploded > 0))
             except NotFinite:
                 made.append(Made(None, True))
         return made

@@ -33,6 +33,9 @@ RECIPES = {
     "linf-base": "Train the encoder and the upsampling of a flow: the first stage.",
     "linf": "Train the flow: likelihood, pixel loss and penalty on the patch grid.",
     "prior": "Train the learned prior of a frozen flow.",
+    "srflow-base": "Train the RRDB and the upsampling of a SRFlow: the first stage.",
+    "srflow": "Train a SRFlow (x4): likelihood with dequantisation noise.",
+    "srflow-prior": "Train the learned prior of a frozen SRFlow.",
 }
 
 

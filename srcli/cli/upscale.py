@@ -61,9 +61,18 @@ def command(
         float, typer.Option("--detail", help="0: most faithful, 1: sharpest (models with a learned prior).")
     ] = 1.0,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Randomness of sampled models such as linf-s; 0 is their mean.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--temperature",
+            help="Randomness of sampled models: linf-s (0, their mean), srflow-s (0.8).",
+            show_default="the model's",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the randomness.")] = 0,
+    on_explode: Annotated[
+        str,
+        typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
+    ] = "repair",
     suffix: Annotated[
         str | None,
         typer.Option(
@@ -193,7 +202,7 @@ def command(
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
-        sampling = check(Sampling(detail, temperature, seed))
+        sampling = check(Sampling(detail, temperature, seed, on_explode))
         memory = None if max_memory is None else int(max_memory * 2**30)
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
@@ -285,7 +294,7 @@ def _colour(name: str) -> tuple[int, int, int]:
 def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
-        output.notice(f"--temperature has no effect on {upscaler.entry.name}; use -n linf-s")
+        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
     if sampling.detail != 1.0 and "prior" not in upscaler.entry.parts:
         output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
 

@@ -10,8 +10,11 @@ from torch import nn
 from srcli.networks.edsr import EDSR
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.latent import EDSRLatent, UNet
+from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
 from srcli.networks.rrdb import RRDB
+from srcli.networks.srflow import SRFlow, StackedRRDB
+from srcli.networks.srflow_latent import SRFlowUNet
 from srcli.networks.swin import SwinLatent
 
 
@@ -27,6 +30,10 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "unet-latent": UNet,
     "edsr-latent": EDSRLatent,
     "swin-latent": SwinLatent,
+    "srflow-rrdb": StackedRRDB,
+    "srflow": SRFlow,
+    "srflow-unet": SRFlowUNet,
+    "level-prior": LevelPrior,
 }
 
 

@@ -27,11 +27,13 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose among the pictures that fit: `detail` for learned priors, `temperature` for sampled flows."""
+    """How to choose among the pictures that fit: `detail` for learned priors, `temperature` for sampled flows (None:
+    the model's own). on_explode: what is done where an inverse explodes, `repair` or `error`."""
 
     detail: float = 1.0
-    temperature: float = 0.0
+    temperature: float | None = None
     seed: int = 0
+    on_explode: str = "repair"
 
 
 class Stages:
@@ -58,6 +60,8 @@ class Model(Protocol):
 
     scales: Scales
     stages: Stages
+    heat: float  # the temperature where none is asked for
+    exploded: int  # patches where the inverse exploded and was repaired, since the model was made
 
     def to(self, device: torch.device) -> Model:
         """Moves the model; returns itself."""

@@ -43,6 +43,8 @@ class LinfModel:
     """
 
     scales = Scales(1.0, 8.0)
+    heat = 0.0
+    exploded = 0  # its inverses have no couplings that could
 
     def __init__(self, linf: LINF, prior: GridPrior | None = None) -> None:
         self.linf, self.prior = linf, prior

@@ -8,13 +8,18 @@ from torch import nn
 
 from srcli.pipelines.base import Model
 from srcli.pipelines.linf import LinfModel
+from srcli.pipelines.srflow import SRFlowModel
 
 
 def _linf(networks: Mapping[str, nn.Module]) -> LinfModel:
     return LinfModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
 
 
-PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {"linf": _linf}
+def _srflow(networks: Mapping[str, nn.Module]) -> SRFlowModel:
+    return SRFlowModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+
+
+PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {"linf": _linf, "srflow": _srflow}
 
 
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:

@@ -46,7 +46,8 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
 
 
 def _compact(name: str, tensor: Tensor) -> Tensor:
-    return tensor if ".linears." in name or ".last." in name or not tensor.is_floating_point() else tensor.half()
+    linear = ".linears." in name or ".last." in name or ".invconv." in name
+    return tensor if linear or not tensor.is_floating_point() else tensor.half()
 
 
 def score(checkpoint: Path, weights: Path, folder: Path, flow: str | None) -> tuple[dict[str, float], float]:

@@ -39,8 +39,11 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
     torch.manual_seed(recipe.seed)
     from srcli.training.task_linf import LinfTask
     from srcli.training.task_prior import PriorTask
+    from srcli.training.task_srflow import SRFlowTask
+    from srcli.training.task_srflow_prior import SRFlowPriorTask
 
-    kinds: dict[str, Any] = {"linf": LinfTask, "prior": PriorTask}
+    priors: dict[str, Any] = {"prior": PriorTask, "srflow-prior": SRFlowPriorTask}
+    kinds: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask} | priors
     if recipe.task not in kinds:
         raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
     kind = kinds[recipe.task]
@@ -53,4 +56,4 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
         raise RecipeError(f"recipe {recipe.name}: {error}") from error
     if not isinstance(network, kind.kind):
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
-    return kind(recipe, network, flow=flow, trunk=trunk) if kind is PriorTask else kind(recipe, network)
+    return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in priors else kind(recipe, network)

@@ -29,7 +29,7 @@ class Validation:
         if not files:
             raise RecipeError(f"no photos in the validation folder {folder}")
         self.photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
-        self.scales, self.sampling = scales, sampling or Sampling()
+        self.scales, self.sampling = scales, sampling or Sampling(temperature=0.0)
 
     def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
         device = next(network.parameters()).device

@@ -1,0 +1,264 @@
+"""SRFlow, sampled or with the learned prior: its own scale in exact windows, other scales by resampling those."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from srcli.geometry import Size, Window
+from srcli.networks.interpolation import interpolate
+from srcli.networks.level_prior import LevelPrior
+from srcli.networks.queries import axis
+from srcli.networks.resample import Taps, resample, taps
+from srcli.networks.srflow import SRFlow
+from srcli.pipelines.base import Sampling, Scales, Stages, gaussian_field
+from srcli.pipelines.explode import PATCH, Exploded, as_pixels, exploded
+from srcli.pipelines.srflow_official import even_sided
+
+BLOCK = 640  # side of what is decoded at once, in pixels of the network's own scale; a multiple of PATCH
+# Up to this many numbers a thread PyTorch takes other convolutions, which round differently: smaller windows are grown
+# beyond, so that a tile has the bits of the whole.
+FEW = 20480
+HEAT = 0.8  # where none is asked for, as in the paper
+COOLER = (0.5, 0.25, 0.0)  # shares of the heat, or of the prior's latents, at which exploded patches are made again
+
+
+@dataclass(frozen=True, slots=True)
+class SRFlowFeatures:
+    """What the LR image gives within `region` of it.
+
+    low: its size; lr: the image, with even sides; maps: RRDB features; residual: of the upsampling, its pixels not yet
+    shuffled; latents: the prior's, finest first."""
+
+    low: Size
+    lr: Tensor
+    maps: Tensor
+    residual: Tensor | None
+    latents: list[Tensor]
+    region: Window
+
+
+class SRFlowModel:
+    """At the network's scale windows are exact: each level of the flow is decoded with the surroundings that its
+    couplings see. The grids of the levels have `Window`s too: level 1 has half the sides of the picture, and so on.
+    """
+
+    def __init__(self, flow: SRFlow, prior: LevelPrior | None = None) -> None:
+        self.flow, self.prior = flow, prior
+        self.scales = Scales(1.0, float(flow.scale))
+        self.stages, self.exploded = Stages(), 0
+        self.heat = HEAT if prior is None else 0.0
+        self.levels = flow.flowUpsamplerNet.fold(inverse=True)
+        few = FEW * torch.get_num_threads()
+        self.least = [few // level.narrowest + 1 for level in self.levels]  # positions of a level's windows
+        self.least_low = few // 3 + 1  # pixels of an LR window
+
+    def to(self, device: torch.device) -> SRFlowModel:
+        """Moves the model; returns itself."""
+        self.flow.to(device)
+        self.levels = self.flow.flowUpsamplerNet.fold(inverse=True)
+        if self.prior is not None:
+            self.prior.to(device)
+        return self
+
+    # --- tiling facts ---
+
+    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
+        """The part of the LR image, its sides made even, whose features `decode` reads for a window."""
+        even = _even(low)
+        areas = [
+            self._area(grid, ratio, even)
+            for block in _blocks(self._core(window, size, low))
+            for grid, ratio in zip(self._grids(block, even)[1:], self.flow.ratios, strict=True)
+        ]
+        top, left = min(a.top for a in areas), min(a.left for a in areas)
+        height, width = max(a.bottom for a in areas) - top, max(a.right for a in areas) - left
+        return Window(top, left, height, width).within(even, align=2)
+
+    def encode_bytes(self, region: Window) -> int:
+        """Working memory of encoding a region, roughly."""
+        rrdb = self.flow.RRDB
+        return 4 * region.height * region.width * (2 * rrdb.channels + 3 * rrdb.widest + 150)
+
+    def decode_bytes(self, pixels: int) -> int:
+        """Working memory of decoding a window of that many output pixels, roughly: a block at the network's scale,
+        where the finest level takes most, and the window at that scale."""
+        step = self.levels[0].steps[-1]
+        hidden = 2 * self.flow.steps * step.feature.middle[0].shape[0] if step.feature else 0
+        block = min(2 * pixels, (BLOCK + 8 * self.flow.steps) ** 2)
+        return block * (2 * hidden + 2 * self.flow.RRDB.channels + 120) + 60 * pixels
+
+    # --- the picture ---
+
+    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SRFlowFeatures:
+        low, lr = Size(*lr.shape[-2:]), even_sided(lr)
+        region = region or Window.whole(_even(low))
+        # What is inside depends only on pixels within the radii, so cropping the margin is exact.
+        margin = self.flow.radius + (self.prior.radius if self.prior is not None else 1)
+        part = region.within(_even(low), margin=margin, align=2, least=self.least_low)
+        with self.stages("encode"):
+            features = self.flow.features(_cut(lr, part))
+            residual = None
+            if self.flow.centred:
+                inner = features[:, : self.flow.RRDB.features]
+                residual = _cut(self.flow.upsampling(inner).float(), region, part)
+        latents: list[Tensor] = []
+        if self.prior is not None:
+            with self.stages("prior"):
+                found = zip(self.prior(features), self.prior.ratios, strict=True)
+                latents = [_cut(z, _scaled(region, ratio), _scaled(part, ratio)) for z, ratio in found]
+        return SRFlowFeatures(low, lr, _cut(features, region, part), residual, latents, region)
+
+    def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+        core = self._core(window, size, features.low)
+        picture = features.lr.new_empty(1, 3, core.height, core.width)
+        for block in _blocks(core):
+            made, bad = self._sound(features, block, sampling)
+            self.exploded += self._count(bad, block, window, size, features.low)
+            _cut(picture, block, core).copy_(made)
+        with self.stages("resample"):
+            if size == self._own(features.low):
+                return _cut(picture, window, core).contiguous()
+            return resample(picture, *self._taps(window, size, features.low), core.top, core.left)
+
+    def _sound(self, features: SRFlowFeatures, block: Window, sampling: Sampling) -> tuple[Tensor, Tensor]:
+        """A block without exploded patches, and which ones (rows, columns) had to be made again: with the same seed and
+        ever less heat, at last as the upsampling alone. A function of the patch, whatever block it lies in."""
+        strength, scale = self._strength(sampling), self.flow.scale
+        base, picture = self._upsampling(features, block), self._decoded(features, block, strength, sampling)
+        bad = exploded(picture, base, scale)
+        if not bad.any():
+            return picture, bad
+        if sampling.on_explode == "error":
+            row, col = (int(v) for v in bad.nonzero()[0])
+            where = f"{block.left + col * PATCH},{block.top + row * PATCH}"
+            raise Exploded(f"the inverse of the flow explodes at pixel {where}; lower the temperature or repair")
+        left = bad
+        for share in COOLER:
+            again = self._decoded(features, block, strength * share, sampling)
+            picture = torch.where(as_pixels(left, block.height, block.width), again, picture)
+            left = left & exploded(again, base, scale)
+            if not left.any():
+                return picture, bad
+        return torch.where(as_pixels(left, block.height, block.width), base, picture), bad
+
+    def _decoded(self, features: SRFlowFeatures, core: Window, strength: float, sampling: Sampling) -> Tensor:
+        """A window at the network's scale, from latents times `strength`."""
+        even = _even(features.low)
+        grids = self._grids(core, even)
+        count, z, area = len(self.levels), None, grids[-1]
+        for number in reversed(range(count)):
+            level, grid, ratio = self.levels[number], grids[number + 1], self.flow.ratios[number]
+            if z is None:
+                z = self._latent(features, len(self.flow.latent_channels) - 1, grid, ratio, strength, sampling)
+            eps = self._latent(features, number, grid, ratio, strength, sampling) if level.split else None
+            with self.stages("condition"):
+                known = self._area(grid, ratio, even)
+                maps = self.flow.RRDB.maps(_cut(features.maps, known, features.region), ratio)
+                maps = _cut(maps, grid, _scaled(known, ratio)).contiguous(memory_format=torch.channels_last)
+            with self.stages("inverse"):
+                z = level.decode(_cut(z, grid, area), eps, maps)
+            area = _scaled(grid, 2)
+        assert z is not None
+        picture = _cut(z, core, area)
+        return picture + self._upsampling(features, core) if self.flow.centred else picture
+
+    def _latent(
+        self, features: SRFlowFeatures, number: int, grid: Window, ratio: float, strength: float, sampling: Sampling
+    ) -> Tensor:
+        channels, lr = self.flow.latent_channels, features.lr
+        if not strength:
+            return lr.new_zeros(1, channels[number], grid.height, grid.width)
+        if features.latents and sampling.detail:
+            return _cut(features.latents[number], grid, _scaled(features.region, ratio)) * strength
+        field = gaussian_field(sampling.seed * len(channels) + number, channels[number], grid)
+        return field.to(lr.device)[None] * strength
+
+    def _upsampling(self, features: SRFlowFeatures, core: Window) -> Tensor:
+        """What the flow is centred on, or the bilinear upsampling where it is not."""
+        scale, (h, w) = self.flow.scale, features.lr.shape[-2:]
+        rows = axis(torch.arange(core.top, core.bottom), h, scale * h).to(features.lr.device)
+        cols = axis(torch.arange(core.left, core.right), w, scale * w).to(features.lr.device)
+        base = interpolate(features.lr, rows, cols)
+        if features.residual is not None:
+            area = _scaled(core, 1 / scale)
+            residual = F.pixel_shuffle(_cut(features.residual, area, features.region), scale)
+            base = base + _cut(residual, core, _scaled(area, scale))
+        return base
+
+    def _strength(self, sampling: Sampling) -> float:
+        """Share of the prior's latents, or the heat."""
+        if self.prior is not None and sampling.detail:
+            return sampling.detail
+        return self.heat if sampling.temperature is None else sampling.temperature
+
+    # --- where ---
+
+    def _own(self, low: Size) -> Size:
+        return Size(low.height * self.flow.scale, low.width * self.flow.scale)
+
+    def _taps(self, window: Window, size: Size, low: Size) -> tuple[Taps, Taps]:
+        own = self._own(low)
+        return (
+            taps(window.top, window.bottom, own.height, size.height),
+            taps(window.left, window.right, own.width, size.width),
+        )
+
+    def _core(self, window: Window, size: Size, low: Size) -> Window:
+        """What is needed at the network's scale for a window of the output, in whole patches."""
+        if size != self._own(low):
+            rows, cols = self._taps(window, size, low)
+            window = Window(rows.first, cols.first, rows.last - rows.first, cols.last - cols.first)
+        return window.within(self._own(_even(low)), align=PATCH)
+
+    def _grids(self, core: Window, even: Size) -> list[Window]:
+        """Windows of the picture and of each level, each with what the couplings of its level see: two positions a
+        step, and one for the split."""
+        grids = [core]
+        for number, level in enumerate(self.levels):
+            whole = Size(*(n * self.flow.scale >> number + 1 for n in (even.height, even.width)))
+            margin = 2 * self.flow.steps + (level.split is not None)
+            grids.append(_scaled(grids[-1], 0.5).within(whole, margin=margin, least=self.least[number]))
+        return grids
+
+    @staticmethod
+    def _area(grid: Window, ratio: float, even: Size) -> Window:
+        """LR pixels that a level's map is made of; doubling sees a neighbour."""
+        return _scaled(grid, 1 / ratio).within(even, margin=int(ratio > 1))
+
+    def _count(self, bad: Tensor, block: Window, window: Window, size: Size, low: Size) -> int:
+        """Patches whose upper left corner lies in the window, so that those shared by two tiles count once."""
+        own, corners = self._own(low), bad.nonzero() * PATCH
+        y = (corners[:, 0] + block.top) * size.height // own.height
+        x = (corners[:, 1] + block.left) * size.width // own.width
+        inside = (y >= window.top) & (y < window.bottom) & (x >= window.left) & (x < window.right)
+        return int(inside.sum())
+
+
+def _even(low: Size) -> Size:
+    return Size(low.height + low.height % 2, low.width + low.width % 2)
+
+
+def _scaled(window: Window, factor: float) -> Window:
+    """The window on a grid `factor` times as fine, its sides rounded outwards."""
+    top, left = math.floor(window.top * factor), math.floor(window.left * factor)
+    return Window(top, left, math.ceil(window.bottom * factor) - top, math.ceil(window.right * factor) - left)
+
+
+def _cut(image: Tensor, window: Window, origin: Window | None = None) -> Tensor:
+    """A window of an image that shows `origin` (default: begins at 0, 0)."""
+    y, x = (window.top - origin.top, window.left - origin.left) if origin else (window.top, window.left)
+    return image[..., y : y + window.height, x : x + window.width]
+
+
+def _blocks(core: Window) -> Iterator[Window]:
+    """Parts of a window along lines at multiples of BLOCK, so that they are the same for every window."""
+    for top in range(core.top // BLOCK * BLOCK, core.bottom, BLOCK):
+        for left in range(core.left // BLOCK * BLOCK, core.right, BLOCK):
+            y, x = max(top, core.top), max(left, core.left)
+            yield Window(y, x, min(top + BLOCK, core.bottom) - y, min(left + BLOCK, core.right) - x)
