@@ -20,7 +20,7 @@ from srcli.images.picture import quantise, unit
 from srcli.pipelines.base import Model, Sampling
 
 LEAST_BUDGET = 2**20
-STRIP_STORED = 96 * 2**20  # bytes of a strip as it is stored
+STRIP_STORED = 48 * 2**20  # bytes of a strip as it is stored
 
 
 class NotFinite(SrcliError):

@@ -14,6 +14,9 @@ from srcli.images.layout import Band, Layout, rows
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by samples a pixel
 AT_ONCE = 64  # rows
+LAST_BLOCK = b"\x03\0"  # of deflate, without contents
+SAMPLE = 4096  # bytes of a band, at the least, that are packed in both ways
+ENOUGH = 1.03
 METRE = 39.3700787  # inches
 LATIN = "latin-1"
 
@@ -24,17 +27,35 @@ def write(file: BinaryIO, layout: Layout, bands: Iterable[Band], level: int) -> 
     header = (layout.size.width, layout.size.height, 8 * layout.kind.itemsize, COLOUR_TYPES[layout.samples], 0, 0, 0)
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", *header))
     _describe(file, layout)
-    packer = zlib.compressobj(level, strategy=zlib.Z_FILTERED if level else zlib.Z_DEFAULT_STRATEGY)
+    file_start, checksum = b"\x78\x9c", 1  # of a zlib stream; its blocks are made band by band
     above = np.zeros(layout.size.width * layout.samples * layout.kind.itemsize, np.uint8)
     for piece in rows(bands, AT_ONCE):
         lines = np.ascontiguousarray(piece.astype(layout.kind.newbyteorder(">"), copy=False))
         lines = lines.view(np.uint8).reshape(len(piece), -1)
-        data = packer.compress(_filtered(lines, above, layout.samples * layout.kind.itemsize))
-        if data:
-            _chunk(file, b"IDAT", data)
-        above = lines[-1]
-    _chunk(file, b"IDAT", packer.flush())
+        data = _filtered(lines, above, layout.samples * layout.kind.itemsize)
+        _chunk(file, b"IDAT", file_start + _packed(data, level))
+        checksum, file_start, above = zlib.adler32(data, checksum), b"", lines[-1]
+    _chunk(file, b"IDAT", LAST_BLOCK + struct.pack(">I", checksum))
     _chunk(file, b"IEND", b"")
+
+
+def _packed(data: bytes, level: int) -> bytes:
+    """Deflate blocks that end on a byte, none of them the last.
+
+    Filtered photographs have hardly anything but single bytes to gain from: run lengths and Huffman codes alone take a
+    ninth of the time for a hundredth more. A part of the band tells.
+    """
+    strategy = zlib.Z_RLE
+    if level > 1:
+        part = data[: max(SAMPLE, len(data) // 8)]
+        searched = len(_deflated(part, level, zlib.Z_FILTERED))
+        strategy = zlib.Z_RLE if len(_deflated(part, 1, zlib.Z_RLE)) < ENOUGH * searched else zlib.Z_FILTERED
+    return _deflated(data, level, strategy)
+
+
+def _deflated(data: bytes, level: int, strategy: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
+    return packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
 def _filtered(lines: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
