@@ -26,6 +26,8 @@ EXAMPLES = """Examples:\n
   srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60\n
   srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/\n
   srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
+  srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base\n
+  srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
   srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
@@ -33,6 +35,8 @@ RECIPES = {
     "linf-base": "Train the encoder and the upsampling of a flow: the first stage.",
     "linf": "Train the flow: likelihood, pixel loss and penalty on the patch grid.",
     "prior": "Train the learned prior of a frozen flow.",
+    "flowsr-base": "Train a flow from degraded photos to sharp ones: the first stage.",
+    "flowsr": "Train that flow on, to be consistent and sharp in one step.",
 }
 
 
@@ -45,12 +49,17 @@ def run(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its own recipe.")] = False,
     init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
-    flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    flow: Annotated[
+        str | None, typer.Option("--flow", help="Frozen flow of a prior, or flow to start from: model name or file.")
+    ] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
     ] = None,
+    hold_out: Annotated[
+        int, typer.Option("--hold-out", min=0, help="Photos kept for evaluation; held_out.txt in --out names them.")
+    ] = 0,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's.")] = None,
     max_minutes: Annotated[
@@ -82,8 +91,7 @@ def run(
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
-        crops = chosen.crops
-        photos = Photos(data, tuple(exclude or ()), max(crops.crop, crops.window * crops.patch))
+        photos = Photos(data, tuple(exclude or ()), chosen.crops.shortest, hold_out)
         task = make_task(chosen, flow, trunk)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
@@ -96,6 +104,8 @@ def run(
         output.say(
             f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}"
         )
+        if photos.held:
+            (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
         validation = Validation(val) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")

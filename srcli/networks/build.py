@@ -13,6 +13,7 @@ from srcli.networks.latent import EDSRLatent, UNet
 from srcli.networks.linf import LINF
 from srcli.networks.rrdb import RRDB
 from srcli.networks.swin import SwinLatent
+from srcli.networks.velocity import VelocityNet
 
 
 def _linf(encoder: Mapping[str, Any], **parameters: Any) -> LINF:
@@ -27,6 +28,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "unet-latent": UNet,
     "edsr-latent": EDSRLatent,
     "swin-latent": SwinLatent,
+    "velocity": VelocityNet,
 }
 
 

@@ -83,3 +83,13 @@ class Perceptual:
 def relativistic_pair(real: Tensor, fake: Tensor) -> Tensor:
     """Relativistic paired GAN loss of the side that wants `real` above `fake` (Jolicoeur-Martineau 2018)."""
     return F.softplus(fake - real).mean()
+
+
+def charbonnier(sr: Tensor, hr: Tensor, floor: float = 1e-3) -> Tensor:
+    """L1 that is smooth near zero: the mean of sqrt(error^2 + floor^2)."""
+    return ((sr - hr).square() + floor**2).sqrt().mean()
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of a discriminator from its logits (Lim and Ye 2017); its generator minimises `-fake.mean()`."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
