@@ -19,10 +19,12 @@ from srcli.images.picture import Picture, bleed
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.pipelines.base import Model, Sampling
+from srcli.pipelines.colour import FIXES
 from srcli.pipelines.registry import assemble
 from srcli.weights import manifest, store
 
 Progress = Callable[[int, int], None]
+MOST_STEPS = 100
 Kind = TypeVar("Kind", Image.Image, np.ndarray)
 
 
@@ -157,6 +159,10 @@ def check(sampling: Sampling) -> Sampling:
         raise TargetError(f"temperature goes from 0 to 2, not {sampling.temperature:g}")
     if sampling.seed < 0:
         raise TargetError(f"a seed is not negative, as {sampling.seed} is")
+    if not 1 <= sampling.steps <= MOST_STEPS:
+        raise TargetError(f"steps go from 1 to {MOST_STEPS}, not {sampling.steps}")
+    if sampling.colour not in (None, *FIXES):
+        raise TargetError(f"unknown colour fix {sampling.colour!r}; use {', '.join(FIXES)}")
     return sampling
 
 

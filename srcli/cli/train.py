@@ -106,7 +106,7 @@ def run(
         )
         if photos.held:
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
-        validation = Validation(val) if val else None
+        validation = Validation(val, preset=chosen.crops.preset) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 

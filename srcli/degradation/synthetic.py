@@ -173,4 +173,6 @@ def _jpeg(image: np.ndarray, jpeg: Jpeg | None) -> np.ndarray:
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if jpeg.halved else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     options = [cv2.IMWRITE_JPEG_QUALITY, jpeg.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None, "it was encoded here"
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)

@@ -69,7 +69,7 @@ class TimedBlock(nn.Module):
         self.second.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor, times: Tensor) -> Tensor:
-        gain, shift = (self.told(times) + 0.0).chunk(2, 1)
+        gain, shift = self.told(times).chunk(2, 1)
         y = F.leaky_relu(x, SLOPE)
         if len(times) == 1:  # one time for all: gain and shift are those of the convolution
             weight = self.first.weight * (1 + gain[0])[:, None, None, None]
@@ -102,7 +102,8 @@ class VelocityNet(nn.Module):
         self.coarse = nn.ModuleList(TimedBlock(coarse_width, times) for _ in range(coarse))
         self.up = nn.Conv2d(coarse_width, width, 1)
         self.after = nn.ModuleList(TimedBlock(width, times) for _ in range(after))
-        # The shuffle gives each of 16 places its own filter, which shows as a grid; thin layers over all pixels mix them.
+        # The shuffle gives each of 16 places its own filter, which shows as a grid; a thin layer over all pixels mixes
+        # them.
         self.unfold = conv3x3(width, FOLD**2 * thin)
         self.out = conv3x3(thin, 3)
         same = torch.randn(thin, 1, width, 3, 3) * (2 / (9 * width)) ** 0.5  # one filter for all places at first

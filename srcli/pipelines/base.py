@@ -27,11 +27,15 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose among the pictures that fit: `detail` for learned priors, `temperature` for sampled flows."""
+    """How to choose among the pictures that fit: `detail` for learned priors and rectified flows, `temperature` for
+    sampled flows; `steps` along a rectified flow and its `colour` fix (none, wavelet, adain; None: the model's own).
+    """
 
     detail: float = 1.0
     temperature: float = 0.0
     seed: int = 0
+    steps: int = 1
+    colour: str | None = None
 
 
 class Stages:

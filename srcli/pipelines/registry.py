@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from srcli.pipelines.base import Model
+from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
 
 
@@ -14,7 +15,11 @@ def _linf(networks: Mapping[str, nn.Module]) -> LinfModel:
     return LinfModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
 
 
-PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {"linf": _linf}
+def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
+    return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
+
+
+PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {"linf": _linf, "flowsr": _flowsr}
 
 
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:

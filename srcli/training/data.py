@@ -18,7 +18,7 @@ from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
 from srcli.networks.queries import Queries, axis, grid_queries
 
-B = TypeVar("B", covariant=True)
+B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -42,6 +42,10 @@ class CropSpec:
     windows: int = 3  # HR windows queried in each crop; 0: the upsampling alone is trained
     window: int = 16  # side of a window in patches
     patch: int = 3
+
+    @property
+    def preset(self) -> None:
+        """The low-resolution side is made by bicubic alone."""
 
     @property
     def shortest(self) -> int:
@@ -162,25 +166,28 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
 
 
-class Crops(Protocol[B]):
+class Crops(Protocol[B_co]):
     """How a batch is cut: `draw` is a function of photos, seed and step alone."""
 
     @property
     def shortest(self) -> int: ...
 
-    def draw(self, photos: Photos, seed: int, step: int) -> B: ...
+    @property
+    def preset(self) -> str | None: ...
+
+    def draw(self, photos: Photos, seed: int, step: int) -> B_co: ...
 
 
-class Prefetch(Generic[B]):
+class Prefetch(Generic[B_co]):
     """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
 
-    def __init__(self, photos: Photos, spec: Crops[B], seed: int, first_step: int) -> None:
+    def __init__(self, photos: Photos, spec: Crops[B_co], seed: int, first_step: int) -> None:
         self._draw = lambda step: spec.draw(photos, seed, step)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
         self._step = first_step
         self._next = self._pool.submit(self._draw, first_step)
 
-    def __next__(self) -> B:
+    def __next__(self) -> B_co:
         batch = self._next.result()
         self._step += 1
         self._next = self._pool.submit(self._draw, self._step)

@@ -21,6 +21,7 @@ from srcli.networks.velocity import FOLD, VelocityNet
 from srcli.training import losses
 from srcli.training.consistency import Times
 from srcli.training.degraded import DegradedBatch
+from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.weights import manifest, store
 
@@ -75,7 +76,7 @@ class FlowsrTask:
         if self.weights.get("perceptual"):
             if trunk is None:
                 raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-            self.perceptual = losses.Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)))
+            self.perceptual = Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)))
         self.discriminator: PatchDiscriminator | None = None
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
@@ -132,7 +133,7 @@ class FlowsrTask:
         share = self.chosen.faithful_share
         return torch.where(kind < share / 2, 0.0, torch.where(kind < share, between, 1.0))
 
-    def _flow_losses(self, sr: Tensor, hr: Tensor, detail: Tensor, judged: losses.Perceptual | None) -> dict:
+    def _flow_losses(self, sr: Tensor, hr: Tensor, detail: Tensor, judged: Perceptual | None) -> dict:
         values = {"l2": (sr - hr).square().mean()}
         if self.weights.get("periodic"):
             values["periodic"] = losses.patch_periodic(unit(sr), unit(hr), FOLD, (4, 6))
@@ -153,7 +154,7 @@ class FlowsrTask:
         return torch.cat([x, start, reached]), torch.cat([t, later, near]), torch.cat([detail, full, full])
 
     def _consistency(
-        self, first: Tensor, second: Tensor, reached: Tensor, near: Tensor, hr: Tensor, judged: losses.Perceptual | None
+        self, first: Tensor, second: Tensor, reached: Tensor, near: Tensor, hr: Tensor, judged: Perceptual | None
     ) -> Tensor:
         """Eq. 6: the end seen from t' like the target network's seen from t; the end seen from t like the photo."""
         parts = []
@@ -165,7 +166,7 @@ class FlowsrTask:
             parts.append(self._distance(second, hr, judged))
         return torch.stack(parts).sum()
 
-    def _distance(self, a: Tensor, b: Tensor, judged: losses.Perceptual | None) -> Tensor:
+    def _distance(self, a: Tensor, b: Tensor, judged: Perceptual | None) -> Tensor:
         distance = losses.charbonnier(a, b)
         if judged is not None and self.chosen.distance_perceptual:
             distance = distance + self.chosen.distance_perceptual * judged(unit(a), unit(b)).mean()
@@ -186,9 +187,10 @@ class FlowsrTask:
 
     def _follow(self, device: torch.device) -> None:
         """The frozen parts go where the batch is; costs nothing once they are there."""
-        for part in (self.teacher, self.perceptual and self.perceptual.trunk):
-            if part is not None:
-                part.to(device)
+        if self.teacher is not None:
+            self.teacher.to(device)
+        if self.perceptual is not None:
+            self.perceptual.trunk.to(device)
 
     def pipeline(self, network: nn.Module):
         from srcli.pipelines.flowsr import FlowsrModel

@@ -34,8 +34,9 @@ class Task(Protocol):
 
 
 def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
-    """The task that a recipe names. `flow`: the frozen flow that a prior belongs to or that a consistency flow is taught
-    by (a model name or exported weights); `trunk`: the weights of the perceptual loss. Initial weights depend on the recipe's seed alone."""
+    """The task that a recipe names. flow: the frozen flow that a prior belongs to or a consistency flow is taught by (a
+    model name or exported weights). trunk: the weights of the perceptual loss. Initial weights depend on the recipe's
+    seed alone."""
     torch.manual_seed(recipe.seed)
     from srcli.training.task_flowsr import FlowsrTask
     from srcli.training.task_linf import LinfTask
