@@ -42,12 +42,16 @@ def command(
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
     model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
     detail: Annotated[
-        float, typer.Option("--detail", help="0: most faithful, 1: sharpest (models with a learned prior).")
+        float, typer.Option("--detail", help="0: most faithful, 1: sharpest (linf-lp-s, flowsr-s).")
     ] = 1.0,
     temperature: Annotated[
         float, typer.Option("--temperature", help="Randomness of sampled models such as linf-s; 0 is their mean.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the randomness.")] = 0,
+    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows such as flowsr-s.")] = 1,
+    colour: Annotated[
+        str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
+    ] = None,
     suffix: Annotated[str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif or bmp.")] = None,
     quality: Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG and WebP.")] = 95,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Also pictures in folders below.")] = False,
@@ -81,13 +85,15 @@ def command(
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
-        sampling = check(Sampling(detail, temperature, seed))
+        sampling = check(Sampling(detail, temperature, seed, steps, colour))
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile)
         upscaler.check_target(target)
         if temperature and "prior" in upscaler.entry.parts and detail > 0:
             output.notice(f"--temperature has no effect on {upscaler.entry.name}; use -n linf-s")
-        if detail != 1.0 and "prior" not in upscaler.entry.parts:
+        if detail != 1.0 and not {"prior", "velocity"} & set(upscaler.entry.parts):
             output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
+        if (steps != 1 or colour) and "velocity" not in upscaler.entry.parts:
+            output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
         records = []
         with _progress(len(items), output) as progress:
             options = batch.Options(ending, quality, overwrite, dry_run)
