@@ -9,7 +9,7 @@ scale, also at 1, where nothing is made smaller.
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -73,11 +73,15 @@ class Degradation:
     sinc: Blur | None
     sinc_last: bool
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
-
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Degradation:
+        """What `to_dict` gave, also by way of JSON; other entries of the table are ignored."""
+        plain = {name: table[name] for name in ("preset", "scale", "seed", "sinc_last")}
+        rounds = {name: _round_from(table[name]) for name in ("first", "second")}
+        return cls(**plain, **rounds, sinc=_blur_from(table["sinc"]))
 
     def __call__(self, image: np.ndarray, size: Size) -> np.ndarray:
         """uint8 RGB (H, W, 3) to the low-resolution (size.height, size.width, 3)."""
@@ -114,6 +118,17 @@ def draw(preset: str | Preset, scale: float, seed: int, *, grey: bool = False) -
 def seed_of(name: str, scale: float, seed: int = 0) -> int:
     """The seed of a picture by its name and scale, the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{name} {scale:g} {seed}".encode()).digest()[:6], "big")
+
+
+def _round_from(table: Mapping[str, Any]) -> Round:
+    noise, jpeg = table["noise"], table["jpeg"]
+    return Round(
+        _blur_from(table["blur"]), table["size"], table["resizer"], noise and Noise(**noise), jpeg and Jpeg(**jpeg)
+    )
+
+
+def _blur_from(table: Mapping[str, Any] | None) -> Blur | None:
+    return None if table is None else Blur(**{**table, "sigma": tuple(table["sigma"])})
 
 
 def _round(rng: np.random.Generator, stage: Stage, unit: float, size: float) -> Round:

@@ -18,7 +18,7 @@ from srcli.pipelines.colour import WAVELET_RADIUS, Tint, tint, wavelet
 RIM = 16
 # Below this area PyTorch picks other kernels, which round differently: smaller windows are grown to it, so that a tile
 # has the bits of the whole.
-LEAST_PIXELS = 160_000
+LEAST_PIXELS = 64_000
 PROBE = 192  # pixels a side of the small picture that colours are compared on
 
 
