@@ -79,9 +79,10 @@ class Degradation:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Degradation:
         """What `to_dict` gave, also by way of JSON; other entries of the table are ignored."""
-        plain = {name: table[name] for name in ("preset", "scale", "seed", "sinc_last")}
-        rounds = {name: _round_from(table[name]) for name in ("first", "second")}
-        return cls(**plain, **rounds, sinc=_blur_from(table["sinc"]))
+        return cls(
+            table["preset"], table["scale"], table["seed"], _round_from(table["first"]), _round_from(table["second"]),
+            _blur_from(table["sinc"]), table["sinc_last"],
+        )  # fmt: skip
 
     def __call__(self, image: np.ndarray, size: Size) -> np.ndarray:
         """uint8 RGB (H, W, 3) to the low-resolution (size.height, size.width, 3)."""

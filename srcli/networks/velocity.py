@@ -102,18 +102,17 @@ class VelocityNet(nn.Module):
         self.coarse = nn.ModuleList(TimedBlock(coarse_width, times) for _ in range(coarse))
         self.up = nn.Conv2d(coarse_width, width, 1)
         self.after = nn.ModuleList(TimedBlock(width, times) for _ in range(after))
-        # The shuffle gives each of 16 places its own filter, which shows as a grid; a thin layer over all pixels mixes
-        # them.
+        # The shuffle gives each of 16 places its own filter, which shows as a grid; a thin layer over all pixels, which
+        # also sees the picture itself, mixes them.
         self.unfold = conv3x3(width, FOLD**2 * thin)
-        self.out = conv3x3(thin, 3)
-        same = torch.randn(thin, 1, width, 3, 3) * (2 / (9 * width)) ** 0.5  # one filter for all places at first
-        self.unfold.weight.data.copy_(same.expand(-1, FOLD**2, -1, -1, -1).flatten(0, 1))
-        for layer in (self.unfold.bias, self.out.weight, self.out.bias):
-            nn.init.zeros_(layer)  # type: ignore[arg-type]
+        self.out, self.direct = conv3x3(thin, 3), conv3x3(3, 3)
+        for layer in (self.out, self.direct):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         self.align = 2 * FOLD
         # 3x3 convolutions at an eighth and a quarter of the resolution, the last one, the phase of either fold.
         self.radius = 8 * 2 * coarse + 4 * (2 * (before + after) + 2) + 1 + self.align
-        self.outputs = ("out", "unfold")
+        self.outputs = ("out", "direct", "unfold")
 
     def forward(
         self, x: Tensor, t: Tensor, s: Tensor | None = None, detail: Tensor | None = None, lr: Tensor | None = None
@@ -135,4 +134,4 @@ class VelocityNet(nn.Module):
         for block in self.after:
             y = block(y, times)
         y = F.pixel_shuffle(self.unfold(F.leaky_relu(y, SLOPE)), FOLD)
-        return self.out(F.leaky_relu(y, SLOPE).contiguous(memory_format=torch.channels_last)).float()
+        return (self.out(F.leaky_relu(y, SLOPE)) + self.direct(x)).float()

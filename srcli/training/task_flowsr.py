@@ -29,7 +29,8 @@ from srcli.weights import manifest, store
 @dataclass(frozen=True, slots=True)
 class FlowsrOptions:
     """perceptual_start, adversary_start: the step from which these losses count. faithful_share: share of samples with
-    a detail below 1, whose perceptual loss is weakened by it: the dial from faithful to sharp.
+    a detail below 1, whose perceptual loss is weakened by it: the dial from faithful to sharp. perceptual_floor: see
+    `Perceptual`.
 
     terms: of the consistency loss, `both`, `cd` (towards the target network), `hr` (towards the photo). target_ema: of
     the target network. distance_perceptual: weight of the perceptual part of its distance. noise: largest standard
@@ -39,6 +40,7 @@ class FlowsrOptions:
     perceptual_start: int = 0
     adversary_start: int = 0
     faithful_share: float = 0.0
+    perceptual_floor: float = 0.0
     terms: str = "both"
     target_ema: float = 0.97
     distance_perceptual: float = 0.0
@@ -50,15 +52,15 @@ class FlowsrOptions:
 
 
 class FlowsrTask:
-    """Losses: `l2` of f against the photo, `perceptual`, `periodic` (what repeats with the network's fold); with
-    `consistency`, for which half of the batch is kept, also eq. 6; `adversary`.
+    """Losses of f against the photo: `l2`, `pixel` (L1), `perceptual`, `periodic` (what repeats with the network's
+    fold); `consistency`, eq. 6, for which half of the batch is kept; `adversary`.
 
     flow: the flow of the first stage, which the consistency flow starts from and is taught by. trunk: SqueezeNet 1.1
     weights for the perceptual loss.
     """
 
     kind = VelocityNet
-    weighted = frozenset({"l2", "perceptual", "periodic", "consistency", "adversary"})
+    weighted = frozenset({"l2", "pixel", "perceptual", "periodic", "consistency", "adversary"})
     options = frozenset(FlowsrOptions.__slots__)
 
     def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
@@ -76,7 +78,8 @@ class FlowsrTask:
         if self.weights.get("perceptual"):
             if trunk is None:
                 raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-            self.perceptual = Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)))
+            features = load_trunk("squeeze", read_weights(trunk), str(trunk))
+            self.perceptual = Perceptual(features, self.chosen.perceptual_floor)
         self.discriminator: PatchDiscriminator | None = None
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
@@ -135,6 +138,8 @@ class FlowsrTask:
 
     def _flow_losses(self, sr: Tensor, hr: Tensor, detail: Tensor, judged: Perceptual | None) -> dict:
         values = {"l2": (sr - hr).square().mean()}
+        if self.weights.get("pixel"):
+            values["pixel"] = losses.pixel(unit(sr), unit(hr))
         if self.weights.get("periodic"):
             values["periodic"] = losses.patch_periodic(unit(sr), unit(hr), FOLD, (4, 6))
         if judged is not None:
