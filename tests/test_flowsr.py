@@ -428,8 +428,9 @@ def trunk(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_both_stages_train_export_and_make_a_picture(tmp_path, trunk):
     first, second = tmp_path / "first.toml", tmp_path / "second.toml"
-    alone = TINY.replace("perceptual = 0.01\n", "").replace("moderate", "heavy").replace("lr = 2e-3", "lr = 3e-3")
-    first.write_text(alone.replace("STEPS", "150") + "[options]\nstart_share = 1.0\n")
+    alone = TINY.replace("perceptual = 0.01\n", "").replace("moderate", "heavy").replace("lr = 2e-3", "lr = 1e-2")
+    noisy = alone.replace("margin = 8", "margin = 8\nlight_share = 0.0\nwhole_share = 1.0\nwhole_scales = [1]")
+    first.write_text(noisy.replace("STEPS", "200") + "[options]\nstart_share = 1.0\n")
     second.write_text(TINY.replace("STEPS", "6") + SECOND)
     common = ["--data", EXAMPLES, "--trunk", trunk, "--threads", 1]
     base, weights = tmp_path / "base.safetensors", tmp_path / "flow.safetensors"
