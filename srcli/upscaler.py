@@ -76,16 +76,19 @@ class Upscaler:
         detail: float = 1.0,
         temperature: float = 0.0,
         seed: int = 0,
+        steps: int = 1,
+        colour: str | None = None,
     ) -> Kind:
         """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (the flow's mean, most faithful) to 1 (the learned prior).
-        temperature and seed: for models without a prior. Raises `SrcliError` with one sentence.
+        temperature and seed: for models without a prior. steps and colour (none, wavelet, adain): for rectified flows.
+        Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
         wanted = target or Target(scale=scale)
-        sampling = Sampling(detail, temperature, seed)
+        sampling = Sampling(detail, temperature, seed, steps, colour)
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
                 raise SrcliError(f"expected a uint8 array (H, W[, 1 to 4]), got {image.dtype} {image.shape}")
