@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,7 +34,7 @@ from srcli.training.task_flowsr import FlowsrTask, end, path
 from srcli.training.tasks import make_task
 from srcli.training.validation import whole
 from srcli.upscaler import check
-from srcli.weights import store
+from srcli.weights import manifest, store
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RUNNER = CliRunner()
@@ -328,8 +329,6 @@ def task_of(text: str, tmp_path: Path, flow: VelocityNet | None = None) -> Flows
     chosen = recipe.load(str(tmp_path / "recipe.toml"))
     file = None
     if flow is not None:
-        import json
-
         file = tmp_path / "flow.safetensors"
         contiguous = {k: v.contiguous() for k, v in flow.state_dict().items()}
         save_file(contiguous, file, {"architecture": json.dumps(chosen.architecture)})
@@ -455,8 +454,6 @@ def test_both_stages_train_export_and_make_a_picture(tmp_path, trunk):
 
 @pytest.mark.slow
 def test_a_consistency_run_interrupted_and_resumed_equals_an_uninterrupted_one(tmp_path, trunk):
-    import json
-
     (tmp_path / "second.toml").write_text(TINY.replace("STEPS", "6") + SECOND)
     chosen, flow = recipe.load(str(tmp_path / "second.toml")), tmp_path / "flow.safetensors"
     state = {k: v.contiguous() for k, v in small().state_dict().items()}
@@ -485,6 +482,43 @@ def test_a_consistency_run_interrupted_and_resumed_equals_an_uninterrupted_one(t
     assert one.keys() == other.keys()
     assert all(torch.equal(one[k], other[k]) for k in one)
     assert {k.split("/")[0] for k in one} == {"network", "ema", "target", "discriminator", "optimizer"}
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch) -> str:
+    """The name of a tiny rectified flow among the embedded models."""
+    file = tmp_path / "tiny.safetensors"
+    state = {k: v.contiguous() for k, v in small().state_dict().items()}
+    save_file(state, file, {"architecture": json.dumps(SMALL)})
+    part = manifest.Part("velocity", file.name, file.stat().st_size, store.sha256(file))
+    entry = manifest.Entry("tiny", (), "tests", "flowsr", (1.0, 8.0), "none", "none", True, {"velocity": part})
+    found = manifest.Manifest("tiny", {"tiny": entry})
+    monkeypatch.setattr(manifest, "load", lambda: found)
+    monkeypatch.setattr(store, "EMBEDDED", tmp_path)
+    return entry.name
+
+
+def test_upscale_takes_steps_and_colour_and_tiles_change_nothing(installed, tmp_path):
+    def made(name: str, *options: object) -> bytes:
+        arguments = [EXAMPLES / "cat.png", "-s", 2.5, "-n", installed, "--precision", "fp32", "-o", tmp_path / name]
+        result = RUNNER.invoke(app, ["upscale", *[str(a) for a in (*arguments, *options)]])
+        assert (result.exit_code, result.stderr) == (0, ""), result.output
+        return (tmp_path / name).read_bytes()
+
+    one, two = made("one.png"), made("two.png", "--steps", 2, "--colour", "wavelet")
+    assert made("tiled.png", "--steps", 2, "--colour", "wavelet", "--tile", 160) == two
+    assert len({one, two, made("four.png", "--steps", 4), made("faithful.png", "--detail", 0)}) == 4
+    result = RUNNER.invoke(app, ["upscale", str(EXAMPLES / "cat.png"), "-n", installed, "--steps", "0"])
+    assert (result.exit_code, "steps go from 1" in result.stderr) == (2, True)
+
+
+def test_bench_scores_steps_on_degraded_photos(installed, tmp_path):
+    options = ["--data", EXAMPLES, "--scale", 4, "--degradation", "moderate", "--steps", "1,2", "--metrics", "psnr_y"]
+    result = RUNNER.invoke(app, ["bench", *[str(a) for a in options], "--models", f"bicubic,{installed}", "--json"])
+    assert result.exit_code == 0, result.output
+    rows = {row["variant"]: row["psnr_y"] for row in map(json.loads, result.stdout.splitlines())}
+    assert list(rows) == ["bicubic", "tiny steps 1", "tiny steps 2"]
+    assert len(set(rows.values())) == 3
 
 
 @pytest.mark.parametrize(
