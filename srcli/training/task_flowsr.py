@@ -51,6 +51,15 @@ class FlowsrOptions:
     start_share: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Pictures (B, 3, H, W) on the path or beside it, their times and the wanted details, (B,)."""
+
+    x: Tensor
+    t: Tensor
+    detail: Tensor
+
+
 class FlowsrTask:
     """Losses of f against the photo: `l2`, `pixel` (L1), `perceptual`, `periodic` (what repeats with the network's
     fold); `consistency`, eq. 6, for which half of the batch is kept; `adversary`.
@@ -104,23 +113,19 @@ class FlowsrTask:
         self._follow(batch.hr.device)
         hr, lr = batch.hr * 2 - 1, batch.lr * 2 - 1
         count = len(hr) // 2 if self.teacher is not None else len(hr)
-        t, detail = self.times.draw(count, hr.device), self._details(count, hr.device)
-        x, later, near = path(hr[:count], lr[:count], t), None, None
-        if self.teacher is not None:
-            later, near = self.times.pairs(len(hr) - count, hr.device)
-            x, t, detail = self._with_pairs(x, t, detail, hr[count:], lr[count:], (later, near))
-        made = end(self.network, x, t, detail)
+        points = self._points(hr, lr, count)
+        made = end(self.network, points.x, points.t, points.detail)
         judged = self.perceptual if step >= self.chosen.perceptual_start else None
-        values = self._flow_losses(made[:count], hr[:count], detail[:count], judged)
-        fake, real, base = made[:count], hr[:count], lr[:count]
-        if near is not None:
-            first, second = made[count:].chunk(2)
-            values["consistency"] = self._consistency(first, second, x[count:].chunk(2)[1], near, hr[count:], judged)
-            fake, real, base = first, hr[count:], lr[count:]
+        values = self._flow_losses(made[:count], hr[:count], points.detail[:count], judged)
+        shown = slice(0, count)  # to the discriminator
+        if self.teacher is not None:
+            values["consistency"] = self._consistency(made[count:], points, hr[count:], judged)
+            shown = slice(count, len(hr))
+        fake, real, base = made[shown], hr[shown], lr[shown]
         judge = self.discriminator if step >= self.chosen.adversary_start else None
         if judge is not None:
             judge.requires_grad_(False)
-            values["adversary"] = -self._seen(judge, fake, base).mean()
+            values["adversary"] = -(self._seen(judge, fake, base) * across(points.detail[shown])).mean()
         total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
         named = {k: 0.0 for k in ("perceptual", "adversary", "discriminator") if self.weights.get(k)}
         yield "network", total, named | {k: v.item() for k, v in values.items()}
@@ -147,28 +152,29 @@ class FlowsrTask:
         return values
 
     @torch.no_grad()
-    def _with_pairs(
-        self, x: Tensor, t: Tensor, detail: Tensor, hr: Tensor, lr: Tensor, pair: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The inputs with those of the consistency loss behind them: x at t', and where the teacher goes from there."""
-        assert self.teacher is not None
-        later, near = pair
-        start = path(hr, lr, later)
-        full = torch.ones_like(later)
+    def _points(self, hr: Tensor, lr: Tensor, count: int) -> Points:
+        """What the network is asked in a step; the first `count` samples are for the flow, the others for pairs."""
+        t, detail = self.times.draw(count, hr.device), self._details(count, hr.device)
+        x = path(hr[:count], lr[:count], t)
+        if self.teacher is None:
+            return Points(x, t, detail)
+        later, near = self.times.pairs(len(hr) - count, hr.device)
+        start, full = path(hr[count:], lr[count:], later), torch.ones_like(later)
         reached = start - across(later - near) * velocity(self.teacher, start, later, full)
-        return torch.cat([x, start, reached]), torch.cat([t, later, near]), torch.cat([detail, full, full])
+        return Points(torch.cat([x, start, reached]), torch.cat([t, later, near]), torch.cat([detail, full, full]))
 
-    def _consistency(
-        self, first: Tensor, second: Tensor, reached: Tensor, near: Tensor, hr: Tensor, judged: Perceptual | None
-    ) -> Tensor:
-        """Eq. 6: the end seen from t' like the target network's seen from t; the end seen from t like the photo."""
-        parts = []
+    def _consistency(self, made: Tensor, points: Points, hr: Tensor, judged: Perceptual | None) -> Tensor:
+        """Eq. 6: the end seen from t' like the target network's seen from t; the end seen from t like the photo.
+
+        made: the ends seen from all t', then those from all t; the last of the points belong to the latter.
+        """
+        count, parts = len(hr), []
         if self.chosen.terms != "hr":
             with torch.no_grad():
-                target = end(self.networks["target"], reached, near, torch.ones_like(near))
-            parts.append(self._distance(first, target, judged))
+                target = end(self.networks["target"], *(v[-count:] for v in (points.x, points.t, points.detail)))
+            parts.append(self._distance(made[:count], target, judged))
         if self.chosen.terms != "cd":
-            parts.append(self._distance(second, hr, judged))
+            parts.append(self._distance(made[count:], hr, judged))
         return torch.stack(parts).sum()
 
     def _distance(self, a: Tensor, b: Tensor, judged: Perceptual | None) -> Tensor:
