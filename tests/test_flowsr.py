@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.geometry import Size, TargetError, Window
-from srcli.metrics.trunks import squeezenet
+from srcli.metrics.trunks import load_trunk, squeezenet
 from srcli.networks import cubic
 from srcli.networks.build import build
 from srcli.networks.velocity import VelocityNet
@@ -399,6 +399,23 @@ def test_hinge_and_charbonnier_have_their_values():
     assert losses.hinge(real, fake).item() == pytest.approx(0.25 + 0.75)
     a, b = torch.tensor([0.0, 3.0]), torch.tensor([0.0, -1.0])
     assert losses.charbonnier(a, b, floor=3.0).item() == pytest.approx((3 + 5) / 2)
+
+
+def test_floor_bounds_the_perceptual_gradient_where_activations_are_weak():
+    torch.manual_seed(0)
+    state = {k: v * (0 if k.endswith("bias") else 1) for k, v in squeezenet().state_dict().items()}
+    trunk = load_trunk("squeeze", state, "random weights without biases")
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)  # what the trunk sees as 0
+    photo = mean.expand(1, 3, 64, 64).clone()
+    photo[..., 32:] = torch.rand(3, 64, 32)
+
+    def share(floor: float) -> float:
+        made = (photo + 0.01 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
+        torch.manual_seed(3)
+        losses.Perceptual(trunk, floor)(made, photo).sum().backward()
+        return (made.grad[..., :24].norm() / made.grad[..., 40:].norm()).item()
+
+    assert share(0.5) < 0.5 * share(0.0)
 
 
 def test_faithful_samples_have_no_perceptual_loss(tmp_path):

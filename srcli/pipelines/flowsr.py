@@ -103,8 +103,8 @@ class FlowsrModel:
     @staticmethod
     def _enlarged(lr: Tensor, area: Window, size: Size) -> Tensor:
         """A part of the canvas at t = 1, in [-1, 1]: bicubic, mirrored beyond the picture."""
-        rows = mirrored(torch.arange(area.top, area.bottom, device=lr.device) - RIM, size.height)
-        cols = mirrored(torch.arange(area.left, area.right, device=lr.device) - RIM, size.width)
+        rows = mirrored(torch.arange(area.top, area.bottom) - RIM, size.height)
+        cols = mirrored(torch.arange(area.left, area.right) - RIM, size.width)
         return cubic.enlarge(lr, rows, cols, (size.height, size.width)) * 2 - 1
 
     def _tint(self, lr: Tensor, sampling: Sampling) -> Tint:

@@ -52,8 +52,8 @@ class Perceptual:
     the trunk, the same way for all: a pattern tied to the trunk's own strides or to the patch grid earns nothing, and
     dots that pass for texture at one size do not at another.
 
-    floor: added to the squared length of activations, as a share of its mean over the photos. Without it the direction
-    of almost nothing counts as much as that of an edge: gradients of flat areas drown all others.
+    floor: added to the squared length of activations, as a share of its mean over the photos; it bounds the gradient
+    where activations are weak. (LPIPS-Squeeze has few such places: 0.1 takes an eighth off all gradients.)
     """
 
     def __init__(self, trunk: Trunk, floor: float = 0.0) -> None:
