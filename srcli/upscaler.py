@@ -19,11 +19,13 @@ from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.pipelines.base import Model, Sampling
+from srcli.pipelines.colour import FIXES
 from srcli.pipelines.registry import assemble
 from srcli.strips import Count, Engine, Job, Planes, values_of
 from srcli.weights import manifest, store
 
 Progress = Callable[[int, int], None]
+MOST_STEPS = 100
 Kind = TypeVar("Kind", Image.Image, np.ndarray)
 
 
@@ -87,16 +89,19 @@ class Upscaler:
         detail: float = 1.0,
         temperature: float | None = None,
         seed: int = 0,
+        steps: int = 1,
+        colour: str | None = None,
     ) -> Kind:
         """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (the flow's mean, most faithful) to 1 (the learned prior).
-        temperature (None: the model's own) and seed: for models without a prior. Raises `SrcliError` with one sentence.
+        temperature (None: the model's own) and seed: for models without a prior. steps and colour (none, wavelet,
+        adain): for rectified flows. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
         wanted = target or Target(scale=scale)
-        sampling = Sampling(detail, temperature, seed)
+        sampling = Sampling(detail, temperature, seed, steps=steps, colour=colour)
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
                 raise SrcliError(f"expected a uint8 array (H, W[, 1 to 4]), got {image.dtype} {image.shape}")
@@ -195,4 +200,8 @@ def check(sampling: Sampling) -> Sampling:
         raise TargetError(f"what to do with an exploded inverse is repair or error, not {sampling.on_explode!r}")
     if sampling.seed < 0:
         raise TargetError(f"a seed is not negative, as {sampling.seed} is")
+    if not 1 <= sampling.steps <= MOST_STEPS:
+        raise TargetError(f"steps go from 1 to {MOST_STEPS}, not {sampling.steps}")
+    if sampling.colour not in (None, *FIXES):
+        raise TargetError(f"unknown colour fix {sampling.colour!r}; use {', '.join(FIXES)}")
     return sampling

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from srcli.bench.metrics import Metric, Original
-from srcli.bench.variants import Case, Made, PairError, Ready, Variant, opaque
+from srcli.bench.variants import Case, Made, PairError, Ready, Variant, is_grey, opaque
+from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
 from srcli.geometry import Size
@@ -58,9 +59,12 @@ class Course:
 
 
 class Photos:
-    """A folder of originals, and one of small pictures where those are given; read when they are asked for."""
+    """A folder of originals, and one of small pictures where those are given; read when they are asked for.
 
-    def __init__(self, folder: Path, low: Path | None = None) -> None:
+    degradation: the preset that small pictures are made with instead of bicubic, the same for a name and scale.
+    """
+
+    def __init__(self, folder: Path, low: Path | None = None, degradation: str | None = None) -> None:
         for each in (folder, *([low] if low else [])):
             if not each.is_dir():
                 raise SrcliError(f"{each} is not a folder")
@@ -68,18 +72,22 @@ class Photos:
         if not self.files:
             raise SrcliError(f"no photos in {folder}")
         self.low = None if low is None else Ready(low)
+        self.degradation = degradation
 
     def __len__(self) -> int:
         return len(self.files)
 
     def case(self, path: Path, scale: int) -> Case:
         """The photo, cut to a multiple of the scale from its upper left, and Pillow's antialiased 8-bit bicubic of it,
-        or the given small picture."""
+        a degraded version, or the given small picture."""
         photo = opaque(path).rgb()
         height, width = (n // scale for n in photo.shape[:2])
         if min(height, width) < 3:  # nothing is left of less without the border
             raise PairError(f"{path} is too small for x{scale}")
         reference = photo[: height * scale, : width * scale]
+        if self.degradation is not None:
+            made = synthetic.draw(self.degradation, scale, synthetic.seed_of(path.name, scale), grey=is_grey(reference))
+            return Case(path.name, scale, reference, made(reference, Size(height, width)))
         if self.low is None:
             return Case(path.name, scale, reference, downscale(reference, height, width))
         return Case(path.name, scale, reference, self.low.find(path.name, Size(height, width), reference))

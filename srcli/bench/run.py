@@ -60,7 +60,7 @@ def settings_of(
     return {
         "srcli": __version__,
         "data": [str(photos.folder.resolve()), digest(photos.files)],
-        "low": None if photos.low is None else photos.low.fingerprint(),
+        "low": photos.degradation if photos.low is None else photos.low.fingerprint(),
         "metrics": [m.name for m in metrics],
         "parameters": {k: None if path is None else digest([path]) for k, path in given.items()},
         "tile": tile,

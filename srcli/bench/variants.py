@@ -70,6 +70,9 @@ class Model:
     @property
     def label(self) -> str:
         name, s = self.upscaler.entry.name, self.sampling
+        if "velocity" in self.upscaler.entry.parts:
+            colour = f" {s.colour}" if s.colour else ""
+            return f"{name} steps {s.steps}" + (f" detail {s.detail:g}" if s.detail != 1 else "") + colour
         if "prior" in self.upscaler.entry.parts:
             return f"{name} detail {s.detail:g}"
         return f"{name} tau {'own' if s.temperature is None else f'{s.temperature:g}'}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli import bench, compare, doctor, train, upscale
+from srcli.cli import bench, compare, degrade, doctor, train, upscale
 
 app = typer.Typer(
     name="srcli",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("upscale", epilog=upscale.EXAMPLES)(upscale.command)
 app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
 app.command("doctor")(doctor.command)
 app.add_typer(train.app, name="train")
 

@@ -40,6 +40,7 @@ def command(
     ] = None,
     detail: Annotated[str, typer.Option("--detail", help="Values for models with a prior.")] = "0,1",
     temperature: Annotated[str, typer.Option("--temperature", help="Values for sampled models.")] = "0",
+    steps: Annotated[str, typer.Option("--steps", help="Values for rectified flows.")] = "1",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Samples of each picture above temperature 0.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 0,
     score: Annotated[
@@ -47,6 +48,9 @@ def command(
     ] = None,
     low: Annotated[
         Path | None, typer.Option("--lr", help="Folder of small pictures instead of bicubic ones of --data.")
+    ] = None,
+    degradation: Annotated[
+        str | None, typer.Option("--degradation", help="Degrade the small pictures: light, moderate or heavy.")
     ] = None,
     metrics: Annotated[
         str | None,
@@ -83,7 +87,8 @@ def command(
         runtime.reuse_heap()
         runtime.set_threads(threads)
         chosen = runtime.choose(device, precision)
-        samplings = _samplings(detail, temperature, seed)
+        samplings = _samplings(detail, temperature, steps, seed)
+        _check_degradation(degradation, low, data)
         factors = _factors(scales, whole=data is not None)
         names = None if models is None else [n.strip() for n in models.split(",") if n.strip()]
         if data is None:
@@ -97,7 +102,7 @@ def command(
             raise UsageError("ready pictures have one scale: --scale N")
         files = known.Files(lpips_weights, lpips_alex_weights, lpips_vgg_weights, niqe_parameters)
         wanted = known.choose(metrics.split(",") if metrics else None, files, tile, seeds)
-        photos = quality.Photos(data, low)
+        photos = quality.Photos(data, low, degradation)
         everything = [Ready(folder) for folder in score or []]
         if names is not None or not score:
             everything += _models(names, samplings, seeds, (device, precision, tile))
@@ -125,15 +130,26 @@ def _command() -> str:
     return shlex.join(["srcli", *sys.argv[1:]])
 
 
-def _samplings(detail: str, temperature: str, seed: int) -> tuple[list[Sampling], list[Sampling]]:
-    """For models with a prior, and for sampled ones."""
+def _check_degradation(preset: str | None, low: Path | None, data: Path | None) -> None:
+    from srcli.batch import UsageError
+    from srcli.degradation.presets import PRESETS
+
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"unknown degradation {preset!r}; use {', '.join(PRESETS)}")
+    if preset is not None and (low is not None or data is None):
+        raise UsageError("--degradation makes the small pictures of --data, instead of --lr")
+
+
+def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Sampling]]:
+    """For models by a part of theirs: with a prior, with a velocity, and for the others, that are sampled."""
     from srcli.pipelines.base import Sampling
     from srcli.upscaler import check
 
-    return (
-        [check(Sampling(detail=v)) for v in _numbers(detail, "--detail")],
-        [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
-    )
+    return {
+        "prior": [check(Sampling(detail=v)) for v in _numbers(detail, "--detail")],
+        "velocity": [check(Sampling(steps=int(v))) for v in _numbers(steps, "--steps")],
+        "": [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
+    }
 
 
 def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, str, int]) -> list:
@@ -149,7 +165,7 @@ def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, s
             made.append(Bicubic())
             continue
         upscaler = Upscaler(name, device=device, precision=precision, tile=tile)
-        choices = samplings[0 if "prior" in upscaler.entry.parts else 1]
+        choices = next(chosen for part, chosen in samplings.items() if not part or part in upscaler.entry.parts)
         made += [Model(upscaler, c, seeds if c.temperature else 1) for c in choices]
     return made
 

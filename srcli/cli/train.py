@@ -26,6 +26,8 @@ EXAMPLES = """Examples:\n
   srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60\n
   srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/\n
   srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
+  srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base\n
+  srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
   srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
@@ -36,6 +38,8 @@ RECIPES = {
     "srflow-base": "Train the RRDB and the upsampling of a SRFlow: the first stage.",
     "srflow": "Train a SRFlow (x4): likelihood with dequantisation noise.",
     "srflow-prior": "Train the learned prior of a frozen SRFlow.",
+    "flowsr-base": "Train a flow from degraded photos to sharp ones: the first stage.",
+    "flowsr": "Train that flow on, to be consistent and sharp in one step.",
 }
 
 
@@ -48,12 +52,17 @@ def run(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its own recipe.")] = False,
     init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
-    flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    flow: Annotated[
+        str | None, typer.Option("--flow", help="Frozen flow of a prior, or flow to start from: model name or file.")
+    ] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
     ] = None,
+    hold_out: Annotated[
+        int, typer.Option("--hold-out", min=0, help="Photos kept for evaluation; held_out.txt in --out names them.")
+    ] = 0,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the recipe's.")] = None,
     max_minutes: Annotated[
@@ -85,8 +94,7 @@ def run(
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
-        crops = chosen.crops
-        photos = Photos(data, tuple(exclude or ()), max(crops.crop, crops.window * crops.patch))
+        photos = Photos(data, tuple(exclude or ()), chosen.crops.shortest, hold_out)
         task = make_task(chosen, flow, trunk)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
@@ -99,7 +107,9 @@ def run(
         output.say(
             f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}"
         )
-        validation = Validation(val) if val else None
+        if photos.held:
+            (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
+        validation = Validation(val, preset=chosen.crops.preset) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 

@@ -58,7 +58,7 @@ def command(
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
     model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
     detail: Annotated[
-        float, typer.Option("--detail", help="0: most faithful, 1: sharpest (models with a learned prior).")
+        float, typer.Option("--detail", help="0: most faithful, 1: sharpest (linf-lp-s, flowsr-s).")
     ] = 1.0,
     temperature: Annotated[
         float | None,
@@ -73,6 +73,10 @@ def command(
         str,
         typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
     ] = "repair",
+    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows such as flowsr-s.")] = 1,
+    colour: Annotated[
+        str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
+    ] = None,
     suffix: Annotated[
         str | None,
         typer.Option(
@@ -202,7 +206,7 @@ def command(
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
-        sampling = check(Sampling(detail, temperature, seed, on_explode))
+        sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour))
         memory = None if max_memory is None else int(max_memory * 2**30)
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
@@ -295,8 +299,10 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
-    if sampling.detail != 1.0 and "prior" not in upscaler.entry.parts:
+    if sampling.detail != 1.0 and not {"prior", "velocity"} & set(upscaler.entry.parts):
         output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
+    if (sampling.steps != 1 or sampling.colour) and "velocity" not in upscaler.entry.parts:
+        output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
 
 
 def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:

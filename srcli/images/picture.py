@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -43,10 +43,18 @@ class Picture:
         """Bits of a channel: 8, 16, or 32 for floats."""
         return 8 * self.colour.dtype.itemsize
 
+    def eight(self) -> Picture:
+        """The same picture with 8 bits a channel."""
+        if self.bits == 8:
+            return self
+        kind = np.dtype(np.uint8)
+        alpha = None if self.alpha is None else quantise(unit(self.alpha), kind)
+        return replace(self, colour=quantise(unit(self.colour, self.span), kind), alpha=alpha, span=(0.0, 1.0))
+
     def rgb(self) -> np.ndarray:
         """Colour as uint8 (H, W, 3), grey in all three."""
-        eight = self.colour if self.bits == 8 else quantise(unit(self.colour, self.span), np.dtype(np.uint8))
-        return np.repeat(eight, 3, 2) if self.grey else eight
+        colour = self.eight().colour
+        return np.repeat(colour, 3, 2) if self.grey else colour
 
 
 def unit(values: np.ndarray, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:

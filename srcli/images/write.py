@@ -17,7 +17,7 @@ from srcli.images import encode, tiff_write
 from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
 from srcli.images.layout import Band, Layout, fitted
 from srcli.images.metadata import Metadata, Provenance, finished, stripped
-from srcli.images.picture import Picture, quantise, unit
+from srcli.images.picture import Picture
 from srcli.images.source import ImageError
 
 T = TypeVar("T")
@@ -163,12 +163,8 @@ def described(
 
 def to_pil(picture: Picture) -> Image.Image:
     """A picture as L, LA, RGB or RGBA of 8 bits, with its profile."""
-    eight = np.dtype(np.uint8)
-    colour = picture.colour if picture.bits == 8 else quantise(unit(picture.colour, picture.span), eight)
-    planes = [colour]
-    if picture.alpha is not None:
-        alpha = picture.alpha if picture.alpha.dtype == eight else quantise(unit(picture.alpha), eight)
-        planes.append(alpha[..., None])
+    picture = picture.eight()
+    planes = [picture.colour] if picture.alpha is None else [picture.colour, picture.alpha[..., None]]
     pixels = np.concatenate(planes, axis=2)
     image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
     if picture.icc:

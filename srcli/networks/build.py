@@ -16,6 +16,7 @@ from srcli.networks.rrdb import RRDB
 from srcli.networks.srflow import SRFlow, StackedRRDB
 from srcli.networks.srflow_latent import SRFlowUNet
 from srcli.networks.swin import SwinLatent
+from srcli.networks.velocity import VelocityNet
 
 
 def _linf(encoder: Mapping[str, Any], **parameters: Any) -> LINF:
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "srflow": SRFlow,
     "srflow-unet": SRFlowUNet,
     "level-prior": LevelPrior,
+    "velocity": VelocityNet,
 }
 
 

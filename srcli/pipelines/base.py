@@ -27,13 +27,17 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose among the pictures that fit: `detail` for learned priors, `temperature` for sampled flows (None:
-    the model's own). on_explode: what is done where an inverse explodes, `repair` or `error`."""
+    """How to choose among the pictures that fit: `detail` for learned priors and rectified flows, `temperature` for
+    sampled flows (None: the model's own). on_explode: what is done where an inverse explodes, `repair` or `error`.
+    `steps` along a rectified flow and its `colour` fix (none, wavelet, adain; None: the model's own).
+    """
 
     detail: float = 1.0
     temperature: float | None = None
     seed: int = 0
     on_explode: str = "repair"
+    steps: int = 1
+    colour: str | None = None
 
 
 class Stages:

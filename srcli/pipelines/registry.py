@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from srcli.pipelines.base import Model
+from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.srflow import SRFlowModel
 
@@ -19,7 +20,15 @@ def _srflow(networks: Mapping[str, nn.Module]) -> SRFlowModel:
     return SRFlowModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
 
 
-PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {"linf": _linf, "srflow": _srflow}
+def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
+    return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
+
+
+PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
+    "linf": _linf,
+    "srflow": _srflow,
+    "flowsr": _flowsr,
+}
 
 
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:

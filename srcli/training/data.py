@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
 from srcli.networks.queries import Queries, axis, grid_queries
 
+B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -40,6 +42,19 @@ class CropSpec:
     windows: int = 3  # HR windows queried in each crop; 0: the upsampling alone is trained
     window: int = 16  # side of a window in patches
     patch: int = 3
+
+    @property
+    def preset(self) -> None:
+        """The low-resolution side is made by bicubic alone."""
+
+    @property
+    def shortest(self) -> int:
+        """Least side of a photo."""
+        return max(self.crop, self.window * self.patch)
+
+    def draw(self, photos: Photos, seed: int, step: int) -> Batch:
+        """The batch of one step."""
+        return draw_batch(photos, self, seed, step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +89,16 @@ class Batch:
 
 
 class Photos:
-    """All photos of a folder, decoded once and kept as uint8 RGB."""
+    """All photos of a folder, decoded once and kept as uint8 RGB.
 
-    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), shortest: int = 48) -> None:
+    hold_out: how many are left out for evaluation, `held`: those whose names have the smallest SHA-256.
+    """
+
+    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), shortest: int = 48, hold_out: int = 0) -> None:
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-        self.files = [p for p in files if not any(fnmatch(p.name, pattern) for pattern in exclude)]
+        files = [p for p in files if not any(fnmatch(p.name, pattern) for pattern in exclude)]
+        self.held = sorted(sorted(files, key=lambda p: hashlib.sha256(p.name.encode()).digest())[:hold_out])
+        self.files = [p for p in files if p not in self.held]
         self.images = [_photo(p) for p in self.files]
         self.images = [i for i in self.images if min(i.shape[:2]) >= shortest]
         if not self.images:
@@ -146,16 +166,28 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
 
 
-class Prefetch:
+class Crops(Protocol[B_co]):
+    """How a batch is cut: `draw` is a function of photos, seed and step alone."""
+
+    @property
+    def shortest(self) -> int: ...
+
+    @property
+    def preset(self) -> str | None: ...
+
+    def draw(self, photos: Photos, seed: int, step: int) -> B_co: ...
+
+
+class Prefetch(Generic[B_co]):
     """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
 
-    def __init__(self, photos: Photos, spec: CropSpec, seed: int, first_step: int) -> None:
-        self._draw = lambda step: draw_batch(photos, spec, seed, step)
+    def __init__(self, photos: Photos, spec: Crops[B_co], seed: int, first_step: int) -> None:
+        self._draw = lambda step: spec.draw(photos, seed, step)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
         self._step = first_step
         self._next = self._pool.submit(self._draw, first_step)
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> B_co:
         batch = self._next.result()
         self._step += 1
         self._next = self._pool.submit(self._draw, self._step)

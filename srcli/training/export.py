@@ -54,9 +54,11 @@ def score(checkpoint: Path, weights: Path, folder: Path, flow: str | None) -> tu
     """Scores of exported weights on a folder of photos, and the largest change by float16 in any of them."""
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     recipe = json.loads(read_metadata(path)["recipe"])
-    recipe["loss"].pop("perceptual", None)  # its trunk is not needed here
-    task = make_task(parse(recipe.pop("name"), recipe), flow)
-    validation, network = Validation(folder), task.networks["network"].eval()
+    for name in ("perceptual", "consistency"):  # trunk and teacher are not needed here
+        recipe["loss"].pop(name, None)
+    chosen = parse(recipe.pop("name"), recipe)
+    task = make_task(chosen, flow)
+    validation, network = Validation(folder, preset=chosen.crops.preset), task.networks["network"].eval()
     network.load_state_dict(under(load_file(path), "ema/"))
     before = validation(task, network)
     network.load_state_dict({k: v.float() for k, v in load_file(weights).items()})

@@ -101,7 +101,8 @@ class Trainer:
         for network in task.networks.values():
             network.to(device)
         self.ema = copy.deepcopy(task.networks["network"]).eval().requires_grad_(False)
-        self.optimizers = {name: Optimizer(network, recipe.optim) for name, network in task.networks.items()}
+        trained = {k: n for k, n in task.networks.items() if any(p.requires_grad for p in n.parameters())}
+        self.optimizers = {name: Optimizer(network, recipe.optim) for name, network in trained.items()}
         self.step = 0
         out.mkdir(parents=True, exist_ok=True)
 
@@ -171,7 +172,8 @@ class Trainer:
         tensors = {f"ema/{k}": v for k, v in self.ema.state_dict().items()}
         for name, network in self.task.networks.items():
             tensors |= {f"{name}/{k}": v for k, v in network.state_dict().items()}
-            tensors |= {f"optimizer/{name}/{k}": v for k, v in self.optimizers[name].state().items()}
+        for name, optimizer in self.optimizers.items():
+            tensors |= {f"optimizer/{name}/{k}": v for k, v in optimizer.state().items()}
         metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": self.photos.fingerprint()}
         metadata |= self.task.origin
         part = self.out / (CHECKPOINT + ".part")
@@ -207,7 +209,8 @@ class Trainer:
         self.ema.load_state_dict(under(tensors, "ema/"))
         for name, network in self.task.networks.items():
             network.load_state_dict(under(tensors, f"{name}/"))
-            self.optimizers[name].load(under(tensors, f"optimizer/{name}/"))
+        for name, optimizer in self.optimizers.items():
+            optimizer.load(under(tensors, f"optimizer/{name}/"))
 
     @contextlib.contextmanager
     def _log(self, name: str) -> Iterator[Callable[[dict], None]]:

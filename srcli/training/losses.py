@@ -51,10 +51,13 @@ class Perceptual:
     Both images are shifted by 0 to 7 pixels and, three times of four, a part of them is enlarged up to twice before
     the trunk, the same way for all: a pattern tied to the trunk's own strides or to the patch grid earns nothing, and
     dots that pass for texture at one size do not at another.
+
+    floor: added to the squared length of activations, as a share of its mean over the photos; it bounds the gradient
+    where activations are weak. (LPIPS-Squeeze has few such places: 0.1 takes an eighth off all gradients.)
     """
 
-    def __init__(self, trunk: Trunk) -> None:
-        self.trunk = trunk
+    def __init__(self, trunk: Trunk, floor: float = 0.0) -> None:
+        self.trunk, self.floor = trunk, floor
 
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
         """One distance per image, (B,). Random numbers come from torch's global generator."""
@@ -74,12 +77,23 @@ class Perceptual:
         y, x = (int(v) for v in torch.randint(0, size - part + 1, (2,)))
         return F.interpolate(images[..., y : y + part, x : x + part], size=(size, size), mode="bilinear")
 
-    @staticmethod
-    def _distance(a: Tensor, b: Tensor) -> Tensor:
-        a, b = (x * torch.rsqrt(x.square().sum(1, keepdim=True) + 1e-12) for x in (a, b.detach()))
+    def _distance(self, a: Tensor, b: Tensor) -> Tensor:
+        b = b.detach()
+        least = 1e-12 + self.floor * b.square().sum(1).mean()
+        a, b = (x * torch.rsqrt(x.square().sum(1, keepdim=True) + least) for x in (a, b))
         return (a - b).square().sum(1).mean((1, 2))
 
 
 def relativistic_pair(real: Tensor, fake: Tensor) -> Tensor:
     """Relativistic paired GAN loss of the side that wants `real` above `fake` (Jolicoeur-Martineau 2018)."""
     return F.softplus(fake - real).mean()
+
+
+def charbonnier(sr: Tensor, hr: Tensor, floor: float = 1e-3) -> Tensor:
+    """L1 that is smooth near zero: the mean of sqrt(error^2 + floor^2)."""
+    return ((sr - hr).square() + floor**2).sqrt().mean()
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of a discriminator from its logits (Lim and Ye 2017); its generator minimises `-fake.mean()`."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from srcli.errors import SrcliError
 from srcli.training.data import CropSpec
+from srcli.training.degraded import DegradedSpec
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Recipe:
     name: str
     task: str
     architecture: dict[str, Any]
-    crops: CropSpec
+    crops: CropSpec | DegradedSpec
     optim: OptimSpec
     loss: dict[str, float]
     options: dict[str, Any]
@@ -90,11 +91,12 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
         raise RecipeError(f"recipe {name}: unknown {', '.join(sorted(extra))}")
     if missing := {"task", "architecture", "loss"} - set(table):
         raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
+    crops = table.get("crops", {})
     return Recipe(
         name=name,
         task=table["task"],
         architecture=dict(table["architecture"]),
-        crops=_record(CropSpec, name, table.get("crops", {})),
+        crops=_record(DegradedSpec, name, crops) if "preset" in crops else _record(CropSpec, name, crops),
         optim=_record(OptimSpec, name, table.get("optim", {})),
         loss={k: float(v) for k, v in table["loss"].items()},
         options=dict(table.get("options", {})),

@@ -34,16 +34,18 @@ class Task(Protocol):
 
 
 def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
-    """The task that a recipe names. For priors: `flow`, the frozen flow (a model name or exported weights), and
-    `trunk`, the weights of the perceptual loss. Initial weights depend on the recipe's seed alone."""
+    """The task that a recipe names. flow: the frozen flow that a prior belongs to or a consistency flow is taught by (a
+    model name or exported weights). trunk: the weights of the perceptual loss. Initial weights depend on the recipe's
+    seed alone."""
     torch.manual_seed(recipe.seed)
+    from srcli.training.task_flowsr import FlowsrTask
     from srcli.training.task_linf import LinfTask
     from srcli.training.task_prior import PriorTask
     from srcli.training.task_srflow import SRFlowTask
     from srcli.training.task_srflow_prior import SRFlowPriorTask
 
-    priors: dict[str, Any] = {"prior": PriorTask, "srflow-prior": SRFlowPriorTask}
-    kinds: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask} | priors
+    taught: dict[str, Any] = {"prior": PriorTask, "srflow-prior": SRFlowPriorTask, "flowsr": FlowsrTask}
+    kinds: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask} | taught
     if recipe.task not in kinds:
         raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
     kind = kinds[recipe.task]
@@ -56,4 +58,4 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
         raise RecipeError(f"recipe {recipe.name}: {error}") from error
     if not isinstance(network, kind.kind):
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
-    return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in priors else kind(recipe, network)
+    return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in taught else kind(recipe, network)

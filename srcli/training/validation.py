@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from srcli import runtime
+from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
 from srcli.geometry import Size, Window
 from srcli.metrics.psnr import psnr
@@ -20,31 +21,45 @@ from srcli.training.tasks import Task
 
 
 class Validation:
-    """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic, border = scale."""
+    """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic or by a preset of degradations, the
+    same for a photo each time; border = scale."""
 
-    def __init__(self, folder: Path, scales: tuple[int, ...] = (2, 3, 4), sampling: Sampling | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scales: tuple[int, ...] = (2, 3, 4),
+        sampling: Sampling | None = None,
+        preset: str | None = None,
+    ) -> None:
         if not folder.is_dir():
             raise RecipeError(f"the validation folder {folder} does not exist")
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
         if not files:
             raise RecipeError(f"no photos in the validation folder {folder}")
         self.photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
-        self.scales, self.sampling = scales, sampling or Sampling(temperature=0.0)
+        self.names = [p.name for p in files]
+        self.scales, self.sampling, self.preset = scales, sampling or Sampling(temperature=0.0), preset
 
     def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
         device = next(network.parameters()).device
         model = task.pipeline(network).to(device)
         scores = {}
         for scale in self.scales:
-            values = [self._score(model, photo, scale, device) for photo in self.photos]
+            pairs = zip(self.names, self.photos, strict=True)
+            values = [self._score(model, name, photo, scale, device) for name, photo in pairs]
             scores[f"psnr_y_x{scale}"] = round(float(np.mean(values)), 4)
         return scores
 
-    def _score(self, model: Model, photo: np.ndarray, scale: int, device: torch.device) -> float:
+    def _score(self, model: Model, name: str, photo: np.ndarray, scale: int, device: torch.device) -> float:
         height, width = (n // scale * scale for n in photo.shape[:2])
         hr = photo[:height, :width]
-        lr = to_tensor(downscale(hr, height // scale, width // scale))[None].to(device)
+        lr = to_tensor(self._low(name, hr, scale, Size(height // scale, width // scale)))[None].to(device)
         return psnr(to_bytes(whole(model, lr, Size(height, width), self.sampling)), hr, border=scale)
+
+    def _low(self, name: str, photo: np.ndarray, scale: int, size: Size) -> np.ndarray:
+        if self.preset is None:
+            return downscale(photo, size.height, size.width)
+        return synthetic.draw(self.preset, scale, synthetic.seed_of(name, scale))(photo, size)
 
 
 def whole(model: Model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:

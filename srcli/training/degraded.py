@@ -1,0 +1,70 @@
+"""Photos to pairs of a sharp crop and its degraded, enlarged version. A batch is a function of (seed, step) alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srcli.degradation.synthetic import draw
+from srcli.geometry import Size
+from srcli.networks import cubic
+from srcli.training.data import Photos, to_tensor
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedBatch:
+    """Sharp crops and the enlarged low-resolution ones, (B, 3, crop, crop) in [0, 1]; scale: (B,)."""
+
+    hr: Tensor
+    lr: Tensor
+    scale: Tensor
+
+    def to(self, device: str) -> DegradedBatch:
+        return DegradedBatch(self.hr.to(device), self.lr.to(device), self.scale.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedSpec:
+    """How a batch is cut and degraded. Sizes in pixels of the sharp photo.
+
+    margin: what is degraded on all sides and cut off again, at random: borders of filters stay outside, and the blocks
+    of JPEG begin anywhere, as in pictures that were cut.
+    """
+
+    preset: str = "moderate"
+    light_share: float = 0.15  # share of crops with the light preset instead
+    batch: int = 8
+    crop: int = 144
+    margin: int = 16
+    scales: tuple[float, float] = (1.0, 4.0)
+    whole_share: float = 0.8  # share of crops at one of `whole_scales`
+    whole_scales: tuple[int, ...] = (4, 4, 4, 4, 2, 2, 3, 1)
+
+    @property
+    def shortest(self) -> int:
+        """Least side of a photo."""
+        return self.crop + 2 * self.margin
+
+    def draw(self, photos: Photos, seed: int, step: int) -> DegradedBatch:
+        """The batch of one step."""
+        rng = np.random.default_rng((seed, step))
+        pairs = [self._pair(photos, rng) for _ in range(self.batch)]
+        hr, lr, scale = zip(*pairs, strict=True)
+        return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale))
+
+    def _pair(self, photos: Photos, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
+        side = self.shortest
+        photo = photos.crop(rng, side)
+        whole = rng.random() < self.whole_share
+        scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
+        low = max(1, round(side / scale))
+        preset = "light" if rng.random() < self.light_share else self.preset
+        small = draw(preset, side / low, int(rng.integers(2**48)))(photo, Size(low, low))
+        y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
+        rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
+        enlarged = cubic.enlarge(to_tensor(small), rows, cols, (side, side))
+        sharp = photo[y : y + self.crop, x : x + self.crop]
+        return to_tensor(sharp), enlarged, side / low
