@@ -17,6 +17,7 @@ from srcli.geometry import Size, Window
 from srcli.networks.build import KINDS, build
 from srcli.networks.linf import LINF
 from srcli.pipelines.base import Sampling
+from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.linf_official import OfficialLinf
 from srcli.pipelines.srflow import SRFlowModel
@@ -95,6 +96,15 @@ def cases() -> dict[str, Tensor]:
     unet = filled({"kind": "unet-latent", "channels": 27, "width": 8})
     made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
     made |= srflow_cases(picture(10, 12))
+    velocity = filled(
+        {"kind": "velocity", "width": 8, "before": 1, "after": 1, "coarse_width": 8, "coarse": 1, "times": 8}
+    )
+    t, s = torch.tensor([0.7]), torch.tensor([0.2])
+    made["velocity"] = velocity(picture(16, 24) * 2 - 1, t)
+    made["velocity to s"] = velocity(picture(16, 24) * 2 - 1, t, s, torch.tensor([0.5]))
+    made["velocity flowsr"] = FlowsrModel(velocity).decode(
+        FlowsrModel(velocity).encode(lr, size), Window.whole(size), size, Sampling(steps=2)
+    )
     return made
 
 
