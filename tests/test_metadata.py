@@ -296,6 +296,19 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
         decode(b"II*\0" + bytes(64), "a.dng")
 
 
+def test_heic_is_read_upright(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="needs the extra heic")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x010F], exif[ORIENTATION] = "maker", 6
+    Image.fromarray(photo(32, 48)).save(tmp_path / "a.heic", exif=exif.tobytes())
+    picture = images.read(tmp_path / "a.heic")
+    assert picture.size == Size(48, 32)
+    write(tmp_path / "a.jpg", picture)
+    with Image.open(tmp_path / "a.jpg") as made:
+        assert made.getexif()[0x010F] == "maker"
+
+
 def test_large_pictures_are_refused_before_they_are_decoded():
     from srcli.images.read import open_bytes
 
