@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from srcli import images
 from srcli.geometry import Size
+from srcli.images import tiff_write
 from srcli.images.layout import Layout
 from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, Provenance, finished, stripped
 from srcli.images.picture import Picture
@@ -84,6 +85,20 @@ def test_the_thumbnail_is_dropped(tmp_path):
     with Image.open(tmp_path / "a.jpg") as made:
         assert made.getexif()[0x010F] == "abc"
         assert not made.getexif().get_ifd(ExifTags.IFD.IFD1)
+
+
+def test_exif_is_kept_in_a_bigtiff(tmp_path):
+    picture = decode(jpeg(exif=camera()))
+    data, _ = finished(picture.metadata, picture.size, MADE)
+    with (tmp_path / "a.tif").open("w+b") as file:
+        pages = [(replace(Layout.of(picture), metadata=data), [(picture.colour, None)])]
+        tiff_write.write(file, pages, most=2**33, level=6)
+    with tifffile.TiffFile(tmp_path / "a.tif") as made:
+        assert made.is_bigtiff
+        tags = made.pages[0].tags
+        assert tags["ExifTag"].value["DateTimeOriginal"] == "2026:01:02 03:04:05"
+        assert tags["GPSTag"].value["GPSLatitudeRef"] == "N"
+    assert np.array_equal(images.read(tmp_path / "a.tif").colour, picture.colour)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])

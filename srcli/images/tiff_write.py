@@ -33,7 +33,7 @@ def write(file: BinaryIO, pages: Iterable[tuple[Layout, Iterable[Band]]], most: 
     directories = []
     with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as writer:
         for layout, bands in pages:
-            tags, inner = _tags(layout)
+            tags, inner = _tags(layout, big)
             writer.write(
                 _strips(bands, layout, level),
                 shape=(layout.size.height, layout.size.width, *([layout.samples] if layout.samples > 1 else [])),
@@ -67,7 +67,7 @@ def _strips(bands: Iterable[Band], layout: Layout, level: int) -> Iterator[bytes
         yield zlib.compress(predict(strip, axis=1).tobytes(), level)
 
 
-def _tags(layout: Layout) -> tuple[list[tuple], dict[int, dict]]:
+def _tags(layout: Layout, big: bool) -> tuple[list[tuple], dict[int, dict]]:
     """Tags of a page, and the directories that are appended behind it."""
     data = layout.metadata
     tags: list[tuple] = []
@@ -85,7 +85,7 @@ def _tags(layout: Layout) -> tuple[list[tuple], dict[int, dict]]:
             if entries := dict(block.get_ifd(directory)):
                 inner[int(directory)] = entries
                 # By name, or tifffile leaves it out; its place is entered when it has one.
-                tags.append((NAMES[directory], 4, 1, 0, True))
+                tags.append((NAMES[directory], 16 if big else 4, 1, 0, True))
     return tags, inner
 
 
@@ -93,13 +93,11 @@ def _append(file: BinaryIO, page: int, tag: int, entries: dict, big: bool) -> No
     """A directory at the end of the file, and its place in the page's tag."""
     file.seek(0, io.SEEK_END)
     place = file.tell() + file.tell() % 2
-    if place >= 2**32 - 2**20:
-        return  # the tag's offset has four bytes
     data = _directory(entries, place, big)
     file.seek(place)
     file.write(data)
     file.seek(_value_of(file, page, tag, big))
-    file.write(struct.pack("<I", place))
+    file.write(struct.pack("<Q" if big else "<I", place))
 
 
 def _value_of(file: BinaryIO, page: int, tag: int, big: bool) -> int:
@@ -120,7 +118,7 @@ def _value_of(file: BinaryIO, page: int, tag: int, big: bool) -> int:
 
 
 def _directory(entries: dict, place: int, big: bool) -> bytes:
-    header = b"II\x2b\0\x08\0\0\0" if big else b"II\x2a\0\x08\0\0\0"
+    header = b"II\x2b\0\x08\0\0\0" + bytes(8) if big else b"II\x2a\0\x08\0\0\0"
     directory = TiffImagePlugin.ImageFileDirectory_v2(header)
     for tag, value in entries.items():
         directory[tag] = value
