@@ -9,6 +9,7 @@ import io
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,13 +104,16 @@ class Claim:
             self._handle = handle  # keeps the lock
         return self._file
 
-    def finish(self) -> None:
-        """Give the file its final name."""
+    def finish(self, before: Callable[[Path], None] | None = None) -> None:
+        """Give the file its final name. before: is told the whole temporary file just before; who waits for the name
+        or the claim finds it done."""
         assert self._file is not None, "taken before"
         self._file.flush()
         self._file.close()
         if self not in _held:  # abandoned: by now the temporary name may be another's
             raise OSError(errno.EINTR, "interrupted")
+        if before is not None:
+            before(self.part)
         self.part.replace(self.path)
         self._release()
 

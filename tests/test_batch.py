@@ -688,6 +688,21 @@ def test_one_process_at_a_time_may_make_a_file(tmp_path):
     assert tree(tmp_path) == {"a.png"}
 
 
+def test_a_result_is_in_the_ledger_before_it_has_its_name(tmp_path, monkeypatch):
+    """Else another process that finds the name in between makes the file again."""
+    photos(tmp_path / "in", 2)
+    known, rename = [], Path.replace
+
+    def renamed(part: Path, to: Path) -> Path:
+        if to.suffix == ".png":
+            known.append({Path(entry["output"]).name for entry in entries(tmp_path / "out")})
+        return rename(part, to)
+
+    monkeypatch.setattr(Path, "replace", renamed)
+    assert srcli(tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
+    assert known == [{"000_x2.png"}, {"000_x2.png", "001_x2.png"}]
+
+
 def test_sweeping_does_not_keep_others_from_a_file(tmp_path):
     """A run that clears up holds what it looks at for a moment; that must not look like one that makes the file."""
     code = "import sys; from pathlib import Path; from srcli import files\nwhile True: files.sweep(Path(sys.argv[1]))"

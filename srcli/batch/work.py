@@ -154,6 +154,7 @@ class Writing:
     stream: Stream | None  # None: frames, which are made while they are written
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _destination: images.Destination | None = None
+    _unentered: tuple[str, ...] = ()  # why the ledger does not know of it
 
     def open(self) -> Record | None:
         """Claim the result's file; a record where it is not to be made. Raises SrcliError."""
@@ -163,7 +164,9 @@ class Writing:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory())
             suffix = options.suffix or images.writable_suffix(ready.item.source.suffix, animated=len(ready.frames) > 1)
             path = Path(folder) / f"result{suffix}"
-        destination = images.Destination(path, ready.size, overwrite=options.overwrite, style=options.style)
+        destination = images.Destination(
+            path, ready.size, overwrite=options.overwrite, style=options.style, before=self._enter
+        )
         try:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
@@ -196,19 +199,17 @@ class Writing:
                     shutil.copyfileobj(file, sys.stdout.buffer)
                     sys.stdout.buffer.flush()
         record = self.ready.record
-        return self._enter(replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes))))
+        return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._unentered)))
 
-    def _enter(self, record: Record) -> Record:
-        """Told to the ledger as soon as the file has its name."""
-        ledger, path = self.job.ledger(self.ready.item), self.ready.path
+    def _enter(self, part: Path) -> None:
+        """Into the ledger just before the file has its name, so that another process which finds the name, or was
+        waiting for the claim, also finds the entry. If this process dies in between, the entry fits no file."""
+        ledger, ready = self.job.ledger(self.ready.item), self.ready
         if ledger is None:
-            return record
-        try:
-            where = os.path.relpath(path, ledger.path.parent)
-            entry = {"status": "done", "input": record.input, "output": where, **stamp(path)}
-        except OSError:  # taken away at once
-            return record
-        return _entered(record, ledger, self.ready.key, entry)
+            return
+        where = os.path.relpath(ready.path, ledger.path.parent)
+        entry = {"status": "done", "input": ready.record.input, "output": where, **stamp(part)}
+        self._unentered = _entered(replace(ready.record, notes=()), ledger, ready.key, entry).notes
 
     def _encode(
         self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]

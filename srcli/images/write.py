@@ -53,11 +53,15 @@ class Destination:
     format, its limits, the folder, the right to write, and whether another process makes the same file now. Leaving it
     without a finished `write` leaves nothing behind.
 
-    overwrite: whether a file that has the name by then is replaced.
+    overwrite: whether a file that has the name by then is replaced. before: see `files.Claim.finish`.
     """
 
-    def __init__(self, path: Path, size: Size, *, overwrite: bool = True, style: Style | None = None) -> None:
+    def __init__(
+        self, path: Path, size: Size, *, overwrite: bool = True, style: Style | None = None,
+        before: Callable[[Path], None] | None = None,
+    ) -> None:  # fmt: skip
         self.path, self.size, self.overwrite, self.style = path, size, overwrite, style or Style()
+        self.before = before
         self.claim = files.Claim(path)
 
     def __enter__(self) -> Destination:
@@ -129,7 +133,7 @@ class Destination:
         if not self.overwrite and os.path.lexists(self.path):
             raise ImageError(f"{self.path} has appeared in the meantime; --overwrite replaces it")
         try:
-            self.claim.finish()
+            self.claim.finish(self.before)
         except OSError as error:
             raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
         return notes

@@ -34,7 +34,8 @@ class Notch(nn.Module):
             for dim, name in ((2, "along_rows"), (1, "along_columns")):
                 count = self._sum(patches.new_ones([n if i == dim else 1 for i, n in enumerate(patches.shape)]), dim)
                 average = self._sum(patches, dim).mul_(count.reciprocal_()).flatten(0, 2)
-                patches = torch.addmm(patches.flatten(0, 2), average, self.get_buffer(name)).view(patches.shape)
+                away = self.get_buffer(name).to(patches.dtype)
+                patches = torch.addmm(patches.flatten(0, 2), average, away).view(patches.shape)
         return patches
 
     def _sum(self, x: Tensor, dim: int) -> Tensor:
