@@ -46,7 +46,7 @@ def bring(names: Sequence[str | None], output: Output) -> None:
     from srcli.weights import pull as pulling
 
     known = manifest.load()
-    lacking = [entry for name in names if store.missing(entry := known.find(name))]
+    lacking = [entry for name in names if store.missing(entry := known.model(name))]
     for entry in lacking:
         announce(entry, output)
     if lacking:

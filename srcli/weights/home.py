@@ -42,9 +42,12 @@ class Pin:
 
 
 def folder() -> Path:
-    """SRCLI_HOME, else the user's data folder."""
-    named = os.environ.get("SRCLI_HOME")
-    return Path(named).expanduser().absolute() if named else platformdirs.user_data_path("srcli")
+    """SRCLI_HOME, else `srcli` in HF_HOME, where the user has chosen a disk for such files, else the user's data."""
+    if named := os.environ.get("SRCLI_HOME"):
+        return Path(named).expanduser().absolute()
+    if named := os.environ.get("HF_HOME"):
+        return Path(named).expanduser().absolute() / "srcli"
+    return platformdirs.user_data_path("srcli")
 
 
 def weights() -> Path:

@@ -139,10 +139,10 @@ def _why(entry: Entry, part: Part, failures: Sequence[SrcliError]) -> str:
     if all(isinstance(error, Offline) for error in failures):
         return f"{part.file} is not on this machine: {reasons}; go online and run: srcli models pull {entry.name}"
     begun = _temporary(part)
-    rest = f", which goes on after {begun.stat().st_size / 1e6:,.1f} MB" if begun.is_file() else ""
+    rest = f" goes on after {begun.stat().st_size / 1e6:,.1f} MB" if begun.is_file() else ""
     if not any(isinstance(error, DownloadError) and error.passing for error in failures):
         return f"cannot get {part.file}: {reasons}"
-    return f"cannot get {part.file}: {reasons}; try again later{rest}: srcli models pull {entry.name}"
+    return f"cannot get {part.file}: {reasons}; try again later: srcli models pull {entry.name}{rest}"
 
 
 def _temporary(part: Part) -> Path:
@@ -150,7 +150,7 @@ def _temporary(part: Part) -> Path:
 
 
 def _from(source: Source, part: Part, how: How) -> Path:
-    wanted = Wanted(part.bytes, part.sha256 is not None, how.silent, how.patience)
+    wanted = Wanted(part.bytes, part.sha256, how.silent, how.patience)
     temporary = _temporary(part)
     home.make(temporary.parent)
     told: Told = lambda done, total: how.report.bytes(part.file, done, total)  # noqa: E731 - a partial with its type

@@ -30,7 +30,7 @@ class Offline(DownloadError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """attempts: without any progress, for each source. wait: seconds before the second, doubled each time. timeout:
+    """attempts: without progress, for each source. wait: seconds before the second, doubled each time. timeout:
     seconds without an answer or a byte. slowest: bytes a second below which a connection is given up, judged over as
     many seconds as `timeout`."""
 
@@ -42,11 +42,11 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """size: of the file, where it is known. checked: whether its hash is known, so that it does not matter who sends
-    it. offline: take only what is on this machine."""
+    """size, sha256: of the file, where they are known; with the hash it does not matter who sends it. offline: take
+    only what is on this machine."""
 
     size: int | None
-    checked: bool
+    sha256: str | None
     offline: bool
     patience: Patience
 

@@ -11,36 +11,31 @@ from srcli.weights.download.base import DownloadError, Offline, Told, Wanted
 from srcli.weights.manifest import Drive, Embedded, Hub, Source, Url
 
 LONGEST_WAIT = 60.0
+PROGRESS = 2**16  # bytes that an attempt must bring to count as one that got further
 
 
 def fetch(source: Source, part: Path, wanted: Wanted, told: Told) -> Path:
-    """Where the whole file lies: the temporary `part`, or the hub's cache. An attempt that got further does not count.
+    """Where the whole file lies: the temporary `part`, or the hub's cache. An attempt that got further is no failure.
     Raises DownloadError."""
-    failures, furthest = 0, _bytes(part)
-
-    def telling(done: int, total: int | None) -> None:
-        nonlocal failures, furthest
-        if done > furthest:
-            failures, furthest = 0, done
-        told(done, total)
-
+    failures = 0
     while True:
+        before = _bytes(part)
         try:
-            return _once(source, part, wanted, telling)
+            return _once(source, part, wanted, told)
         except DownloadError as error:
-            failures += 1
+            failures = 0 if _bytes(part) - before >= PROGRESS else failures + 1
             if not error.passing or failures >= wanted.patience.attempts:
                 raise
-            pause = wanted.patience.wait * 2 ** (failures - 1) * random.uniform(0.8, 1.2)
+            pause = wanted.patience.wait * 2 ** max(0, failures - 1) * random.uniform(0.8, 1.2)
             time.sleep(min(LONGEST_WAIT, max(error.after, pause)))
 
 
 def _once(source: Source, part: Path, wanted: Wanted, told: Told) -> Path:
-    if isinstance(source, Hub):
-        return hub.fetch(source, wanted, told)
-    if wanted.offline:
+    if wanted.offline and not isinstance(source, Hub):
         raise Offline("downloads are off")
     try:
+        if isinstance(source, Hub):
+            return hub.fetch(source, part, wanted, told)
         if isinstance(source, Drive):
             drive.fetch(source.id, part, wanted, told)
         elif isinstance(source, Url):

@@ -16,7 +16,7 @@ from srcli.weights.download.base import DownloadError, Told, Wanted, check_size,
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 2**18
+CHUNK = 2**15  # of a connection that breaks, at most so much is asked for again
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LONGEST_PAGE = 2**20
@@ -52,7 +52,7 @@ class Begun:
         """That ask for the rest: of the version that was begun, or, where the hash will tell, of whatever is there."""
         if self.bytes and self.url == url and self.validator:
             return {"Range": f"bytes={self.bytes}-", "If-Range": self.validator}
-        return {"Range": f"bytes={self.bytes}-"} if self.bytes and wanted.checked else {}
+        return {"Range": f"bytes={self.bytes}-"} if self.bytes and wanted.sha256 else {}
 
 
 def _note(part: Path) -> Path:
@@ -65,12 +65,17 @@ def discard(part: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def fetch(url: str, part: Path, wanted: Wanted, told: Told, query: Mapping[str, str] | None = None) -> None:
-    """Bring a temporary file to its end, from where it is. Raises DownloadError; the file stays, to be gone on with."""
+def fetch(
+    url: str, part: Path, wanted: Wanted, told: Told, query: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Bring a temporary file to its end, from where it is. more: headers. Raises DownloadError; the file stays, to be
+    gone on with."""
     import requests
 
     host, begun = urlsplit(url).netloc, Begun.of(part)
-    headers = {"Accept-Encoding": "identity", "User-Agent": f"srcli/{__version__}", **begun.headers(url, wanted)}
+    headers = {"User-Agent": f"srcli/{__version__}", **(more or {}), "Accept-Encoding": "identity"}
+    headers |= begun.headers(url, wanted)
     timeout = wanted.patience.timeout
     try:
         with requests.get(url, query, headers=headers, stream=True, timeout=(min(10, timeout), timeout)) as answer:
@@ -115,7 +120,7 @@ def _check_answer(answer: requests.Response, host: str, wanted: Wanted) -> None:
     if answer.status_code not in (200, 206):
         raise DownloadError(f"{host} answered {answer.status_code} {answer.reason}")
     end = urlsplit(answer.url)
-    if end.scheme == "http" and end.hostname not in LOOPBACK and not wanted.checked:
+    if end.scheme == "http" and end.hostname not in LOOPBACK and not wanted.sha256:
         raise DownloadError(f"{host} leads to {end.netloc} without encryption, and the file's hash is not known")
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         page = answer.raw.read(LONGEST_PAGE, decode_content=True) or b""

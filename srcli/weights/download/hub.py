@@ -1,78 +1,56 @@
-"""Files of the Hugging Face hub, by its own library: tokens, mirrors, proxies and the shared cache are its business."""
+"""Files of the Hugging Face hub: its library says where they are, and knows tokens, mirrors and the shared cache."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import inspect
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from srcli.weights.download.base import DownloadError, Offline, Told, Wanted, check_size, check_space
+from srcli.weights.download import http
+from srcli.weights.download.base import DownloadError, Offline, Told, Wanted, check_size
 from srcli.weights.manifest import Hub
 
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
-LOCAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS})
+SHA256 = re.compile("[0-9a-f]{64}")  # large files are tagged with their hash, small ones otherwise
 
 
-def fetch(source: Hub, wanted: Wanted, told: Told) -> Path:
-    """The path of a file in the hub's cache, where it is put if need be. Raises DownloadError."""
+def fetch(source: Hub, part: Path, wanted: Wanted, told: Told) -> Path:
+    """A whole file: that in the hub's cache, where another tool has put it there, or the temporary one, brought to its
+    end. (The hub's own download begins anew in every process.) Raises DownloadError."""
     import huggingface_hub
     from huggingface_hub import constants
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import build_hf_headers
 
-    host = urlsplit(constants.ENDPOINT).netloc
     found = huggingface_hub.try_to_load_from_cache(source.repo, source.path, revision=source.revision)
     if isinstance(found, str):
         return Path(found)
     if wanted.offline or constants.HF_HUB_OFFLINE:
         raise Offline(f"{source.repo}/{source.path} is not in the hub's cache, and downloads are off")
-    disable_progress_bars()
-    options: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters:
-        options["tqdm_class"] = _bar(told)
+    host = urlsplit(constants.ENDPOINT).netloc
     try:
         url = huggingface_hub.hf_hub_url(source.repo, source.path, revision=source.revision)
         facts = huggingface_hub.get_hf_file_metadata(url, timeout=wanted.patience.timeout)
-        check_size(host, facts.size, wanted)
-        cache = Path(constants.HF_HUB_CACHE)
-        cache.mkdir(parents=True, exist_ok=True)
-        check_space(cache, facts.size)
-        told(0, facts.size)
-        return Path(huggingface_hub.hf_hub_download(source.repo, source.path, revision=source.revision, **options))
-    except DownloadError:
+    except (AttributeError, TypeError, NameError, AssertionError):
         raise
     except Exception as error:
         raise _translated(error, source, host) from error
+    check_size(host, facts.size, wanted)
+    if digest := SHA256.fullmatch(facts.etag or ""):
+        if wanted.sha256 not in (None, digest[0]):
+            raise DownloadError(f"{source} is another file: sha256 {digest[0][:12]}..., not {wanted.sha256[:12]}...")
+        wanted = replace(wanted, sha256=digest[0])
+    # The storage that the hub sends to has no use for the token.
+    token = build_hf_headers() if urlsplit(facts.location).netloc == host else None
+    http.fetch(facts.location, part, replace(wanted, size=facts.size), told, more=token)
+    return part
 
 
 def discard(path: Path) -> None:
     """Take a file that is not what it should be out of the hub's cache."""
     for name in {path, Path(os.path.realpath(path))}:
         name.unlink(missing_ok=True)
-
-
-def _bar(told: Told) -> type:
-    from tqdm.std import tqdm
-
-    class Bar(tqdm):
-        """The hub's progress, told instead of shown."""
-
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
-            super().__init__(*args, **options | {"disable": True})
-            self.n = self.initial
-            self.total = options.get("total")
-            told(int(self.n), self.total)
-
-        def update(self, n: float | None = 1) -> None:
-            self.n += n or 0
-            with contextlib.suppress(AttributeError):
-                told(int(self.n), self.total)
-
-    return Bar
 
 
 def _translated(error: Exception, source: Hub, host: str) -> DownloadError:
@@ -83,7 +61,7 @@ def _translated(error: Exception, source: Hub, host: str) -> DownloadError:
         (e.GatedRepoError, f"gives {source.repo} only to those who ask: do so at {ask} and set HF_TOKEN", False),
         (e.RepositoryNotFoundError, f"has no repository {source.repo}, or HF_TOKEN does not open it", False),
         (e.RevisionNotFoundError, f"has no revision {source.revision} of {source.repo}", False),
-        (e.LocalEntryNotFoundError, f"cannot be reached for {name}", True),
+        (e.LocalEntryNotFoundError, f"cannot be reached for {name}, or is no hub", True),
         (e.EntryNotFoundError, f"has no file {name}", False),
     )
     for kind, text, passing in known:
@@ -92,6 +70,4 @@ def _translated(error: Exception, source: Hub, host: str) -> DownloadError:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
         return DownloadError(f"{host} answered {status} for {name}", passing=status in PASSING)
-    if isinstance(error, OSError) and error.errno in LOCAL:
-        return DownloadError(f"{error.filename or 'the hub cache'}: {error.strerror}; HF_HOME names another folder")
-    return DownloadError(f"{host} broke off while sending {name} ({type(error).__name__})", passing=True)
+    return DownloadError(f"{host} failed for {name} ({type(error).__name__})", passing=True)
