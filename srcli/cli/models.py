@@ -301,19 +301,24 @@ def _facts(entry: Entry) -> dict[str, Any]:
 def _table(entries: list[Entry], output: Output) -> None:
     from rich.table import Table
 
+    rows = [_row(entry) for entry in entries]
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "scales", "size", "licence", "here", "measured", "purpose"):
-        table.add_column(
-            title, no_wrap=title in ("model", "scales", "size"), justify="right" if title == "size" else "left"
-        )
-    for entry in entries:
-        low, high = entry.scales
-        scales = "" if entry.pipeline is None else f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        licence = entry.licence + ("" if entry.commercial else " *")
-        table.add_row(entry.name, scales, _size(entry.bytes), licence, _installed(entry), _scores(entry), entry.purpose)
+    for number, title in enumerate(("model", "scales", "size", "licence", "here", "measured")):
+        width = max(len(text) for text in (title, *(row[number] for row in rows)))
+        table.add_column(title, min_width=width, justify="right" if title == "size" else "left")
+    for row in rows:
+        table.add_row(*row)
     output.table(table)
     if any(not entry.commercial for entry in entries):
         output.say("* not for commercial use, or not stated")
+    output.say("srcli models show NAME says more")
+
+
+def _row(entry: Entry) -> list[str]:
+    low, high = entry.scales
+    scales = "" if entry.pipeline is None else f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    licence = entry.licence + ("" if entry.commercial else " *")
+    return [entry.name, scales, _size(entry.bytes), licence, _installed(entry), _scores(entry)]
 
 
 def _size(count: int | None) -> str:
