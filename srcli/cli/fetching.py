@@ -58,7 +58,9 @@ def announce(entry: Entry, output: Output) -> None:
     """Size and licence of what is about to come."""
     from srcli.weights import pull, store
 
-    parts = store.missing(entry)
+    parts = [part for part in store.missing(entry) if part.sources]
+    if not parts:  # nothing will come
+        return
     sizes = [part.bytes for part in parts]
     size = "of unknown size" if None in sizes else f"{sum(s for s in sizes if s) / 1e6:,.1f} MB"
     places = ", ".join(dict.fromkeys(str(part.sources[0]) for part in parts if part.sources))
