@@ -521,6 +521,12 @@ def test_architecture_is_stable_diffusion_where_no_config_lies_beside(data, tmp_
         unet, vae = UNet2DConditionModel.from_config(weights.UNET), AutoencoderKL.from_config(weights.VAE)
     counts = [sum(p.numel() for p in net.parameters()) for net in (unet, vae)]
     assert counts == [865_910_724, 83_653_863]  # 865.91 M and 83.65 M
+    # The public adapter has 514 tensors of rank 32 in 32.43 M parameters.
+    adapter = read_flowsr(data / "weights" / "flowsr_tiny.safetensors")["unet"]
+    shapes = {k.removesuffix(".weight"): t.shape for k, t in unet.state_dict().items() if t.ndim > 1}
+    pairs = [shape for module, shape in shapes.items() if adapter.adapts(module)]
+    assert len(pairs) == 257
+    assert sum(32 * (shape[0] + shape[1:].numel()) for shape in pairs) == pytest.approx(32.43e6, rel=1e-3)
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
@@ -585,6 +591,28 @@ def test_precision_bf16_is_close(installed):
     full, half = (Upscaler(installed, precision=p).upscale(photo, 2.0).astype(int) for p in ("fp32", "bf16"))
     assert np.abs(full - half).mean() < 2
     assert full.shape == (80, 96, 3)
+
+
+def test_bench_scores_its_steps(installed):
+    examples = Path(__file__).parents[1] / "examples"
+    options = [
+        "--data",
+        examples,
+        "--scale",
+        8,
+        "--models",
+        installed,
+        "--steps",
+        "1,2",
+        "--metrics",
+        "psnr_y",
+        "--json",
+    ]
+    result = RUNNER.invoke(app, ["bench", *[str(a) for a in options]])
+    assert result.exit_code == 0, result.output
+    rows = {row["variant"]: row["psnr_y"] for row in map(json.loads, result.stdout.splitlines())}
+    assert list(rows) == ["tiny-sd steps 1", "tiny-sd steps 2"]
+    assert len(set(rows.values())) == 2
 
 
 def test_the_registry_makes_it():

@@ -24,7 +24,6 @@ from srcli.pipelines import sd_tiling
 from srcli.pipelines.base import Sampling, Scales, Stages, gaussian_field
 from srcli.pipelines.colour import WAVELET_RADIUS, Moments, Tint, wavelet
 from srcli.pipelines.sd_tiling import Grid, blended
-from srcli.tiling import strips
 
 FACTOR = 8  # pixels to a latent pixel
 ALIGN = 64  # pixels: the U-Net halves the latents three times
@@ -216,7 +215,9 @@ class FlowsrSd:
         """From mean and spread of the whole picture to those of its enlargement: that takes a look at all tiles."""
         if restored.tint is None:
             made, reference = Moments(), Moments()
-            for (window,) in strips(size, Size(FACTOR * self.side, size.width)):
+            rows = FACTOR * self.side
+            for top in range(0, size.height, rows):
+                window = Window(top, 0, min(rows, size.height - top), size.width)
                 made.add(self._picture(restored, window, size))
                 reference.add(cubic.enlarge(features.lr, *_positions(window), (size.height, size.width)))
             restored.tint = made.tint(reference, features.lr.device)
