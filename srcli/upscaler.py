@@ -23,7 +23,7 @@ from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.colour import FIXES
 from srcli.pipelines.registry import assemble
 from srcli.strips import Count, Engine, Job, Planes, values_of
-from srcli.weights import flowsr_sd, manifest, store
+from srcli.weights import extras, flowsr_sd, manifest, pull, store
 
 Progress = Callable[[int, int], None]
 MOST_STEPS = 100
@@ -53,9 +53,9 @@ class Upscaled:
 class Upscaler:
     """A model ready to run. The network is loaded once and used for any number of pictures.
 
-    model: a name or alias from the manifest (`srcli doctor` lists them); None for the default. device: auto, cpu, cuda,
-    cuda:N, mps. precision: auto, fp32, bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory.
-    max_memory: bytes that the work may take above what the process has now, roughly.
+    model: a name or alias from the manifest (`srcli models list`), fetched where it is not here; None for the default.
+    device: auto, cpu, cuda, cuda:N, mps. precision: auto, fp32, bf16, fp16. tile: side of a tile in output pixels, 0 to
+    choose by memory. max_memory: bytes that the work may take above what the process has now, roughly.
     """
 
     def __init__(
@@ -68,12 +68,15 @@ class Upscaler:
         tile: int = 0,
         max_memory: int | None = None,
     ) -> None:
-        self.entry = manifest.load().find(model)
+        self.entry = manifest.load().model(model)
         self.runtime = runtime.choose(device, precision)
         self.threads = runtime.set_threads(threads)
         if tile < 0 or 0 < tile < 16:
             raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
-        ready = assemble(self.entry.pipeline, _networks(self.entry)).to(self.runtime.device)
+        extras.check(self.entry)
+        if store.missing(self.entry):
+            pull.pull([self.entry])
+        ready = assemble(str(self.entry.pipeline), _networks(self.entry)).to(self.runtime.device)
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
 
     @property

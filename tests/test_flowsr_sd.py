@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
 import shutil
+import sys
 from collections import Counter
 from functools import cache, partial
 from itertools import pairwise
@@ -32,11 +32,13 @@ from srcli.pipelines.registry import assemble
 from srcli.pipelines.sd_tiling import blended, even, flanks, gaussian, offsets, published, spread
 from srcli.weights import flowsr_sd as weights
 from srcli.weights import manifest, store
+from srcli.weights.extras import ExtraMissing
 from srcli.weights.lora import Adapter, merge, read_flowsr
 from srcli.weights.store import WeightsMissing
 
 CASES = ("one_step", "four_step", "cfg", "tiled", "nonsquare", "vae_lora")
 UNTILED, TILED = 1e-4, 2e-3  # suggested in description.json
+EXAMPLES = Path(__file__).parents[1] / "examples"
 RUNNER = CliRunner()
 
 
@@ -530,17 +532,29 @@ def test_architecture_is_stable_diffusion_where_no_config_lies_beside(data, tmp_
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
-    importing = builtins.__import__
-
-    def without(name, *arguments, **options):
-        if name.partition(".")[0] == "diffusers":
-            raise ImportError(name)
-        return importing(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(WeightsMissing, match=r"pip install 'srcli\[sd\]'") as raised:
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(ExtraMissing, match=r"pip install 'srcli\[sd\]'") as raised:
         weights.load(*[tmp_path / "none"] * 4)
     assert raised.value.exit_code == 4
+    arguments = ["upscale", EXAMPLES / "cat.png", "-n", "flowsr-sd21", "-o", tmp_path / "a.png"]
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 4
+    assert "flowsr-sd21 needs diffusers; run: pip install 'srcli[sd]'" in " ".join(result.stderr.split())
+
+
+@pytest.mark.usefixtures("_diffusers")
+def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRCLI_HOME", str(tmp_path))
+    arguments = ["upscale", EXAMPLES / "cat.png", "-n", "flowsr", "-o", tmp_path / "a.png"]
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 4
+    assert "srcli models pull flowsr-sd21 --accept-license" in " ".join(result.stderr.split())
+
+
+def test_the_manifest_has_a_file_for_each_role():
+    entry = manifest.load().find("flowsr")
+    assert set(entry.parts) == {"unet", "vae", "text_encoder", "lora"}
+    assert (entry.name, entry.needs, entry.pipeline, entry.commercial) == ("flowsr-sd21", "sd", "flowsr-sd", False)
 
 
 # --- the command ---
@@ -594,21 +608,8 @@ def test_precision_bf16_is_close(installed):
 
 
 def test_bench_scores_its_steps(installed):
-    examples = Path(__file__).parents[1] / "examples"
-    options = [
-        "--data",
-        examples,
-        "--scale",
-        8,
-        "--models",
-        installed,
-        "--steps",
-        "1,2",
-        "--metrics",
-        "psnr_y",
-        "--json",
-    ]
-    result = RUNNER.invoke(app, ["bench", *[str(a) for a in options]])
+    arguments = f"bench --data {EXAMPLES} --scale 8 --models {installed} --steps 1,2 --metrics psnr_y --json"
+    result = RUNNER.invoke(app, arguments.split())
     assert result.exit_code == 0, result.output
     rows = {row["variant"]: row["psnr_y"] for row in map(json.loads, result.stdout.splitlines())}
     assert list(rows) == ["tiny-sd steps 1", "tiny-sd steps 2"]

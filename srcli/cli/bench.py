@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import Output, errors
+from srcli.cli.fetching import MANIFEST, bring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ def command(
     models: Annotated[
         str | None, typer.Option("--models", help="Names; 'bicubic' with --data.", show_default="all embedded")
     ] = None,
+    manifest: MANIFEST = None,
     detail: Annotated[str, typer.Option("--detail", help="Values for models with a prior.")] = "0,1",
     temperature: Annotated[str, typer.Option("--temperature", help="Values for sampled models.")] = "0",
     steps: Annotated[str, typer.Option("--steps", help="Values for rectified flows.")] = "1",
@@ -91,6 +93,7 @@ def command(
         _check_degradation(degradation, low, data)
         factors = _factors(scales, whole=data is not None)
         names = None if models is None else [n.strip() for n in models.split(",") if n.strip()]
+        bring([name for name in names or [] if name != "bicubic"], output)
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
@@ -162,7 +165,8 @@ def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, s
 
     device, precision, tile = engine
     made: list[Bicubic | Model] = []
-    for name in ["bicubic", *manifest.load().entries] if names is None else names:
+    ours = [e.name for e in manifest.load().entries.values() if e.embedded]
+    for name in ["bicubic", *ours] if names is None else names:
         if name == "bicubic":
             made.append(Bicubic())
             continue

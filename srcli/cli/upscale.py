@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import INTERRUPTED, Output, errors
+from srcli.cli.fetching import MANIFEST, bring
 
 if TYPE_CHECKING:
     from srcli.batch import Job, Plan, Record
@@ -57,6 +58,7 @@ def command(
     long_side: Annotated[int | None, typer.Option("--long-side", help="Pixels of the longer side.")] = None,
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
     model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
+    manifest: MANIFEST = None,
     detail: Annotated[
         float, typer.Option("--detail", help="0: most faithful, 1: sharpest (linf-lp-s, flowsr-s).")
     ] = 1.0,
@@ -207,6 +209,7 @@ def command(
 
         runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour))
+        bring([model], output)
         memory = None if max_memory is None else int(max_memory * 2**30)
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)

@@ -1,4 +1,4 @@
-"""FlowSR as published (Xu et al., ICCV 2025): a rectified flow in the latents of Stable Diffusion 2.1.
+"""FlowSR as published (arXiv:2605.12377, ICCV 2025): a rectified flow in the latents of Stable Diffusion 2.1.
 
 The autoencoder and the U-Net normalise over all that they see, so large pictures are made in overlapping tiles that are
 blended: close to the whole picture at once, not equal to it. The tiles lie on a fixed grid, so that the window that is

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from srcli.networks.clip_text import ClipText, Prompts
+from srcli.weights.extras import ExtraMissing
 from srcli.weights.lora import merge, read_flowsr, some
 from srcli.weights.store import WeightsMissing
 
@@ -65,10 +66,6 @@ NEGATIVE = (
 OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 
 
-class DiffusersMissing(WeightsMissing):
-    """The package that the networks of Stable Diffusion come from is not installed."""
-
-
 def load(
     unet: Path,
     vae: Path,
@@ -80,12 +77,13 @@ def load(
     checkpoint `lora` changes, and the embedding of the prompts, for which alone the text encoder is read.
 
     The first three are safetensors files; a config.json beside one is its architecture, else it is that of Stable
-    Diffusion 2.1 base. prompts: token ids of the positive and the negative one. Raises `WeightsMissing`.
+    Diffusion 2.1 base. prompts: token ids of the positive and the negative one. Raises `WeightsMissing` or
+    `ExtraMissing`.
     """
     try:
         from diffusers import AutoencoderKL, UNet2DConditionModel
     except ImportError:
-        raise DiffusersMissing("this model needs diffusers; run: pip install 'srcli[sd]'") from None
+        raise ExtraMissing("sd") from None
     adapters = read_flowsr(lora)
     networks: dict[str, nn.Module] = {}
     for role, kind, path, default in (("unet", UNet2DConditionModel, unet, UNET), ("vae", AutoencoderKL, vae, VAE)):
