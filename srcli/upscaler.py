@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+from torch import nn
 
 from srcli import runtime
 from srcli.errors import SrcliError
@@ -22,7 +23,7 @@ from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.colour import FIXES
 from srcli.pipelines.registry import assemble
 from srcli.strips import Count, Engine, Job, Planes, values_of
-from srcli.weights import manifest, pull, store
+from srcli.weights import extras, flowsr_sd, manifest, pull, store
 
 Progress = Callable[[int, int], None]
 MOST_STEPS = 100
@@ -72,10 +73,10 @@ class Upscaler:
         self.threads = runtime.set_threads(threads)
         if tile < 0 or 0 < tile < 16:
             raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
+        extras.check(self.entry)
         if store.missing(self.entry):
             pull.pull([self.entry])
-        networks = {role: store.load_network(store.locate(part)) for role, part in self.entry.parts.items()}
-        ready = assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
+        ready = assemble(str(self.entry.pipeline), _networks(self.entry)).to(self.runtime.device)
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
 
     @property
@@ -190,6 +191,14 @@ class Upscaler:
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
         result = replace(picture, colour=colour, alpha=alpha)
         return Upscaled(result, time.perf_counter() - start, made.count.tiles, made.count.redone, made.count.exploded)
+
+
+def _networks(entry: manifest.Entry) -> dict[str, nn.Module]:
+    """The networks of a model by role."""
+    files = {role: store.locate(part) for role, part in entry.parts.items()}
+    if entry.pipeline == "flowsr-sd":
+        return flowsr_sd.load(files["unet"], files["vae"], files["text_encoder"], files["lora"])
+    return {role: store.load_network(file) for role, file in files.items()}
 
 
 def check(sampling: Sampling) -> Sampling:

@@ -144,13 +144,15 @@ def _check_degradation(preset: str | None, low: Path | None, data: Path | None) 
 
 
 def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Sampling]]:
-    """For models by a part of theirs: with a prior, with a velocity, and for the others, that are sampled."""
+    """For models by a part of theirs: with a prior, rectified flows, and for the others, that are sampled."""
     from srcli.pipelines.base import Sampling
     from srcli.upscaler import check
 
+    flows = [check(Sampling(steps=int(v))) for v in _numbers(steps, "--steps")]
     return {
         "prior": [check(Sampling(detail=v)) for v in _numbers(detail, "--detail")],
-        "velocity": [check(Sampling(steps=int(v))) for v in _numbers(steps, "--steps")],
+        "velocity": flows,
+        "unet": flows,
         "": [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
     }
 

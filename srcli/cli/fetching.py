@@ -42,10 +42,12 @@ MANIFEST = Annotated[
 
 def bring(names: Sequence[str | None], output: Output) -> None:
     """Fetch what models lack, after saying how much it is and on what terms. Raises SrcliError."""
-    from srcli.weights import manifest, store
+    from srcli.weights import extras, manifest, store
     from srcli.weights import pull as pulling
 
     known = manifest.load()
+    for name in names:
+        extras.check(known.model(name))
     lacking = [entry for name in names if store.missing(entry := known.model(name))]
     for entry in lacking:
         announce(entry, output)

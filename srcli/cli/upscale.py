@@ -302,9 +302,9 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
-    if sampling.detail != 1.0 and not {"prior", "velocity"} & set(upscaler.entry.parts):
+    if sampling.detail != 1.0 and not {"prior", "velocity", "unet"} & set(upscaler.entry.parts):
         output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
-    if (sampling.steps != 1 or sampling.colour) and "velocity" not in upscaler.entry.parts:
+    if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
         output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
 
 
@@ -393,7 +393,7 @@ def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: in
         "model": upscaler.entry.name,
         "device": str(upscaler.runtime.device),
         "precision": upscaler.runtime.precision,
-        "tiling": "exact",
+        "tiling": upscaler.model.tiling,
         "failed": [r.input for r in records if r.status == "failed"],
     }
     output.record(summary)

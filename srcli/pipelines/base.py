@@ -63,6 +63,7 @@ class Model(Protocol):
     """A trained super-resolution model, ready to run. Declares its tiling facts; the engine asks."""
 
     scales: Scales
+    tiling: str  # exact: tiles have the numbers of the whole; bounded: close to them
     stages: Stages
     heat: float  # the temperature where none is asked for
     exploded: int  # patches where the inverse exploded and was repaired, since the model was made

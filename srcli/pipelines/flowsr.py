@@ -33,6 +33,7 @@ class FlowsrModel:
     """Any scale from 1 to 8: the network works on the enlarged picture and is not told the scale."""
 
     scales = Scales(1.0, 8.0)
+    tiling = "exact"
     heat = 0.0
     exploded = 0  # nothing is inverted
 

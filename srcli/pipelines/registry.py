@@ -8,6 +8,7 @@ from torch import nn
 
 from srcli.pipelines.base import Model
 from srcli.pipelines.flowsr import FlowsrModel
+from srcli.pipelines.flowsr_sd import FlowsrSd
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.srflow import SRFlowModel
 
@@ -24,10 +25,15 @@ def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
     return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
 
 
+def _flowsr_sd(networks: Mapping[str, nn.Module]) -> FlowsrSd:
+    return FlowsrSd(networks["unet"], networks["vae"], networks["prompts"])  # type: ignore[arg-type]
+
+
 PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf": _linf,
     "srflow": _srflow,
     "flowsr": _flowsr,
+    "flowsr-sd": _flowsr_sd,
 }
 
 

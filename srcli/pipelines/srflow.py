@@ -48,6 +48,8 @@ class SRFlowModel:
     couplings see. The grids of the levels have `Window`s too: level 1 has half the sides of the picture, and so on.
     """
 
+    tiling = "exact"
+
     def __init__(self, flow: SRFlow, prior: LevelPrior | None = None) -> None:
         self.flow, self.prior = flow, prior
         self.scales = Scales(1.0, float(flow.scale))
