@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -262,6 +263,23 @@ def test_two_pulls_at_once_fetch_a_file_once(place, server):
     assert server.gets("/far") == [""]
     assert any("another process is fetching" in err for _, _, err in results)
     nothing_wrong(place)
+
+
+def test_an_interrupted_pull_goes_on(place, server):
+    server.files["/far"] = BODY
+    server.faults["/far"] = [slowly(20)]
+    listed(place, far=part(f"{server.url}/far", known=False))
+    run, begun = command("models", "pull", "far"), place / "home" / "weights" / ".far.safetensors.part"
+    until = time.monotonic() + 30
+    while (not begun.is_file() or begun.stat().st_size < 100_000) and time.monotonic() < until:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    code, _, err = finished(run)
+    assert code == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert pulled("far")["far.safetensors"].read_bytes() == BODY
+    assert re.fullmatch(r"bytes=[1-9]\d{5,}-", server.gets("/far")[1])
 
 
 def test_a_full_disk_is_one_sentence(place, server, mounted):
