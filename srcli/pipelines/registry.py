@@ -9,7 +9,10 @@ from torch import nn
 from srcli.pipelines.base import Model
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
+from srcli.pipelines.linf_official import OfficialLinf
+from srcli.pipelines.rrdb import RrdbModel
 from srcli.pipelines.srflow import SRFlowModel
+from srcli.pipelines.srflow_published import PublishedSRFlow
 
 
 def _linf(networks: Mapping[str, nn.Module]) -> LinfModel:
@@ -20,6 +23,18 @@ def _srflow(networks: Mapping[str, nn.Module]) -> SRFlowModel:
     return SRFlowModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
 
 
+def _linf_official(networks: Mapping[str, nn.Module]) -> OfficialLinf:
+    return OfficialLinf(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+
+
+def _srflow_official(networks: Mapping[str, nn.Module]) -> PublishedSRFlow:
+    return PublishedSRFlow(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+
+
+def _rrdb(networks: Mapping[str, nn.Module]) -> RrdbModel:
+    return RrdbModel(networks["encoder"])  # type: ignore[arg-type]
+
+
 def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
     return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
 
@@ -28,6 +43,9 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf": _linf,
     "srflow": _srflow,
     "flowsr": _flowsr,
+    "linf-official": _linf_official,
+    "srflow-official": _srflow_official,
+    "rrdb": _rrdb,
 }
 
 
