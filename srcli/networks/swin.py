@@ -27,10 +27,8 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        place = torch.cartesian_prod(torch.arange(window), torch.arange(window))
-        offset = place[:, None] - place[None] + window - 1
         self.relative_position_index: Tensor
-        self.register_buffer("relative_position_index", offset[..., 0] * (2 * window - 1) + offset[..., 1])
+        self.register_buffer("relative_position_index", relative_positions(window))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """mask: (masks, window^2, window^2) with masks a divisor of the number of windows."""
@@ -129,6 +127,13 @@ class SwinLatent(LatentStem):
         for layer in self.layers:
             tokens = layer(tokens, mask)
         return self.head(self.norm(tokens).permute(0, 3, 1, 2))
+
+
+def relative_positions(window: int) -> Tensor:
+    """(window^2, window^2): for each pair of tokens the row of the table of biases."""
+    place = torch.cartesian_prod(torch.arange(window), torch.arange(window))
+    offset = place[:, None] - place[None] + window - 1
+    return offset[..., 0] * (2 * window - 1) + offset[..., 1]
 
 
 def split_windows(x: Tensor, window: int = WINDOW) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from srcli.errors import SrcliError
 from srcli.pipelines.base import Model
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
@@ -51,4 +52,6 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
 
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
     """The model of a pipeline from its networks by role."""
+    if pipeline not in PIPELINES:
+        raise SrcliError(f"this version has no pipeline {pipeline!r}; known are {', '.join(PIPELINES)}")
     return PIPELINES[pipeline](networks)

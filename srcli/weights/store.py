@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from srcli.errors import SrcliError
 from srcli.networks.build import build
@@ -44,7 +46,16 @@ def load_network(path: Path) -> nn.Module:
     if "architecture" not in metadata:
         raise WeightsMissing(f"{path} does not say its architecture; was it made by srcli train export?")
     try:
-        network = build(json.loads(metadata["architecture"]))
+        architecture = json.loads(metadata["architecture"])
+    except ValueError as error:
+        raise WeightsMissing(f"{path} names its architecture in no JSON: {error}") from error
+    return network_of(architecture, tensors, path)
+
+
+def network_of(architecture: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """The network of an architecture with these weights, ready for inference. path: where they are from, for errors."""
+    try:
+        network = build(architecture)
     except (ValueError, TypeError) as error:
         raise WeightsMissing(f"{path} names an architecture that this version does not have: {error}") from error
     try:

@@ -12,25 +12,29 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from srcli.errors import SrcliError
-from srcli.weights.convert import linf, linf_lp, rrdb, srflow, srflow_lp
+from srcli.files import WriteError
+from srcli.weights.convert import linf, linf_lp, ours, rrdb, srflow, srflow_lp
 from srcli.weights.convert.container import read
 from srcli.weights.convert.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
-from srcli.weights.convert.shapes import account
+from srcli.weights.convert.shapes import account, check_indices, check_invertible
 
 __all__ = ["FAMILIES", "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "write"]
 
 # In the order in which they are asked.
 FAMILIES: tuple[Family, ...] = (linf.FAMILY, linf_lp.FAMILY, srflow.FAMILY, srflow_lp.FAMILY, rrdb.FAMILY)
 
+OURS = Family("srcli", "weights of srcli", lambda keys: False, ours.convert)  # told by its metadata
+
 
 def convert(path: Path) -> Converted:
-    """A published checkpoint (.pth, .pt, .ckpt, .safetensors) under the names of our networks, every key accounted for.
+    """A published checkpoint (.pth, .pt, .ckpt, .safetensors) under the names of our networks, every key accounted for;
+    or what `write` or `srcli train export` has made, as it is.
 
     Code in the file does not run. Raises `ConvertError` (exit code 4), one sentence that names the file.
     """
     checkpoint = read(path)
-    family = next((f for f in FAMILIES if f.detect(checkpoint.tensors.keys())), None)
+    family = OURS if "architecture" in checkpoint.metadata else None
+    family = family or next((f for f in FAMILIES if f.detect(checkpoint.tensors.keys())), None)
     if family is None:
         known = ", ".join(f.title for f in FAMILIES)
         example = next(iter(checkpoint.tensors), "nothing")[:80]
@@ -38,6 +42,8 @@ def convert(path: Path) -> Converted:
     try:
         converted = family.convert(checkpoint)
         account(converted.tensors, converted.architecture)
+        check_indices(converted.tensors)
+        check_invertible(converted.tensors)
     except Misfit as error:
         raise ConvertError(f"{path} looks like {family.title}, but {error}") from None
     return converted
@@ -63,11 +69,7 @@ def write(converted: Converted, out: Path, *, overwrite: bool = False) -> dict[s
         part.chmod(0o644)
         part.replace(out)
     except OSError as error:
-        raise CannotWrite(f"cannot write {out}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
     return metadata
-
-
-class CannotWrite(SrcliError):
-    """A place that no file can be written to."""

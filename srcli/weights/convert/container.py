@@ -7,6 +7,7 @@ a small file that claims to be huge, so sizes are compared with the file's befor
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ WRAPPED = (
     "model", "net", "generator",
 )  # fmt: skip
 PREFIXES = ("module.", "model.", "net.", "netG.", "net_g.", "generator.", "_orig_mod.")
+FOREIGN = re.compile(r"GLOBAL ([\w.]+)")  # what a pickle asks for, in the words of torch.load
 TRAINING = ("optimizers", "optimizer", "schedulers", "optimizer_states")
 
 
@@ -74,11 +76,13 @@ def _load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            text = f"{path} holds more than tensors, perhaps code, and is not opened; ask its author for a state dict"
-        else:
-            text = f"{path} is damaged, perhaps cut short; get it again"
-        raise ConvertError(text) from None
+        named = FOREIGN.search(str(error))
+        if named is None:
+            raise ConvertError(f"{path} is damaged, perhaps cut short; get it again") from None
+        raise ConvertError(
+            f"{path} holds more than tensors ({named[1][:80]}), which may be code, and is not opened; "
+            "ask its author for a state dict"
+        ) from None
     except (MemoryError, torch.OutOfMemoryError):
         raise ConvertError(f"{path} asks for more memory than there is; it is not opened") from None
     except Exception as error:  # a damaged file can raise anything

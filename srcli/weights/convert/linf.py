@@ -6,14 +6,14 @@ from collections.abc import Collection
 
 from srcli.weights.convert.encoders import encoder
 from srcli.weights.convert.family import Checkpoint, Converted, Family, Misfit
-from srcli.weights.convert.shapes import agree, count, invertible, root, size
+from srcli.weights.convert.shapes import agree, count, root, size
 
 SCALES = (1.0, 30.0)  # as far as the published evaluation goes
 ENCODER = "encoder."
 
 
 def detect(keys: Collection[str]) -> bool:
-    return "imnet.last._weight" in keys and "coef.weight" in keys
+    return any(key.startswith("imnet.linears.") for key in keys)
 
 
 def convert(checkpoint: Checkpoint) -> Converted:
@@ -38,7 +38,6 @@ def convert(checkpoint: Checkpoint) -> Converted:
         "flow_layers": found["flow_layers"],
         "patch": found["patch_size"],
     }
-    invertible(state, "._weight")
     return Converted("linf", "linf-official", "flow", SCALES, architecture, state, checkpoint.source)
 
 

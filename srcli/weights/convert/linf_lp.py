@@ -13,7 +13,7 @@ NAMES = {"unet-latent": "unet", "edsr-latent": "edsr-baseline-latent", "swin-lat
 
 
 def detect(keys: Collection[str]) -> bool:
-    return "input_proj.conv1.weight" in keys and "lr_proj.0.weight" in keys
+    return any(key.startswith(("input_proj.", "lr_proj.")) for key in keys)
 
 
 def convert(checkpoint: Checkpoint) -> Converted:

@@ -12,7 +12,7 @@ from srcli.weights.convert.shapes import count
 
 
 def detect(keys: Collection[str]) -> bool:
-    return "RRDB_trunk.0.RDB1.conv1.weight" in keys and "conv_last.weight" in keys
+    return any(key.startswith("RRDB_trunk.") for key in keys)
 
 
 def convert(checkpoint: Checkpoint) -> Converted:

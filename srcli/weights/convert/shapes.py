@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from srcli.networks.build import build
+from srcli.networks.swin import relative_positions
 from srcli.weights.convert.family import Misfit
 
 State = Mapping[str, Tensor]
+INVERTED = ("._weight", ".invconv.weight")
 MOST = 8192  # of any hyper-parameter
 
 
@@ -73,11 +75,22 @@ def account(state: State, architecture: Mapping[str, Any]) -> None:
             raise Misfit(f"{key} has numbers that are not finite")
 
 
-def invertible(state: State, ending: str) -> None:
-    """Raise Misfit for a square matrix without an inverse among the keys of that ending."""
+def check_invertible(state: State) -> None:
+    """Raise Misfit for a linear layer of a flow without an inverse."""
     for key, matrix in state.items():
-        if key.endswith(ending) and not torch.isfinite(torch.linalg.slogdet(matrix.double())[1]):
+        if key.endswith(INVERTED) and not torch.isfinite(torch.linalg.slogdet(matrix.double())[1]):
             raise Misfit(f"{key} is a matrix without an inverse")
+
+
+def check_indices(state: State) -> None:
+    """Raise Misfit for stored positions in windows that are not the definition's: they would read out of bounds."""
+    for key, index in state.items():
+        if key.endswith("relative_position_index") and not torch.equal(index, relative_positions(_window(index))):
+            raise Misfit(f"{key} is not the order of positions in a window")
+
+
+def _window(index: Tensor) -> int:
+    return root(index.shape[0], "the number of positions in a window")
 
 
 def shape(tensor: Tensor) -> str:

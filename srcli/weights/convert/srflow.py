@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from srcli.weights.convert.encoders import rrdb
 from srcli.weights.convert.family import Checkpoint, Converted, Family, Misfit
-from srcli.weights.convert.shapes import State, count, invertible, size
+from srcli.weights.convert.shapes import State, count, size
 
 TRUNK = "RRDB."
 # No tensor tells which blocks are stacked: those of the published configurations, by scale.
@@ -34,7 +34,6 @@ def convert(checkpoint: Checkpoint) -> Converted:
         "steps": _steps(state),
         "hidden": size(state, FIRST),
     }
-    invertible(state, ".invconv.weight")
     return Converted("srflow", "srflow-official", "flow", (1.0, float(scale)), architecture, state, checkpoint.source)
 
 

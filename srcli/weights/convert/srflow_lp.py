@@ -9,7 +9,7 @@ from srcli.weights.convert.shapes import agree, count, size
 
 
 def detect(keys: Collection[str]) -> bool:
-    return "input_proj0.conv1.weight" in keys
+    return any(key.startswith("input_proj0.") for key in keys)
 
 
 def convert(checkpoint: Checkpoint) -> Converted:
