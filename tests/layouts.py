@@ -50,7 +50,7 @@ def filled(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
     def normal(shape: tuple[int, ...], spread: float) -> Tensor:
         return torch.randn(shape, generator=generator) * spread
 
-    return {key: _tensor(key, shape, layout, normal) for key, shape in layout.items()}
+    return {key: _tensor(key, shape, layout, normal).contiguous() for key, shape in layout.items()}
 
 
 def _tensor(key: str, shape: tuple[int, ...], layout: Layout, normal: Any) -> Tensor:

@@ -40,6 +40,12 @@ def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
     return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
 
 
+class Unfit(SrcliError):
+    """Networks that a pipeline cannot run."""
+
+    exit_code = 4
+
+
 PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf": _linf,
     "srflow": _srflow,
@@ -51,7 +57,8 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
 
 
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
-    """The model of a pipeline from its networks by role."""
-    if pipeline not in PIPELINES:
-        raise SrcliError(f"this version has no pipeline {pipeline!r}; known are {', '.join(PIPELINES)}")
-    return PIPELINES[pipeline](networks)
+    """The model of a pipeline from its networks by role. Raises `Unfit`."""
+    try:
+        return PIPELINES[pipeline](networks)
+    except ValueError as error:
+        raise Unfit(f"the weights make no model: {error}") from error

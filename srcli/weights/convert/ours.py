@@ -7,13 +7,19 @@ from typing import Any
 
 from srcli.weights.convert.family import Checkpoint, Converted, Misfit
 
-# Pipeline and role of what `srcli train export` writes, by kind of architecture.
-TRAINED = {
-    "linf": ("linf", "flow"),
-    "grid-prior": ("linf", "prior"),
-    "srflow": ("srflow", "flow"),
-    "level-prior": ("srflow", "prior"),
-    "velocity": ("flowsr", "velocity"),
+# Pipelines that take a network of a kind, and its role there; the first one where a file does not say, as those of
+# `srcli train export` do not.
+TAKEN = {
+    "linf": (("linf", "flow"), ("linf-official", "flow")),
+    "grid-prior": (("linf", "prior"),),
+    "unet-latent": (("linf-official", "prior"),),
+    "edsr-latent": (("linf-official", "prior"),),
+    "swin-latent": (("linf-official", "prior"),),
+    "srflow": (("srflow", "flow"), ("srflow-official", "flow")),
+    "level-prior": (("srflow", "prior"),),
+    "srflow-unet": (("srflow-official", "prior"),),
+    "srflow-rrdb": (("rrdb", "encoder"),),
+    "velocity": (("flowsr", "velocity"),),
 }
 SCALES = (1.0, 8.0)
 
@@ -28,10 +34,12 @@ def convert(checkpoint: Checkpoint) -> Converted:
     if not isinstance(architecture, dict):
         raise Misfit("its architecture is no table")
     kind = architecture.get("kind")
-    pipeline, role = TRAINED.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
-    pipeline, role = said.get("pipeline", pipeline), said.get("role", role)
-    if not pipeline or not role:
-        raise Misfit(f"it says neither pipeline nor role, and its kind {str(kind)[:40]!r} does not tell")
+    taken = TAKEN.get(kind, ()) if isinstance(kind, str) else ()
+    if not taken:
+        raise Misfit(f"no model is made of a network of the kind {str(kind)[:40]!r}")
+    pipeline, role = said.get("pipeline", taken[0][0]), said.get("role", taken[0][1])
+    if (pipeline, role) not in taken:
+        raise Misfit(f"a network of the kind {kind} is no {role[:40]} in the pipeline {pipeline[:40]}")
     family = said.get("family", pipeline)
     return Converted(family, pipeline, role, _range(scales), architecture, checkpoint.tensors, checkpoint.source)
 
