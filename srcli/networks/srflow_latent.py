@@ -20,7 +20,8 @@ class SRFlowUNet(nn.Module):
 
     def __init__(self, channels: Sequence[int] = (6, 96), width: int = 64) -> None:
         super().__init__()
-        d, self.channels = width, tuple(channels)
+        d = self.width = width
+        self.channels = tuple(channels)
         for number, latent in enumerate(channels):
             parts = {
                 "input_proj": DenseBlock(latent, d, d),

@@ -8,29 +8,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from srcli.networks.glow_folded import Level
 from srcli.networks.srflow import SRFlow
 from srcli.networks.srflow_latent import SRFlowUNet, normalised
 
 
 class OfficialSRFlow:
-    """The inverses of the flow are made once, when it is made. levels: those of `fold`, where they are at hand."""
+    """The inverses of the flow are made once, when it is made."""
 
-    def __init__(self, flow: SRFlow, prior: SRFlowUNet | None = None, levels: list[Level] | None = None) -> None:
+    def __init__(self, flow: SRFlow, prior: SRFlowUNet | None = None) -> None:
         self.flow, self.prior = flow, prior
-        self.levels = levels or flow.flowUpsamplerNet.fold(inverse=True)
+        self.levels = flow.flowUpsamplerNet.fold(inverse=True)
 
-    def initial(self, lr: Tensor, features: Tensor | None = None) -> list[Tensor]:
-        """Latents of the bilinearly upsampled image, not normalised. lr: (B, 3, h, w) in [0, 1] with even sides;
-        features: its own, where they are at hand."""
+    def initial(self, lr: Tensor) -> list[Tensor]:
+        """Latents of the bilinearly upsampled image, not normalised. lr: (B, 3, h, w) in [0, 1] with even sides."""
         up = F.interpolate(lr, scale_factor=float(self.flow.scale), mode="bilinear", align_corners=False)
-        maps = self.flow.maps(self.flow.features(lr) if features is None else features)
-        return self.flow.encode(up, maps, self.levels)[0]
+        return self.flow.encode(up, self._maps(lr), self.levels)[0]
 
-    def predict(self, lr: Tensor, features: Tensor | None = None) -> list[Tensor]:
+    def predict(self, lr: Tensor) -> list[Tensor]:
         """Latents of the learned prior."""
         assert self.prior is not None
-        return self.prior([normalised(z) for z in self.initial(lr, features)])
+        return self.prior([normalised(z) for z in self.initial(lr)])
 
     def sample(self, lr: Tensor, heat: float, seed: int = 0) -> list[Tensor]:
         """Random latents with deviation `heat`, the last and deepest first drawn."""
@@ -46,7 +43,7 @@ class OfficialSRFlow:
 
     def decode(self, lr: Tensor, latents: Sequence[Tensor]) -> Tensor:
         """The picture, not clamped."""
-        return self.flow.decode(latents, self.flow.maps(self.flow.features(lr)), self.levels)
+        return self.flow.decode(latents, self._maps(lr), self.levels)
 
     def upscale(self, lr: Tensor, heat: float = 0.9, seed: int = 0) -> Tensor:
         """(1, 3, h, w) in [0, 1] to (1, 3, scale * h, scale * w), clamped: of the prior where there is one, else a
@@ -55,6 +52,9 @@ class OfficialSRFlow:
         latents = self.predict(even) if self.prior is not None else self.sample(even, heat, seed)
         height, width = (n * self.flow.scale for n in lr.shape[-2:])
         return self.decode(even, latents).clamp(0, 1)[..., :height, :width]
+
+    def _maps(self, lr: Tensor) -> list[Tensor]:
+        return self.flow.maps(self.flow.features(lr))
 
 
 def even_sided(lr: Tensor) -> Tensor:

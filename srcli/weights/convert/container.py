@@ -120,7 +120,8 @@ def _checkpoint(path: Path, state: Mapping[Any, Any], size: int, wrapping: str, 
     # Strides of zero make any size out of one number; with them the check of finite numbers alone could take for ever.
     if sum(value.numel() * value.element_size() for value in state.values()) > size:
         raise ConvertError(f"{path} claims to hold more than it weighs; it is not opened")
-    return Checkpoint(_without_prefix(dict(state)), Source(path.name, sha256(path)), wrapping, args)
+    tensors = _without_prefix({key: value.detach() for key, value in state.items()})
+    return Checkpoint(tensors, Source(path.name, sha256(path)), wrapping, args)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
