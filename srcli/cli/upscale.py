@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from srcli.geometry import Target
     from srcli.pipelines.base import Sampling
     from srcli.upscaler import Upscaler
+    from srcli.weights.given import Loaded
 
 WRITING, MANY, MACHINE, REPORT = "Writing", "Many files", "Machine", "Report"
 DEFAULT_SCALE = 4.0
@@ -34,6 +35,7 @@ EXAMPLES = """Examples:\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
+  srcli upscale photo.jpg -s 4 -m RRDB-LINF.pth\n
   srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
 
 
@@ -59,6 +61,13 @@ def command(
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
     model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
     manifest: MANIFEST = None,
+    model_file: Annotated[
+        Path | None,
+        typer.Option("-m", "--model-file", help="Weights in a file: a published .pth, .pt or .ckpt, or safetensors."),
+    ] = None,
+    prior: Annotated[
+        Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
+    ] = None,
     detail: Annotated[
         float, typer.Option("--detail", help="0: most faithful, 1: sharpest (linf-lp-s, flowsr-s).")
     ] = 1.0,
@@ -209,9 +218,11 @@ def command(
 
         runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour))
-        bring([model], output)
+        if model_file is None:
+            bring([model], output)
         memory = None if max_memory is None else int(max_memory * 2**30)
-        upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
+        source = _source(model, model_file, prior)
+        upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         _warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
@@ -284,6 +295,21 @@ def _check_stdout(json: bool) -> None:
         raise UsageError("--json and the picture cannot both go to standard output")
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
+
+
+def _source(model: str | None, file: Path | None, prior: Path | None) -> str | Loaded | None:
+    """A model's name, or what is in the files of one."""
+    from srcli.batch import UsageError
+
+    if model is not None and file is not None:
+        raise UsageError("give either a model's name (-n) or a file (-m), not both")
+    if prior is not None and file is None:
+        raise UsageError("--prior goes with -m, the file of its flow")
+    if file is None:
+        return model
+    from srcli.weights.given import load_files
+
+    return load_files(file, prior)
 
 
 def _colour(name: str) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srcli.errors import SrcliError
 from srcli.geometry import Size, Window
 
 NOISE_BLOCK = 64
@@ -38,6 +39,10 @@ class Sampling:
     on_explode: str = "repair"
     steps: int = 1
     colour: str | None = None
+
+
+class TooSmall(SrcliError):
+    """A picture that a network cannot see."""
 
 
 class Stages:

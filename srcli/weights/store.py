@@ -13,7 +13,7 @@ from srcli.weights import home
 from srcli.weights.manifest import HERE, Entry, Part
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 EMBEDDED = HERE / "embedded"
 
@@ -102,15 +102,24 @@ def check(path: Path) -> None:
 
 def load_network(path: Path) -> nn.Module:
     """The network in a safetensors file: its architecture is in the file's metadata, float16 becomes float32."""
-    import torch
-
-    from srcli.networks.build import build
-
     tensors, metadata = read(path)
     if "architecture" not in metadata:
         raise WeightsMissing(f"{path} does not say its architecture; was it made by srcli train export?")
     try:
-        network = build(json.loads(metadata["architecture"]))
+        architecture = json.loads(metadata["architecture"])
+    except ValueError as error:
+        raise WeightsMissing(f"{path} names its architecture in no JSON: {error}") from error
+    return network_of(architecture, tensors, path)
+
+
+def network_of(architecture: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """The network of an architecture with these weights, ready for inference. path: where they are from, for errors."""
+    import torch
+
+    from srcli.networks.build import build
+
+    try:
+        network = build(architecture)
     except (ValueError, TypeError) as error:
         raise WeightsMissing(f"{path} names an architecture that this version does not have: {error}") from error
     try:
