@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from layouts import PRIORS, filled, layout_of, linf, saved, wrapped
 from safetensors import safe_open
 from typer.testing import CliRunner
 from weights_server import Server, breaks, digest, hangs, page, running, says, slowly, trickles
@@ -661,6 +663,72 @@ def test_a_file_is_imported(place):
     mine.write_bytes(OTHER)  # what was imported is a copy
     assert srcli("models", "verify", "far").exit_code == 0
     assert weights.resolve("far")["flow"].read_bytes() == BODY
+
+
+def official(folder: Path) -> dict[str, Path]:
+    """A LINF and its learned prior as their authors save them, tiny."""
+    flow = filled(layout_of(linf("edsr")))
+    prior = filled(layout_of(PRIORS["unet"] | {"channels": 27}), seed=1)
+    return {
+        "flow": saved(folder / "flow.pth", wrapped("linf-patch", flow, patch_size=3)),
+        "prior": saved(folder / "prior.pth", wrapped("unet", prior, "prior_model")),
+    }
+
+
+def test_a_published_checkpoint_is_pulled_converted_and_run(place, server):
+    made = official(place)
+    server.files |= {f"/{role}.pth": path.read_bytes() for role, path in made.items()}
+    server.faults["/flow.pth"] = [breaks(0.5)]
+    both = '[models.lp]\npipeline = "linf-official"\nscales = [1.0, 8.0]\nlicence = "MIT"\ncommercial = true\n'
+    for role in made:
+        both += f'[models.lp.parts.{role}]\nfile = "{role}.pth"\nsources = [{{ url = "{server.url}/{role}.pth" }}]\n'
+    manifest.own_path().parent.mkdir(parents=True)
+    manifest.own_path().write_text(both)
+    words = ("upscale", ROOT / "examples" / "cat.png", "-s", "1.5", "--strip", "-o")
+    result = srcli(*words, place / "by_name.png", "-n", "lp")
+    assert result.exit_code == 0, result.output
+    assert names(place / "home" / "weights") == {"flow.safetensors", "prior.safetensors"}
+    assert home.pins()["flow.pth"].sha256 == digest(made["flow"].read_bytes())
+    assert srcli("models", "verify", "lp").exit_code == 0
+    result = srcli(*words, place / "by_file.png", "-m", made["flow"], "--prior", made["prior"])
+    assert result.exit_code == 0, result.output
+    assert (place / "by_name.png").read_bytes() == (place / "by_file.png").read_bytes()
+
+
+def test_a_pickle_with_code_from_a_server_does_not_run(place, server):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {place / 'ran'}",)
+
+    server.files["/far"] = pickle.dumps({"model": Evil()})
+    listed(place, far=part(f"{server.url}/far", file="far.pth", known=False))
+    result = srcli("models", "pull", "far")
+    assert result.exit_code == 4
+    assert "Traceback" not in result.output
+    assert not (place / "ran").exists()
+    assert names(place / "home" / "weights") == set()
+    assert "far.pth" not in home.pins()
+
+
+def test_a_file_of_ones_own_gets_a_name(place):
+    made = official(place)
+    result = srcli("models", "import", made["flow"], "--as", "mine")
+    assert result.exit_code == 0, result.output
+    words = ("upscale", ROOT / "examples" / "cat.png", "-s", "1.5", "--strip", "-o", place / "large.png")
+    assert srcli(*words, "-n", "mine").exit_code == 0
+    assert "mine" in srcli("models", "list").stdout
+    assert srcli("models", "import", made["prior"], "--as", "other").exit_code == 4
+    assert srcli("models", "import", made["flow"], "--as", "../x").exit_code == 2
+    assert srcli("models", "list").exit_code == 0
+
+
+def test_parts_are_told_apart_by_what_they_hold(place):
+    made = official(place)
+    for role in ("prior", "flow"):
+        result = srcli("models", "import", made[role], "--as", "edsr-linf-lp", "--accept-license", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["role"] == role
+    assert not store.missing(manifest.load().find("edsr-linf-lp"))
 
 
 def test_the_manifest_describes_the_networks_of_the_package():

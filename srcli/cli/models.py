@@ -179,7 +179,7 @@ def path(
 @app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A published checkpoint: .safetensors, .pth, .pt or .ckpt.")],
-    name: Annotated[str, typer.Option("--as", help="The model it belongs to.", show_default=False)],
+    name: Annotated[str, typer.Option("--as", help="The model it belongs to, or a new name.", show_default=False)],
     role: Annotated[str | None, typer.Option("--part", help="Which of its parts.", show_default="found out")] = None,
     accept: Annotated[
         bool, typer.Option("--accept-license", "--accept-licence", help="Agree to its terms; remembered.")
@@ -188,12 +188,18 @@ def import_file(
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Take over a checkpoint that you have: checked, converted, kept where `pull` would keep it."""
+    """Take over a checkpoint that you have: checked, converted, kept where `pull` would keep it. A new name makes a
+    model of your own."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import home, pull
+        from srcli.weights import home, manifest_file, own, pull
+        from srcli.weights.convert import convert as converted
 
-        entry = _known().find(name)
+        known = _known()
+        if role is None and manifest_file.NAME.fullmatch(name) and not known.has(name):
+            entry = own.add(name, file, converted(file))
+        else:
+            entry = known.find(name)
         part = _part(entry, role, file)
         if not home.accepted(entry) and (accept or _agreed(entry, output)):
             home.accept(entry)
@@ -387,6 +393,10 @@ def _part(entry: Entry, role: str | None, file: Path) -> Part:
     for part in entry.parts.values():
         if file.name == part.file:
             return part
+    from srcli.weights.convert import convert as converted
+
+    if (found := converted(file).role) in entry.parts:
+        return entry.parts[found]
     raise UsageError(f"{entry.name} has several parts; say which with --part {'|'.join(entry.parts)}")
 
 

@@ -130,6 +130,9 @@ class Manifest:
     default: str
     entries: dict[str, Entry]
 
+    def has(self, name: str) -> bool:
+        return any(name == entry.name or name in entry.aliases for entry in self.entries.values())
+
     def find(self, name: str | None) -> Entry:
         """An entry by name or alias; the default for None."""
         wanted = name or self.default
