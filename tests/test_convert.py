@@ -16,6 +16,7 @@ from test_parity import fixture, weights
 from torch import Tensor
 
 from srcli import Upscaler
+from srcli.files import WriteError
 from srcli.geometry import Size, Window
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.srflow import SRFlowModel
@@ -108,6 +109,9 @@ def test_what_is_written_says_what_it_is_and_runs_the_same(tmp_path):
     assert list(out.parent.iterdir()) == [out]
     with pytest.raises(ConvertError, match="exists already"):
         write(converted, out)
+    write(converted, out, overwrite=True)
+    with pytest.raises(WriteError, match="cannot write"):
+        write(converted, out / "below a file" / "a.safetensors")
 
 
 def test_weights_of_ours_are_taken_as_they_are(tmp_path):

@@ -108,7 +108,7 @@ class SwinIR(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.conv_after_body = conv3x3(dim, dim)
         self.conv_before_upsample = nn.Sequential(conv3x3(dim, features))
-        self.window, self.features, self.widest = window, features, 4 * dim
+        self.window, self.features, self.widest = window, features, 5 * dim
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

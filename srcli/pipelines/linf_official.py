@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from srcli.geometry import Size, Window
 from srcli.networks.flow import FixedFlow
 from srcli.networks.interpolation import interpolate
+from srcli.networks.latent import UNet
 from srcli.networks.linf import LINF, from_patches, rows, to_patches
 from srcli.networks.queries import Queries, axis, official_coordinates, official_queries
 from srcli.pipelines.base import Sampling, Scales, Stages, TooSmall, gaussian_field
@@ -24,7 +25,7 @@ from srcli.pipelines.flowsr import mirrored
 
 QUERIES_AT_ONCE = 4096
 LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
-LEAST_MAP = 8  # patches a side that a latent module can pool three times
+LEAST_MAP = 8  # patches a side that the U-Net can pool three times
 KEPT = 2**29  # bytes of conditions that are kept from the prior's pass for the inverse
 PAIRED = (2, 3, 4)  # scales of the paired test sets in the published configurations
 TRAINED = 4  # scale up to which the published models were trained
@@ -135,7 +136,7 @@ class OfficialLinf:
         widest: int = self.linf.encoder.widest  # type: ignore[assignment]
         per_pixel = 2 * self.linf.hidden + 3 * widest
         if self.prior is not None:
-            widths = [m.out_channels for m in self.prior.modules() if isinstance(m, nn.Conv2d)]
+            widths = [len(p) for p in self.prior.parameters() if p.ndim > 1]
             per_pixel += (6 * max(widths) + 3 * self.flow.dim) * TRAINED**2 // self.linf.patch**2
         return 4 * region.height * region.width * per_pixel
 
@@ -193,9 +194,9 @@ class OfficialLinf:
         assert self.prior is not None
         grid = self._grid(size, Size(*inp.shape[-2:]))
         area = Window.whole(grid.padded)
-        if min(area.height, area.width) < LEAST_MAP:
+        if isinstance(self.prior, UNet) and min(area.height, area.width) < LEAST_MAP:
             least = LEAST_MAP * self.linf.patch
-            raise TooSmall(f"a learned prior of LINF-LP makes pictures of {least}x{least} pixels and more, not {size}")
+            raise TooSmall(f"the U-Net of LINF-LP makes pictures of {least}x{least} pixels and more, not {size}")
         up = F.interpolate(inp, (size.height, size.width), mode="bilinear", align_corners=False)
         down = F.interpolate(up, inp.shape[-2:], mode="bilinear", align_corners=False)
         lost = up - F.interpolate(down, (size.height, size.width), mode="bilinear", align_corners=False)

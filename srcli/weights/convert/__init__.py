@@ -1,15 +1,18 @@
 """Published checkpoints to safetensors files that say what they are: `convert(path)`, then `write(converted, out)`.
 
-A new family is one module with a `Family`, named in `FAMILIES`; see `srcli.weights.convert.family`.
+A new family is one module with a `Family`, named in `FAMILIES` (see `srcli.weights.convert.family`), and the kind of
+its network in `ours.TAKEN`, so that what `write` made of it can be read again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from srcli.files import WriteError
@@ -68,8 +71,9 @@ def write(converted: Converted, out: Path, *, overwrite: bool = False) -> dict[s
         save_file({key: value.contiguous() for key, value in converted.tensors.items()}, part, metadata)
         part.chmod(0o644)
         part.replace(out)
-    except OSError as error:
-        raise WriteError(f"cannot write {out}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        raise WriteError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
     return metadata
