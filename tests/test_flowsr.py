@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.geometry import Size, TargetError, Window
-from srcli.metrics.trunks import load_trunk, squeezenet
+from srcli.metrics.trunks import load_trunk
 from srcli.networks import cubic
 from srcli.networks.build import build
+from srcli.networks.trunks import squeezenet
 from srcli.networks.velocity import VelocityNet
 from srcli.pipelines import colour
 from srcli.pipelines.base import Sampling

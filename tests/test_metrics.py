@@ -24,7 +24,8 @@ from srcli.metrics.niqe import NIQE
 from srcli.metrics.psnr import psnr
 from srcli.metrics.seam import seam_score
 from srcli.metrics.ssim import ssim
-from srcli.metrics.trunks import load_trunk, vgg16
+from srcli.metrics.trunks import load_trunk
+from srcli.networks.trunks import vgg16
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

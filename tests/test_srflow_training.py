@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.metrics.trunks import squeezenet
 from srcli.networks.srflow import SRFlow
+from srcli.networks.trunks import squeezenet
 from srcli.training import recipe
 from srcli.training.data import Photos, draw_batch
 from srcli.training.loop import Trainer

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.cli.train import RECIPES
-from srcli.metrics.trunks import squeezenet
 from srcli.networks.anchors import resize
 from srcli.networks.linf import LINF
+from srcli.networks.trunks import squeezenet
 from srcli.training import losses, recipe
 from srcli.training.data import CropSpec, Photos, draw_batch
 from srcli.training.loop import Trainer, learning_rate_share, read_metadata

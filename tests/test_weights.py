@@ -17,8 +17,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from layouts import PRIORS, filled, layout_of, linf, saved, wrapped
 from safetensors import safe_open
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 from weights_server import Server, breaks, digest, hangs, page, running, says, slowly, trickles
 
@@ -693,6 +695,31 @@ def test_a_published_checkpoint_is_pulled_converted_and_run(place, server):
     result = srcli(*words, place / "by_file.png", "-m", made["flow"], "--prior", made["prior"])
     assert result.exit_code == 0, result.output
     assert (place / "by_name.png").read_bytes() == (place / "by_file.png").read_bytes()
+
+
+def test_lpips_comes_as_trunk_and_heads(place, server, reference):
+    """As torchvision and the authors publish them; the numbers are those of the file that holds both."""
+    both = load_file(reference / "perceptual" / "lpips_squeeze_v01.safetensors")
+    trunk = {k: v.float() for k, v in both.items() if k.startswith("features.")}
+    trunk |= {"classifier.1.weight": torch.zeros(1000, 512, 1, 1), "classifier.1.bias": torch.zeros(1000)}
+    heads = {k.replace(".weight", ".model.1.weight"): v.float() for k, v in both.items() if k.startswith("lin")}
+    text = '[models.lpips-squeeze]\nlicence = "BSD-3-Clause"\ncommercial = true\n'
+    for role, tensors in {"trunk": trunk, "heads": heads}.items():
+        server.files[f"/{role}.pth"] = saved(place / f"{role}.pth", tensors).read_bytes()
+        text += f'[models.lpips-squeeze.parts.{role}]\nfile = "{role}.pth"\n'
+        text += f'sources = [{{ url = "{server.url}/{role}.pth" }}]\n'
+    manifest.own_path().parent.mkdir(parents=True)
+    manifest.own_path().write_text(text)
+    words = ("bench", "--data", ROOT / "examples", "--scale", "4", "--models", "bicubic", "--json")
+    lacking = srcli(*words, "--metrics", "lpips_squeeze")
+    assert lacking.exit_code == 2
+    assert "srcli models pull lpips-squeeze" in " ".join(lacking.stderr.split())
+    assert srcli("models", "pull", "lpips-squeeze").exit_code == 0
+    pulled_weights = srcli(*words)
+    assert pulled_weights.exit_code == 0, pulled_weights.output
+    one_file = srcli(*words, "--lpips-weights", reference / "perceptual" / "lpips_squeeze_v01.safetensors")
+    scores = [json.loads(result.stdout.splitlines()[-1])["lpips_squeeze"] for result in (pulled_weights, one_file)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
 def test_a_pickle_with_code_from_a_server_does_not_run(place, server):

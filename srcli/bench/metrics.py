@@ -26,9 +26,9 @@ from srcli.metrics.ssim import WINDOW, ssim
 
 USUAL = frozenset({"psnr_y", "ssim_y", "lr_psnr", "grid"})
 NEEDS = {
-    "lpips_squeeze": "--lpips-weights FILE",
-    "lpips_alex": "--lpips-alex-weights FILE",
-    "lpips_vgg": "--lpips-vgg-weights FILE",
+    "lpips_squeeze": "--lpips-weights FILE, or: srcli models pull lpips-squeeze",
+    "lpips_alex": "--lpips-alex-weights FILE, or: srcli models pull lpips-alex",
+    "lpips_vgg": "--lpips-vgg-weights FILE, or: srcli models pull lpips-vgg",
     "niqe": "--niqe-parameters FILE",
     "seam": "--tile N",
 }
@@ -43,12 +43,12 @@ class MetricError(SrcliError):
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Parameters of metrics that are not in the package, as safetensors."""
+    """Parameters of metrics that are not in the package, as safetensors; of LPIPS, trunk and heads may be apart."""
 
-    lpips_squeeze: Path | None = None
-    lpips_alex: Path | None = None
-    lpips_vgg: Path | None = None
-    niqe: Path | None = None
+    lpips_squeeze: tuple[Path, ...] = ()
+    lpips_alex: tuple[Path, ...] = ()
+    lpips_vgg: tuple[Path, ...] = ()
+    niqe: tuple[Path, ...] = ()
 
 
 class Original:
@@ -134,11 +134,11 @@ def _known(files: Files, tile: int) -> list[Metric]:
         Metric("psnr_rgb", "PSNR-RGB", True, 2, lambda a, o: psnr(a, o.image, border=o.scale, channel="rgb")),
         Metric("ssim_rgb", "SSIM-RGB", True, 4, lambda a, o: ssim(a, o.image, border=o.scale, channel="rgb"), WINDOW),
     ]
-    for kind, path in (("squeeze", files.lpips_squeeze), ("alex", files.lpips_alex), ("vgg", files.lpips_vgg)):
-        if path is not None:
-            metrics.append(_lpips(kind, LPIPS.load(path, kind)))
-    if files.niqe is not None:
-        metrics.append(_niqe(NIQE.load(files.niqe)))
+    for kind, paths in (("squeeze", files.lpips_squeeze), ("alex", files.lpips_alex), ("vgg", files.lpips_vgg)):
+        if paths:
+            metrics.append(_lpips(kind, LPIPS.load(*paths, kind=kind)))
+    if files.niqe:
+        metrics.append(_niqe(NIQE.load(*files.niqe)))
     metrics += [
         Metric("lr_psnr", "LR-PSNR", True, 2, lambda a, o: lr_psnr(a, o.low)),
         Metric("grid", "grid score", False, 2, lambda a, o: grid_score(a), spread=True),

@@ -62,7 +62,7 @@ def settings_of(
         "data": [str(photos.folder.resolve()), digest(photos.files)],
         "low": photos.degradation if photos.low is None else photos.low.fingerprint(),
         "metrics": [m.name for m in metrics],
-        "parameters": {k: None if path is None else digest([path]) for k, path in given.items()},
+        "parameters": {k: digest(paths) if paths else None for k, paths in given.items()},
         "tile": tile,
         "variants": {v.label: v.fingerprint() for v in variants},
     }

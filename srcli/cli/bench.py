@@ -59,7 +59,8 @@ def command(
         typer.Option("--metrics", help="Names, e.g. psnr_y,ssim_y,colour,inf.", show_default="the usual"),
     ] = None,
     lpips_weights: Annotated[
-        Path | None, typer.Option("--lpips-weights", help="LPIPS-Squeeze v0.1: trunk and heads as safetensors.")
+        Path | None,
+        typer.Option("--lpips-weights", help="LPIPS-Squeeze v0.1, trunk and heads.", show_default="what was pulled"),
     ] = None,
     lpips_alex_weights: Annotated[Path | None, typer.Option("--lpips-alex-weights", help="LPIPS-Alex v0.1.")] = None,
     lpips_vgg_weights: Annotated[Path | None, typer.Option("--lpips-vgg-weights", help="LPIPS-VGG v0.1.")] = None,
@@ -103,7 +104,9 @@ def command(
         whole = [int(v) for v in factors]
         if (score or low) and len(whole) != 1:
             raise UsageError("ready pictures have one scale: --scale N")
-        files = known.Files(lpips_weights, lpips_alex_weights, lpips_vgg_weights, niqe_parameters)
+        given = {"squeeze": lpips_weights, "alex": lpips_alex_weights, "vgg": lpips_vgg_weights}
+        lpips = {f"lpips_{kind}": _lpips(kind, path) for kind, path in given.items()}
+        files = known.Files(**lpips, niqe=() if niqe_parameters is None else (niqe_parameters,))
         wanted = known.choose(metrics.split(",") if metrics else None, files, tile, seeds)
         photos = quality.Photos(data, low, degradation)
         everything = [Ready(folder) for folder in score or []]
@@ -174,6 +177,16 @@ def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, s
         choices = next(chosen for part, chosen in samplings.items() if not part or part in upscaler.entry.parts)
         made += [Model(upscaler, c, seeds if c.temperature else 1) for c in choices]
     return made
+
+
+def _lpips(kind: str, given: Path | None) -> tuple[Path, ...]:
+    """The file that was named, else what was pulled."""
+    from srcli.weights import manifest, store
+
+    if given is not None:
+        return (given,)
+    entry = manifest.load().find(f"lpips-{kind}")
+    return () if store.missing(entry) else tuple(store.locate(part) for part in entry.parts.values())
 
 
 def _check(variants: Sequence[Variant], scales: list[int]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from srcli.metrics.trunks import Trunk, TrunkError, load_trunk, read_weights
+from srcli.metrics.trunks import TrunkError, load_trunk, read_weights
+from srcli.networks.trunks import Trunk
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
@@ -20,13 +21,13 @@ class LPIPS:
         self.trunk, self.heads = trunk, heads
 
     @classmethod
-    def load(cls, path: Path, kind: str = "squeeze") -> LPIPS:
-        """From a safetensors file with `features.*` and the heads `linN.weight`."""
-        weights = read_weights(path)
-        trunk = load_trunk(kind, weights, str(path))
+    def load(cls, *paths: Path, kind: str = "squeeze") -> LPIPS:
+        """From safetensors with `features.*` and the heads `linN.weight`, in one file or two."""
+        weights, source = read_weights(*paths), " and ".join(map(str, paths))
+        trunk = load_trunk(kind, weights, source)
         names = [f"lin{i}.weight" for i in range(len(trunk.taps))]
         if missing := [n for n in names if n not in weights]:
-            raise TrunkError(f"{path} has no LPIPS heads ({missing[0]} is missing)")
+            raise TrunkError(f"{source} has no LPIPS heads ({missing[0]} is missing)")
         return cls(trunk, [weights[n] for n in names])
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:

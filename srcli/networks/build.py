@@ -18,6 +18,7 @@ from srcli.networks.srflow import SRFlow, StackedRRDB
 from srcli.networks.srflow_latent import SRFlowUNet
 from srcli.networks.swin import SwinLatent
 from srcli.networks.swinir import SwinIR
+from srcli.networks.trunks import Heads, trunk
 from srcli.networks.velocity import VelocityNet
 
 
@@ -40,6 +41,8 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "srflow-unet": SRFlowUNet,
     "level-prior": LevelPrior,
     "velocity": VelocityNet,
+    "trunk": trunk,
+    "lpips-heads": Heads,
 }
 
 

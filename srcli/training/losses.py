@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from srcli import runtime
 from srcli.metrics.lpips import normalise
-from srcli.metrics.trunks import Trunk
 from srcli.networks.linf import to_patches
+from srcli.networks.trunks import Trunk
 
 BT601 = (0.299, 0.587, 0.114)
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from srcli.files import WriteError
-from srcli.weights.convert import linf, linf_lp, ours, rrdb, srflow, srflow_lp
+from srcli.weights.convert import linf, linf_lp, lpips, ours, rrdb, srflow, srflow_lp
 from srcli.weights.convert.container import read
 from srcli.weights.convert.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
 from srcli.weights.convert.shapes import account, check_indices, check_invertible
@@ -24,7 +24,15 @@ from srcli.weights.convert.shapes import account, check_indices, check_invertibl
 __all__ = ["FAMILIES", "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "write"]
 
 # In the order in which they are asked.
-FAMILIES: tuple[Family, ...] = (linf.FAMILY, linf_lp.FAMILY, srflow.FAMILY, srflow_lp.FAMILY, rrdb.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    linf.FAMILY,
+    linf_lp.FAMILY,
+    srflow.FAMILY,
+    srflow_lp.FAMILY,
+    rrdb.FAMILY,
+    lpips.HEADS,
+    lpips.TRUNK,
+)
 
 OURS = Family("srcli", "weights of srcli", lambda keys: False, ours.convert)  # told by its metadata
 
