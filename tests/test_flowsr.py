@@ -22,7 +22,8 @@ from srcli.networks.build import build
 from srcli.networks.velocity import VelocityNet
 from srcli.pipelines import colour
 from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowsr import FlowsrModel, mirrored
+from srcli.pipelines.flowsr import FlowsrModel
+from srcli.pipelines.path import mirrored
 from srcli.pipelines.registry import assemble
 from srcli.tiling import strips
 from srcli.training import losses, recipe
