@@ -58,7 +58,7 @@ def command(
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
     model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
     detail: Annotated[
-        float, typer.Option("--detail", help="0: most faithful, 1: sharpest (linf-lp-s, flowsr-s).")
+        float, typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flow maps go to 2.")
     ] = 1.0,
     temperature: Annotated[
         float | None,
@@ -73,7 +73,7 @@ def command(
         str,
         typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
     ] = "repair",
-    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows such as flowsr-s.")] = 1,
+    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
     ] = None,
@@ -210,6 +210,7 @@ def command(
         memory = None if max_memory is None else int(max_memory * 2**30)
         upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
+        upscaler.settled(sampling)
         _warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
         code = _run(plan, batch.Job(upscaler, target, sampling, options, plan.sources, kept), output)
@@ -299,7 +300,7 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
-    if sampling.detail != 1.0 and not {"prior", "velocity"} & set(upscaler.entry.parts):
+    if sampling.detail != 1.0 and not upscaler.model.most_detail:
         output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
     if (sampling.steps != 1 or sampling.colour) and "velocity" not in upscaler.entry.parts:
         output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")

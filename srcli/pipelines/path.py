@@ -37,6 +37,7 @@ class PathModel(ABC):
 
     scales = Scales(1.0, 8.0)
     heat = 0.0
+    most_detail = 1.0
     exploded = 0  # nothing is inverted
 
     def __init__(self, network: VelocityNet) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from srcli.pipelines.base import Model
+from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.srflow import SRFlowModel
@@ -24,10 +25,15 @@ def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
     return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
 
 
+def _flowmap(networks: Mapping[str, nn.Module]) -> FlowmapModel:
+    return FlowmapModel(networks["velocity"], networks.get("lora"))  # type: ignore[arg-type]
+
+
 PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf": _linf,
     "srflow": _srflow,
     "flowsr": _flowsr,
+    "flowmap": _flowmap,
 }
 
 
