@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.training import flow_map, losses
 from srcli.training.consistency import across
+from srcli.training.jumps import FORMULATIONS, Jumps
 
 W = 3.5
 SIGMA = 0.005
@@ -226,6 +228,44 @@ def test_guidance_takes_a_weight_for_each_sample(points):
     x, s, t = points
     field = flow_map.guided(lambda *_: torch.ones_like(x), lambda *_: torch.zeros_like(x), torch.arange(5.0).double())
     assert field(x, s, t)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+class Growth(nn.Module):
+    """u(x, s, t) = x times a small function of both times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 1))
+
+    def forward(self, x: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        return x * across(self.rate(torch.stack([s, t - s], 1)).squeeze(1))
+
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_each_formulation_teaches_itself_the_map_of_a_velocity(formulation):
+    # dx/dt = -2 x is taught on the diagonal; the jump from end to end, exp(-2) x, is found by self-distillation alone.
+    torch.manual_seed(0)
+    u, jumps = Growth(), Jumps(formulation)
+    optimizer = torch.optim.Adam(u.parameters(), lr=1e-2)
+    for step in range(900):
+        optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / 900)
+        x, s = torch.randn(64, 1, 1, 1), jumps.single(64, torch.device("cpu"))
+        pairs = jumps.pairs(64, x.device)
+        if formulation == "shortcut":
+            loss = flow_map.square(u(x, pairs.s, pairs.t) - flow_map.shortcut_target(u, x, pairs.s, pairs.t))
+        elif formulation == "lagrangian":
+            loss = flow_map.square(flow_map.lagrangian_residual(u, u, x, pairs.s, pairs.t))
+        else:
+            velocity = u(x, pairs.s, pairs.s).detach()
+            loss = flow_map.square(u(x, pairs.s, pairs.t) - flow_map.eulerian_target(u, velocity, x, pairs.s, pairs.t))
+        optimizer.zero_grad()
+        known = step >= 300  # a network that does not know the velocity yet must not teach itself
+        (loss.mean() * known + flow_map.flow_matching(u, x, s, -2 * x).mean()).backward()
+        optimizer.step()
+    one = torch.ones(1, 1, 1, 1)
+    with torch.no_grad():
+        ends = [flow_map.sample(u, one, steps).item() for steps in (1, 2)]
+    assert ends == pytest.approx([math.exp(-2)] * 2, abs=0.08)  # along the velocity: -1 and 0
 
 
 # --- weighting ---

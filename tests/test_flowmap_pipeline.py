@@ -112,6 +112,7 @@ def test_no_blurred_rectangles_near_the_border_above_1024_pixels():
     assert shares.min() > 0.8
     ring = torch.cat([shares[0], shares[-1], shares[:, 0], shares[:, -1]])
     assert (ring - 1).abs().max() < 0.15
+    made = made.clone()
     zone = made[..., -256:, -320:]  # a light blur there would be seen
     zone.copy_(F.avg_pool2d(F.pad(zone, (1, 1, 1, 1), mode="replicate"), 3, stride=1))
     assert sharpness(made)[-4:, -5:].max() < 0.8
