@@ -268,6 +268,42 @@ def test_each_formulation_teaches_itself_the_map_of_a_velocity(formulation):
     assert ends == pytest.approx([math.exp(-2)] * 2, abs=0.08)  # along the velocity: -1 and 0
 
 
+class Mixed(nn.Module):
+    """u(x, s, t) of each value by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
+
+    def forward(self, x: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        return self.layers(torch.stack([x, *(across(v).expand_as(x) for v in (s, t - s))], -1)).squeeze(-1)
+
+
+def test_only_noise_at_the_start_makes_more_steps_sharper():
+    # What is enlarged is 0, the photo -1 or 1 with equal chance: the mean of all photos is 0, and no photo is like it.
+    def far_from_the_mean(start: float, bridge: float) -> list[float]:
+        torch.manual_seed(0)
+        u = Mixed()
+        optimizer = torch.optim.Adam(u.parameters(), lr=3e-3)
+        for _ in range(500):
+            lr, hr = start * torch.randn(64, 1, 4, 4), torch.randn(64, 1, 4, 4).sign()
+            s = Jumps(start_share=0.3).single(64, lr.device)
+            x = flow_map.interpolant(lr, hr, s, torch.randn_like(lr), bridge)
+            optimizer.zero_grad()
+            flow_map.flow_matching(u, x, s, hr - lr).mean().backward()
+            optimizer.step()
+        begin = start * torch.randn(16, 1, 4, 4)
+        with torch.no_grad():
+            return [flow_map.sample(lambda x, s, t: u(x, s, s), begin, n).abs().mean().item() for n in (1, 2, 4, 16)]
+
+    with_noise = far_from_the_mean(0.3, 0.0)
+    assert with_noise == sorted(with_noise)
+    assert with_noise[0] < 0.2
+    assert with_noise[-1] > 0.8
+    # A bridge alone, without noise when the model is used, leaves what begins in the middle there.
+    assert max(far_from_the_mean(0.0, 0.2)) < 0.3
+
+
 # --- weighting ---
 
 

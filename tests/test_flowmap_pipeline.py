@@ -64,11 +64,11 @@ def picture(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
 
 
-def in_tiles(lr: Tensor, size: Size, tile: Size, sampling: Sampling) -> Tensor:
+def in_tiles(lr: Tensor, size: Size, tile: Size, sampling: Sampling, model: FlowmapModel = MODEL) -> Tensor:
     low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
     for window in chain.from_iterable(strips(size, tile)):
-        features = MODEL.encode(lr, size, MODEL.region(window, size, low, sampling))
-        made = MODEL.decode(features, window, size, sampling)
+        features = model.encode(lr, size, model.region(window, size, low, sampling))
+        made = model.decode(features, window, size, sampling)
         out[..., window.top : window.bottom, window.left : window.right] = made
     return out
 
@@ -124,7 +124,7 @@ def test_no_blurred_rectangles_near_the_border_above_1024_pixels():
 class Jumping(nn.Module):
     """v(x, t, s) = 0.5 x + t - 3 s, everywhere alike."""
 
-    conditioned, radius, align = False, 9, 8
+    conditioned, radius, align, noise = False, 9, 8, 0.0
 
     def forward(self, x, t, s=None, detail=None, lr=None, quality=None):
         assert detail is None
@@ -148,6 +148,21 @@ def test_one_two_and_four_steps_differ():
     made = [whole(MODEL, lr, size, Sampling(steps=n)) for n in (1, 2, 4)]
     for a, b in ((0, 1), (1, 2), (0, 2)):
         assert (made[a] - made[b]).abs().mean() > 1e-3
+
+
+def test_noise_at_the_start_is_a_function_of_seed_and_place():
+    torch.manual_seed(0)
+    model = FlowmapModel(awake(build(SMALL | {"noise": 0.1})))  # type: ignore[arg-type]
+    assert (model.heat, MODEL.heat) == (1.0, 0.0)
+    lr, size = picture(110, 90), Size(275, 225)
+    with torch.inference_mode():
+        made = [in_tiles(lr, size, Size(n, n), Sampling(steps=2), model) for n in (275, 130)]
+        assert torch.equal(*made)
+        still, other = (in_tiles(lr, size, size, s, model) for s in (Sampling(temperature=0), Sampling(seed=1)))
+        assert torch.equal(still, in_tiles(lr, size, size, Sampling(temperature=0, seed=5), model))
+        again = in_tiles(lr, size, size, Sampling(seed=1), model)
+    assert torch.equal(other, again)
+    assert 0.02 < (other - still).std() < 0.2
 
 
 # --- the dial ---

@@ -92,15 +92,17 @@ class VelocityNet(nn.Module):
     H and W are multiples of `align`. s: where the step goes to, for flow maps; None for the velocity itself. detail:
     0 (faithful) to 1 (None). quality: 1 (None) for what is wanted, 0 for its opposite, which guidance leads away from,
     of networks made with one. conditioned: whether the enlarged picture is a second input; flows without noise on their
-    path must not have it, because with x it gives the end away at every time but the first.
+    path must not have it, because with x it gives the end away at every time but the first. noise: standard deviation
+    of what is added to the enlarged picture where the path begins, for flows that make of it what cannot be known.
     """
 
     def __init__(
         self, width: int = 64, before: int = 2, after: int = 4, coarse_width: int = 144, coarse: int = 7,
         thin: int = 8, times: int = 128, conditioned: bool = False, quality: bool = False,
+        noise: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.conditioned, self.quality = conditioned, quality
+        self.conditioned, self.quality, self.noise = conditioned, quality, noise
         self.times = Times(times, quality)
         self.head = conv3x3(FOLD**2 * (6 if conditioned else 3), width)
         self.before = nn.ModuleList(TimedBlock(width, times) for _ in range(before))

@@ -51,6 +51,10 @@ class PathModel(ABC):
         """dx/dt at x (1, 3, H, W) in about [-1, 1] for the step from time t to s < t. A pixel depends on those within
         the network's radius."""
 
+    def start(self, x: Tensor, area: Window, sampling: Sampling) -> Tensor:
+        """Where the path begins in an area of the canvas, from the enlarged picture x there."""
+        return x
+
     def to(self, device: torch.device) -> Self:
         """Moves the model; returns itself."""
         self.network.to(device)
@@ -97,7 +101,7 @@ class PathModel(ABC):
         for _ in range(steps):
             areas.insert(0, areas[0].within(canvas, self.network.radius, self.network.align, LEAST_PIXELS))
         with self.stages("enlarge"):
-            x = self._enlarged(lr, areas[0], size)
+            x = self.start(self._enlarged(lr, areas[0], size), areas[0], sampling)
         with self.stages("flow"):
             for k in range(steps):
                 v = self.velocity(x, 1 - k / steps, 1 - (k + 1) / steps, sampling)

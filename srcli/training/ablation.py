@@ -73,15 +73,18 @@ class Crops:
         spec = replace(like, batch=count, whole_share=1.0, whole_scales=(4,), light_share=0.0, negative_share=0.0)
         batch = spec.draw(Photos(folder, shortest=spec.shortest), 0, 0)
         self.lr, self.hr, self.lpips = batch.lr * 2 - 1, batch.hr * 2 - 1, lpips
+        self.noise = torch.randn(self.lr.shape, generator=torch.Generator().manual_seed(0))
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """By number of evaluations: PSNR-Y, LPIPS (with weights), and sharpness, the energy of differences between
         neighbours relative to the photo's: 1 is as sharp. NaN where a number is not finite."""
         device = next(network.parameters()).device
+        assert isinstance(network, VelocityNet)
+        start = (self.lr + network.noise * self.noise).to(device)
         scores = {}
         for steps in EVALUATIONS:
-            made = flow_map.sample(Directed(network), self.lr.to(device), steps).cpu()
+            made = flow_map.sample(Directed(network), start, steps).cpu()
             for name, value in self._scores(made).items():
                 scores[f"{name}_{steps}"] = round(value, 5)
         return scores

@@ -44,8 +44,10 @@ class Pair:
     quality: Tensor
 
     @classmethod
-    def of(cls, batch: DegradedBatch) -> Pair:
-        return cls(batch.lr * 2 - 1, batch.hr * 2 - 1, batch.quality)
+    def of(cls, batch: DegradedBatch, noise: float = 0.0) -> Pair:
+        """noise: see `VelocityNet`."""
+        lr = batch.lr * 2 - 1
+        return cls(lr + noise * torch.randn_like(lr) if noise else lr, batch.hr * 2 - 1, batch.quality)
 
     def at(self, index: Tensor | slice) -> Pair:
         return Pair(self.lr[index], self.hr[index], self.quality[index])

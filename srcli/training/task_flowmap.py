@@ -82,7 +82,7 @@ class FlowmapTask:
         teacher = self.networks["target"] if self.jumps else self.network
         uncertainty = self.networks["uncertainty"]
         assert isinstance(uncertainty, Uncertainty)
-        terms = self.objective(self.network, teacher, Pair.of(batch), count)
+        terms = self.objective(self.network, teacher, Pair.of(batch, self.network.noise), count)
         total, values = self.objective.total(terms, uncertainty)
         yield "network", total, values
         self._follow_network()

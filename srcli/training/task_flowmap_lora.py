@@ -66,7 +66,7 @@ class FlowmapLoraTask:
         assert isinstance(uncertainty, Uncertainty)
         judge = judge if step >= self.chosen.adversary_start else None
         changed = self._changed()
-        pair = Pair.of(batch)
+        pair = Pair.of(batch, self.base.noise)
         half = len(pair.lr) if judge is None else len(pair.lr) // 2
         count = self.chosen.count(half, step) if self.weights.get("map") else 0
         terms = self.objective(changed, self.base, pair.at(slice(half)), count)
