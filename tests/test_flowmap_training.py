@@ -490,6 +490,7 @@ def test_an_arm_that_diverges_is_a_result(tmp_path, monkeypatch):
         (["flowmap", "--ablation", "--init", "fresh.safetensors", "--val", "photos"], "what is negative"),
         (["flowmap", "--ablation", "--recipe", "plain.toml", "--init", "x", "--val", "photos"], "other than 1"),
         (["flowmap", "--recipe", "blind.toml"], "quality = true"),
+        (["flowmap", "--recipe", "conditioned.toml"], "no second input"),
         (["flowmap-guided"], "--trunk"),
         (["flowmap-lora"], "--flow"),
     ],
@@ -502,6 +503,7 @@ def test_bad_commands_are_one_sentence(tmp_path, monkeypatch, trunk, arguments, 
     plain = (TINY + MAP).replace("STEPS", "3").replace("FORM", "shortcut").replace("perceptual = 0.01\n", "")
     Path("plain.toml").write_text(plain)
     Path("blind.toml").write_text(plain.replace(", quality = true", ""))
+    Path("conditioned.toml").write_text(plain.replace(", quality = true", ", conditioned = true"))
     architecture = recipe.load("flowmap").architecture
     weights_of(build(architecture), architecture, Path("fresh.safetensors"))
     Image.linear_gradient("L").convert("RGB").save(photos / "photo.png")  # 256 pixels a side

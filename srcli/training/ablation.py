@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,6 +34,11 @@ from srcli.training.tasks import make_task
 from srcli.training.validation import to_bytes
 
 EVALUATIONS = (1, 2, 4)
+PANELS = {
+    "psnr_y_2": "PSNR-Y in dB, 2 evaluations",
+    "lpips_2": "LPIPS-Squeeze, 2 evaluations",
+    "sharpness_2": "sharpness, 2 evaluations (photos: 1)",
+}
 BORDER = 8  # pixels of a crop that are not judged: zeros from beyond it reach into them
 
 
@@ -109,15 +115,20 @@ def run(
     if (out / "scores.json").exists():
         raise RecipeError(f"{out} holds an ablation already; choose another --out")
     curves: dict[str, list[dict[str, float]]] = {}
-    scored = []
+    scored: list[Scored] = []
+    begin: dict[str, float] = {}
+    share = minutes / len(ARMS)
     for arm in ARMS:
         folder = out / arm.label.replace(" ", "-")
         recipe = arm.recipe(base)
         trainer = Trainer(recipe, make_task(recipe, None, trunk), photos, folder, device)
         trainer.start_from(warm)
         _check_warm(trainer.ema, warm)
-        begin = {"step": 0.0, **crops(trainer.ema)}
-        result = _train(arm, trainer, crops, minutes / len(ARMS))
+        if not begin:  # alike for all
+            start = time.monotonic()
+            begin = {"step": 0.0, **crops(trainer.ema)}
+            share = max(0.0, share - 2 * (time.monotonic() - start) / 60)  # scoring takes time too
+        result = _train(arm, trainer, crops, share)
         curves[arm.label] = [begin, *_rows(folder / "validation.csv")]
         if curves[arm.label][-1]["step"] != result.steps:
             curves[arm.label].append({"step": float(result.steps), **result.scores})
@@ -134,6 +145,9 @@ def _train(arm: Arm, trainer: Trainer, crops: Crops, minutes: float) -> Scored:
         ended = "done" if trainer.step == trainer.recipe.optim.steps else "time"
     except Diverged:
         ended = "diverged"
+    rows = _rows(trainer.out / "validation.csv")
+    if rows and rows[-1].pop("step") == trainer.step:
+        return Scored(arm.label, trainer.step, ended, rows[-1])
     return Scored(arm.label, trainer.step, ended, crops(trainer.ema))
 
 
@@ -158,11 +172,13 @@ def _write(
     facts = runtime.facts(runtime.choose(device))
     table: dict[str, Any] = {"recipe": json.loads(base.to_json()), "warm_start": sha256(warm), "machine": facts}
     table["warm_scores"] = {k: v for k, v in curves[ARMS[0].label][0].items() if k != "step"}
-    table["arms"] = [asdict(s) for s in scored]
+    # JSON has no NaN.
+    table["arms"] = [
+        asdict(s) | {"scores": {k: None if math.isnan(v) else v for k, v in s.scores.items()}} for s in scored
+    ]
     (out / "scores.json").write_text(json.dumps(table, indent=1) + "\n")
     (out / "scores.md").write_text(markdown(table["warm_scores"], scored))
-    panels = [n for n in names if n.endswith("_2")]
-    plot_curves(curves, panels, out / "curves.svg")
+    plot_curves(curves, {k: v for k, v in PANELS.items() if k in names}, out / "curves.svg")
 
 
 def markdown(warm: dict[str, float], scored: list[Scored]) -> str:

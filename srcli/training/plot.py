@@ -38,18 +38,20 @@ def plot_run(folder: Path, out: Path) -> Path:
     return out
 
 
-def plot_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], names: Sequence[str], out: Path) -> Path:
-    """One panel per name: that value over `step`, a line for each entry of `curves`."""
+def plot_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], panels: Mapping[str, str], out: Path) -> Path:
+    """One panel for each value that `panels` gives a title: over `step`, a line for each entry of `curves`, dashed for
+    those called guided."""
     figure_of = _figure()
-    figure = figure_of(figsize=(4.5 * len(names), 3.8), layout="constrained")
-    for number, name in enumerate(names, start=1):
-        axes = figure.add_subplot(1, len(names), number)
+    figure = figure_of(figsize=(4.5 * len(panels), 3.8), layout="constrained")
+    kinds = list(dict.fromkeys(label.removesuffix(" guided") for label in curves))
+    for number, (name, title) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(1, len(panels), number)
         for label, rows in curves.items():
             style = "--" if label.endswith(" guided") else "-"
-            colour = f"C{sorted({k.split()[0] for k in curves}).index(label.split()[0])}"
+            colour = f"C{kinds.index(label.removesuffix(' guided'))}"
             steps, values = ([row[key] for row in rows] for key in ("step", name))
             axes.plot(steps, values, style, color=colour, marker=".", label=label)
-        axes.set(title=name, xlabel="step")
+        axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(out)

@@ -67,6 +67,8 @@ class FlowmapTask:
     options = frozenset(MapOptions.__slots__)
 
     def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
+        if network.conditioned:
+            raise RecipeError(f"recipe {recipe.name}: a flow map has no second input; leave out conditioned")
         self.chosen, self.network = MapOptions(**recipe.options), network
         self.objective = objective(recipe, self.chosen, trunk, network.quality)
         self.jumps = bool(recipe.loss.get("map"))
