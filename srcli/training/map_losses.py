@@ -18,6 +18,7 @@ from srcli.training.jumps import Jumps, Pairs
 from srcli.training.losses import Perceptual
 from srcli.training.task_flowsr import unit
 
+Network = Callable[..., Tensor]  # of the signature of `VelocityNet`
 VELOCITY, MAP = 0, 1  # kinds of losses, for the uncertainty
 
 
@@ -26,7 +27,7 @@ class Directed:
     """u(x, s, t | quality) of a velocity network, whose own time runs the other way. quality: (B,) or one for all, None
     for networks without; only those samples are computed that are asked for."""
 
-    network: Callable[..., Tensor]
+    network: Network
     quality: Tensor | float | None = None
 
     def __call__(self, x: Tensor, s: Tensor, t: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class Terms:
 class MapLosses:
     """The losses of stages 1 to 3. guidance: w of the guided flow, which the map learns; 1 is none. bridge: standard
     deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets.
-    conditioned: whether the network knows a quality.
+    quality: whether the network knows one.
     """
 
     jumps: Jumps
@@ -81,9 +82,9 @@ class MapLosses:
     guidance: float = 1.0
     bridge: float = 0.0
     power: float = 0.5
-    conditioned: bool = True
+    quality: bool = True
 
-    def __call__(self, network: Callable[..., Tensor], teacher: Callable[..., Tensor], pair: Pair, count: int) -> Terms:
+    def __call__(self, network: Network, teacher: Network, pair: Pair, count: int) -> Terms:
         """Of a batch, of which `count` positive samples are for the map. teacher: the network of the targets."""
         order = pair.quality.argsort(descending=True, stable=True)
         count = min(count, int(pair.quality.sum()), len(order) - 1)
@@ -95,7 +96,9 @@ class MapLosses:
         velocity = flow_map.square(made - (still.hr - still.lr))
         return Terms(velocity, s, of_map, pairs, self._judged(end, still))
 
-    def _made(self, network, teacher, still: tuple[Tensor, Tensor, Tensor], jumping: Pair, pairs: Pairs):
+    def _made(
+        self, network: Network, teacher: Network, still: tuple[Tensor, Tensor, Tensor], jumping: Pair, pairs: Pairs
+    ) -> tuple[Tensor, Tensor]:
         """u on the diagonal, and the losses of the jumps, (count,)."""
         x, s, quality = still
         count = len(jumping.lr)
@@ -115,7 +118,7 @@ class MapLosses:
         return together[:-count], flow_map.normalised(loss, power)
 
     @torch.no_grad()
-    def _target(self, teacher: Callable[..., Tensor], x: Tensor, pairs: Pairs) -> Tensor:
+    def _target(self, teacher: Network, x: Tensor, pairs: Pairs) -> Tensor:
         positive = self._field(teacher, 1.0)
         if self.jumps.formulation == "eulerian":
             velocity = self._guided(teacher, self.guidance)(x, pairs.s, pairs.s)
@@ -130,10 +133,10 @@ class MapLosses:
             lambda y, s, t: field(y, s, torch.where(pairs.finest, s, t)), x, pairs.s, pairs.t
         )
 
-    def _field(self, network: Callable[..., Tensor], quality: Tensor | float) -> Directed:
-        return Directed(network, quality if self.conditioned else None)
+    def _field(self, network: Network, quality: Tensor | float) -> Directed:
+        return Directed(network, quality if self.quality else None)
 
-    def _guided(self, network: Callable[..., Tensor], weight: float | Tensor) -> flow_map.Field:
+    def _guided(self, network: Network, weight: float | Tensor) -> flow_map.Field:
         positive = self._field(network, 1.0)
         if self.guidance == 1:
             return positive
