@@ -4,8 +4,9 @@
     python benchmarks/peers.py --data Set5/ --out peers/ --model waifu2x-cunet-x2 --scale 2 --pad 18
     srcli bench --data Set5/ --score peers/waifu2x-cunet-x2 --models linf-lp-s --scale 2
 
-A model is NAME.param and NAME.bin in --models. Low-resolution pictures are Pillow's bicubic on 8 bits. Times are of the
-network's forward pass, the best of two, per output megapixel.
+A model is NAME.param and NAME.bin in --models. Low-resolution pictures are those of `srcli bench`: Pillow's bicubic on
+8 bits, or degraded (--degradation moderate). Times are of the network's forward pass, the best of two, per output
+megapixel.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from srcli import images
-from srcli.degradation.bicubic import downscale
-from srcli.images import folders
+from srcli.bench.quality import Photos
+from srcli.bench.variants import is_grey
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--weights", help="the .bin file, where its name differs")
     parser.add_argument("--scale", type=int, required=True)
+    parser.add_argument("--degradation", help="preset of srcli degrade")
     parser.add_argument("--pad", type=int, default=0, help="low-resolution pixels that the network eats on each side")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -43,17 +44,19 @@ def main() -> None:
     folder = options.out / options.model
     folder.mkdir(parents=True, exist_ok=True)
     seconds = []
-    for path in folders.pictures(options.data):
-        photo = images.read(path).rgb()
-        height, width = (n // options.scale for n in photo.shape[:2])
-        low = downscale(photo[: height * options.scale, : width * options.scale], height, width)
+    photos = Photos(options.data, degradation=options.degradation)
+    for path in photos.files:
+        case = photos.case(path, options.scale)
+        low = case.low
+        height, width = low.shape[:2]
         best = min((forward(ncnn, net, low, options) for _ in range(2)), key=lambda made: made[1])
         image, took = best
         seconds.append(took / (height * width * options.scale**2 / 1e6))
         wanted, odd = (height * options.scale, width * options.scale), 2 * options.scale
         if any(not 0 <= found - n <= odd for found, n in zip(image.shape, wanted, strict=False)):
             raise SystemExit(f"{options.model} gives {image.shape[:2]} for {wanted}; is it x{options.scale}?")
-        Image.fromarray(image[: wanted[0], : wanted[1]]).save(folder / f"{path.stem}.png")
+        result = Image.fromarray(image[: wanted[0], : wanted[1]])
+        (result.convert("L") if is_grey(case.reference) else result).save(folder / f"{path.stem}.png")
     print(f"{options.model}: {np.median(seconds):.2f} s per output megapixel, {len(seconds)} pictures in {folder}")
 
 

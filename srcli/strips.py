@@ -101,14 +101,31 @@ class Job:
     def _bands(self, top: int) -> Iterator[Band]:
         engine = self.engine
         for planes in self._planes():
-            fits = engine.model.encode_bytes(Window.whole(planes.low)) <= engine.budget
-            if fits and planes.shared is None:
+            if planes.shared is None and (self._fits(planes) or self._indivisible(planes)):
                 with engine.runtime.computing():
                     planes.shared = engine.model.encode(planes.lr, self.layout.size, None)
         for windows in tiling.strips(self.layout.size, self._tile(), top):
             colour = np.concatenate([self._colour(w) for w in windows], axis=1)
             alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
             yield colour, alpha
+
+    def _fits(self, planes: Planes) -> bool:
+        return self.engine.model.encode_bytes(Window.whole(planes.low)) <= self.engine.budget
+
+    def _indivisible(self, planes: Planes) -> bool:
+        """Whether even a small tile needs the features of the whole picture, so that they are best made once. Raises
+        `OutOfMemory` where they do not fit into what the machine has left."""
+        model, whole, size = self.engine.model, Window.whole(planes.low), self.layout.size
+        tile = Window(0, 0, min(size.height, tiling.SMALLEST_TILE), min(size.width, tiling.SMALLEST_TILE))
+        if model.region(tile, size, planes.low, planes.sampling) != whole:
+            return False
+        need = model.encode_bytes(whole)
+        if planes.lr.device.type == "cpu" and need > runtime.free_memory():
+            raise OutOfMemory(
+                f"{self.engine.name} sees a picture as a whole, and for {planes.low} that takes about "
+                f"{need / 2**30:.0f} GiB of memory; use a smaller picture or another model"
+            )
+        return True
 
     def _planes(self) -> list[Planes]:
         return [self.colour] if self.alpha is None else [self.colour, self.alpha]

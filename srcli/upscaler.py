@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
+from torch import nn
 
 from srcli import runtime
 from srcli.errors import SrcliError
@@ -22,7 +24,8 @@ from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.colour import FIXES
 from srcli.pipelines.registry import assemble
 from srcli.strips import Count, Engine, Job, Planes, values_of
-from srcli.weights import manifest, store
+from srcli.weights import extras, flowsr_sd, manifest, pull, store
+from srcli.weights.given import Loaded, load_files
 
 Progress = Callable[[int, int], None]
 MOST_STEPS = 100
@@ -53,14 +56,15 @@ class Upscaled:
 class Upscaler:
     """A model ready to run. The network is loaded once and used for any number of pictures.
 
-    model: a name or alias from the manifest (`srcli doctor` lists them); None for the default. device: auto, cpu, cuda,
-    cuda:N, mps. precision: auto, fp32, bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory.
-    max_memory: bytes that the work may take above what the process has now, roughly.
+    model: a name or alias from the manifest (`srcli models list`), fetched where it is not here; None for the default;
+    for weights in a file of one's own see `from_file`. device: auto, cpu, cuda, cuda:N, mps. precision: auto, fp32,
+    bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory. max_memory: bytes that the work may take
+    above what the process has now, roughly.
     """
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | Loaded | None = None,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -68,14 +72,27 @@ class Upscaler:
         tile: int = 0,
         max_memory: int | None = None,
     ) -> None:
-        self.entry = manifest.load().find(model)
         self.runtime = runtime.choose(device, precision)
         self.threads = runtime.set_threads(threads)
         if tile < 0 or 0 < tile < 16:
             raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
-        networks = {role: store.load_network(store.locate(part)) for role, part in self.entry.parts.items()}
-        ready = assemble(self.entry.pipeline, networks).to(self.runtime.device)
+        if isinstance(model, Loaded):
+            self.entry, networks = model.entry, model.networks
+        else:
+            self.entry = manifest.load().model(model)
+            extras.check(self.entry)
+            if store.missing(self.entry):
+                pull.pull([self.entry])
+            networks = _networks(self.entry)
+        ready = assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
+
+    @classmethod
+    def from_file(cls, path: Path | str, prior: Path | str | None = None, **options: Any) -> Upscaler:
+        """A model from a checkpoint as its authors publish it (.pth, .pt, .ckpt), or from safetensors that `srcli` has
+        written. prior: the learned prior of LINF-LP and SRFlow-LP, which has a file of its own. options: as above.
+        Raises `ConvertError`, exit code 4."""
+        return cls(load_files(Path(path), None if prior is None else Path(prior)), **options)
 
     @property
     def model(self) -> Model:
@@ -192,6 +209,14 @@ class Upscaler:
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
         result = replace(picture, colour=colour, alpha=alpha)
         return Upscaled(result, time.perf_counter() - start, made.count.tiles, made.count.redone, made.count.exploded)
+
+
+def _networks(entry: manifest.Entry) -> dict[str, nn.Module]:
+    """The networks of a model by role."""
+    files = {role: store.locate(part) for role, part in entry.parts.items()}
+    if entry.pipeline == "flowsr-sd":
+        return flowsr_sd.load(files["unet"], files["vae"], files["text_encoder"], files["lora"])
+    return {role: store.load_network(file) for role, file in files.items()}
 
 
 def check(sampling: Sampling) -> Sampling:

@@ -72,6 +72,10 @@ def cases() -> dict[str, Tensor]:
     made: dict[str, Tensor] = {
         "edsr": filled(EDSR)(lr),
         "rrdb": filled({"kind": "rrdb", "blocks": 1, "features": 8, "growth": 4})(lr),
+        "rdn": filled({"kind": "rdn", "blocks": 2, "layers": 2, "features": 8, "growth": 6})(lr),
+        "swinir": filled(
+            {"kind": "swinir", "dim": 8, "depths": (2,), "heads": (2,), "window": 4, "features": 6, "image": 8}
+        )(lr),
         "unet-latent": filled({"kind": "unet-latent", "channels": 27, "width": 8})(latent, lr),
         "edsr-latent": filled({"kind": "edsr-latent", "channels": 27, "width": 8, "blocks": 1})(latent, lr),
         "swin-latent": filled(

@@ -190,6 +190,8 @@ def test_linf_lp_whole_path(reference, name, owner, patch, paired):
 FULL = {
     "EDSR-baseline-LINF_patch1": {"kind": "linf", "encoder": {"kind": "edsr", "mean_shift": True}, "patch": 1},
     "EDSR-baseline-LINF_patch3": {"kind": "linf", "encoder": {"kind": "edsr", "mean_shift": True}, "patch": 3},
+    "RDN-LINF_patch1": {"kind": "linf", "encoder": {"kind": "rdn"}, "patch": 1},
+    "SwinIR-LINF_patch1": {"kind": "linf", "encoder": {"kind": "swinir"}, "patch": 1},
     "RRDB-LINF_patch3": {"kind": "linf", "encoder": {"kind": "rrdb", "upsampling_keys": True}, "patch": 3},
     "RRDB_encoder_nb23": {"kind": "rrdb", "upsampling_keys": True},
     "LINF-LP_UNet_dim64_c27": {"kind": "unet-latent", "channels": 27},

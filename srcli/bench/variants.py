@@ -70,7 +70,7 @@ class Model:
     @property
     def label(self) -> str:
         name, s = self.upscaler.entry.name, self.sampling
-        if "velocity" in self.upscaler.entry.parts:
+        if {"velocity", "unet"} & set(self.upscaler.entry.parts):
             colour = f" {s.colour}" if s.colour else ""
             return f"{name} steps {s.steps}" + (f" detail {s.detail:g}" if s.detail != 1 else "") + colour
         if "prior" in self.upscaler.entry.parts:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli import bench, compare, degrade, doctor, train, upscale
+from srcli.cli import bench, compare, degrade, doctor, models, train, upscale
 
 app = typer.Typer(
     name="srcli",
@@ -23,6 +23,7 @@ app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
 app.command("doctor")(doctor.command)
+app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import Output, errors
+from srcli.cli.fetching import MANIFEST, bring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ def command(
     models: Annotated[
         str | None, typer.Option("--models", help="Names; 'bicubic' with --data.", show_default="all embedded")
     ] = None,
+    manifest: MANIFEST = None,
     detail: Annotated[
         str, typer.Option("--detail", help="Values for models with a prior or a dial, as far as they go.")
     ] = "0,1",
@@ -93,6 +95,7 @@ def command(
         _check_degradation(degradation, low, data)
         factors = _factors(scales, whole=data is not None)
         names = None if models is None else [n.strip() for n in models.split(",") if n.strip()]
+        bring([name for name in names or [] if name != "bicubic"], output)
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
@@ -143,16 +146,18 @@ def _check_degradation(preset: str | None, low: Path | None, data: Path | None) 
 
 
 def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Sampling]]:
-    """For models by a part of theirs: with a prior, with a low-rank change, with a velocity, and for the others, that
-    are sampled."""
+    """For models by a part of theirs: with a prior, rectified flows, flow maps with a low-rank change, and for the
+    others, that are sampled."""
     from srcli.pipelines.base import Sampling
     from srcli.upscaler import check
 
     details, evaluations = _numbers(detail, "--detail"), [int(v) for v in _numbers(steps, "--steps")]
+    flows = [check(Sampling(steps=n)) for n in evaluations]
     return {
         "prior": [check(Sampling(detail=v)) for v in details],
+        "unet": flows,
         "lora": [check(Sampling(detail=v, steps=n)) for n in evaluations for v in details],
-        "velocity": [check(Sampling(steps=n)) for n in evaluations],
+        "velocity": flows,
         "": [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
     }
 
@@ -165,7 +170,8 @@ def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, s
 
     device, precision, tile = engine
     made: list[Bicubic | Model] = []
-    for name in ["bicubic", *manifest.load().entries] if names is None else names:
+    ours = [e.name for e in manifest.load().entries.values() if e.embedded]
+    for name in ["bicubic", *ours] if names is None else names:
         if name == "bicubic":
             made.append(Bicubic())
             continue

@@ -14,7 +14,7 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Show versions, devices, precision, folders and the embedded models with their hashes."""
+    """Show versions, devices, precision, folders and the models that are here with their hashes."""
     output = Output(json)
     with errors(debug, json):
         facts = collect()
@@ -34,7 +34,7 @@ def collect() -> dict[str, Any]:
     import torch
 
     from srcli import runtime
-    from srcli.weights import manifest
+    from srcli.weights import home, manifest, store
 
     chosen = runtime.choose()
     devices = ["cpu"]
@@ -49,7 +49,8 @@ def collect() -> dict[str, Any]:
         "free_memory_gib": round(runtime.free_memory() / 2**30, 1),
         "cache_folder": platformdirs.user_cache_dir("srcli"),
         "config_folder": platformdirs.user_config_dir("srcli"),
-        "models": [_model(entry) for entry in manifest.load().entries.values()],
+        "weights_folder": str(home.weights()),
+        "models": [_model(entry) for entry in manifest.load().entries.values() if not store.missing(entry)],
     }
 
 
@@ -71,7 +72,8 @@ def _model(entry: Any) -> dict[str, Any]:
         for part in entry.parts.values():
             path = store.locate(part)
             facts["files"].append({"file": part.file, "bytes": path.stat().st_size, "sha256": store.sha256(path)})
-            store.load_network(path)
+            if entry.pipeline is not None:
+                store.load_network(path)
     except SrcliError as error:
         facts["error"] = str(error)
     return facts

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import INTERRUPTED, Output, errors
+from srcli.cli.fetching import MANIFEST, bring
 
 if TYPE_CHECKING:
     from srcli.batch import Job, Plan, Record
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from srcli.geometry import Target
     from srcli.pipelines.base import Sampling
     from srcli.upscaler import Upscaler
+    from srcli.weights.given import Loaded
 
 WRITING, MANY, MACHINE, REPORT = "Writing", "Many files", "Machine", "Report"
 DEFAULT_SCALE = 4.0
@@ -33,6 +35,7 @@ EXAMPLES = """Examples:\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
+  srcli upscale photo.jpg -s 4 -m RRDB-LINF.pth\n
   srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
 
 
@@ -57,6 +60,14 @@ def command(
     long_side: Annotated[int | None, typer.Option("--long-side", help="Pixels of the longer side.")] = None,
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
     model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
+    manifest: MANIFEST = None,
+    model_file: Annotated[
+        Path | None,
+        typer.Option("-m", "--model-file", help="Weights in a file: a published .pth, .pt or .ckpt, or safetensors."),
+    ] = None,
+    prior: Annotated[
+        Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
+    ] = None,
     detail: Annotated[
         float, typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flow maps go to 2.")
     ] = 1.0,
@@ -207,8 +218,11 @@ def command(
 
         runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour))
+        if model_file is None:
+            bring([model], output)
         memory = None if max_memory is None else int(max_memory * 2**30)
-        upscaler = Upscaler(model, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
+        source = _source(model, model_file, prior)
+        upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         upscaler.settled(sampling)
         _warn(upscaler, sampling, output)
@@ -284,6 +298,21 @@ def _check_stdout(json: bool) -> None:
         raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
 
 
+def _source(model: str | None, file: Path | None, prior: Path | None) -> str | Loaded | None:
+    """A model's name, or what is in the files of one."""
+    from srcli.batch import UsageError
+
+    if model is not None and file is not None:
+        raise UsageError("give either a model's name (-n) or a file (-m), not both")
+    if prior is not None and file is None:
+        raise UsageError("--prior goes with -m, the file of its flow")
+    if file is None:
+        return model
+    from srcli.weights.given import load_files
+
+    return load_files(file, prior)
+
+
 def _colour(name: str) -> tuple[int, int, int]:
     from PIL import ImageColor
 
@@ -302,7 +331,7 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
     if sampling.detail != 1.0 and not upscaler.model.most_detail:
         output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
-    if (sampling.steps != 1 or sampling.colour) and "velocity" not in upscaler.entry.parts:
+    if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
         output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
 
 
@@ -391,7 +420,7 @@ def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: in
         "model": upscaler.entry.name,
         "device": str(upscaler.runtime.device),
         "precision": upscaler.runtime.precision,
-        "tiling": "exact",
+        "tiling": upscaler.model.tiling,
         "failed": [r.input for r in records if r.status == "failed"],
     }
     output.record(summary)

@@ -14,10 +14,12 @@ from srcli.networks.latent import EDSRLatent, UNet
 from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
 from srcli.networks.lora import Lora
+from srcli.networks.rdn import RDN
 from srcli.networks.rrdb import RRDB
 from srcli.networks.srflow import SRFlow, StackedRRDB
 from srcli.networks.srflow_latent import SRFlowUNet
 from srcli.networks.swin import SwinLatent
+from srcli.networks.swinir import SwinIR
 from srcli.networks.velocity import VelocityNet
 
 
@@ -34,6 +36,8 @@ def _lora(network: Mapping[str, Any], **parameters: Any) -> Lora:
 KINDS: dict[str, Callable[..., nn.Module]] = {
     "edsr": EDSR,
     "rrdb": RRDB,
+    "rdn": RDN,
+    "swinir": SwinIR,
     "linf": _linf,
     "grid-prior": GridPrior,
     "unet-latent": UNet,

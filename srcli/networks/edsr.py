@@ -65,6 +65,7 @@ class EDSR(nn.Module):
         self.features = features
         # Every 3x3 convolution lets one more pixel in: the head, two per block, the last of the body.
         self.radius = 2 * blocks + 2
+        self.widest = 2 * features  # channels held at once
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.head(x)

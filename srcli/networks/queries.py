@@ -89,10 +89,11 @@ def _along(pairs: list[Tensor], direction: str) -> Tensor:
 # --- the official definition, for published checkpoints only ---------------------------------------------
 
 
-def official_coordinates(size: int) -> Tensor:
-    """LIIF pixel centres in [-1, 1], with the official float32 order of operations: one multiply, one add."""
+def official_coordinates(size: float, count: int | None = None) -> Tensor:
+    """LIIF pixel centres in [-1, 1], with the official float32 order of operations: one multiply, one add. count: only
+    the first ones."""
     step, start = torch.tensor(2 / size), torch.tensor(-1 + 1 / size)
-    return step * torch.arange(size).float() + start
+    return step * torch.arange(int(size) if count is None else count).float() + start
 
 
 def official_queries(coord: Tensor, cell: Tensor, low: tuple[int, int]) -> Queries:

@@ -67,6 +67,7 @@ class RRDB(nn.Module):
             self.conv_last = conv3x3(features, 3)
         self.features = features
         self.radius = 15 * blocks + 2
+        self.widest = features + 4 * growth  # channels within a dense block
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.conv_first(x)

@@ -37,7 +37,6 @@ class StackedRRDB(RRDB):
         if head:
             self.HRconv, self.conv_last = conv3x3(features, features), conv3x3(features, 3)
         self.channels = features * (1 + len(self.stacked))
-        self.widest = features + 4 * growth  # channels within a dense block
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, h, w): the last features, then the stacked ones."""
@@ -59,6 +58,12 @@ class StackedRRDB(RRDB):
         if ratio == 1 or not self.stacked:
             return features if ratio == 1 else last
         return torch.cat([last, F.interpolate(stacked, scale_factor=float(ratio), mode="nearest")], 1)
+
+    def picture(self, features: Tensor) -> Tensor:
+        """The picture (B, 3, 2^upsampling * h, 2^upsampling * w), not clamped, that the network was trained to make by
+        itself before it became a part of SRFlow. It needs the head."""
+        h = self.maps(features[:, : self.features], 2**self.upsampling)
+        return self.conv_last(F.leaky_relu(self.HRconv(h), 0.2))
 
 
 class ConditionalGlow(nn.Module):

@@ -20,7 +20,8 @@ class SRFlowUNet(nn.Module):
 
     def __init__(self, channels: Sequence[int] = (6, 96), width: int = 64) -> None:
         super().__init__()
-        d, self.count = width, len(channels)
+        d = self.width = width
+        self.channels = tuple(channels)
         for number, latent in enumerate(channels):
             parts = {
                 "input_proj": DenseBlock(latent, d, d),
@@ -33,9 +34,9 @@ class SRFlowUNet(nn.Module):
                 self.add_module(f"{name}{number}", part)
 
     def forward(self, latents: Sequence[Tensor]) -> list[Tensor]:
-        if len(latents) != self.count or min(min(z.shape[-2:]) for z in latents) < 8:
+        if len(latents) != len(self.channels) or min(min(z.shape[-2:]) for z in latents) < 8:
             shapes = [tuple(z.shape) for z in latents]
-            raise ValueError(f"expected {self.count} latent maps of at least 8x8, got {shapes}")
+            raise ValueError(f"expected {len(self.channels)} latent maps of at least 8x8, got {shapes}")
         return [self._one(z, number) for number, z in enumerate(latents)]
 
     def _one(self, z: Tensor, number: int) -> Tensor:

@@ -18,26 +18,26 @@ SHIFT = WINDOW // 2
 
 
 class WindowAttention(nn.Module):
-    """Multi-head self-attention with relative position bias. (windows, 49, C) to the same shape."""
+    """Multi-head self-attention with relative position bias. (windows, window^2, C) to the same shape."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, window: int = WINDOW) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * WINDOW - 1) ** 2, heads))
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        place = torch.cartesian_prod(torch.arange(WINDOW), torch.arange(WINDOW))
-        offset = place[:, None] - place[None] + WINDOW - 1
         self.relative_position_index: Tensor
-        self.register_buffer("relative_position_index", offset[..., 0] * (2 * WINDOW - 1) + offset[..., 1])
+        self.register_buffer("relative_position_index", relative_positions(window))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """mask: (masks, window^2, window^2) with masks a divisor of the number of windows."""
         count, tokens, dim = x.shape
         q, k, v = self.qkv(x).view(count, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         scores = (q * (dim // self.heads) ** -0.5) @ k.transpose(-2, -1)
         scores = scores + self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
-        scores = scores.view(-1, len(mask), self.heads, tokens, tokens) + mask[:, None]
+        if mask is not None:
+            scores = scores.view(-1, len(mask), self.heads, tokens, tokens) + mask[:, None]
         x = scores.view(count, self.heads, tokens, tokens).softmax(-1) @ v
         return self.proj(x.transpose(1, 2).reshape(count, tokens, dim))
 
@@ -122,31 +122,38 @@ class SwinLatent(LatentStem):
 
     def forward(self, x: Tensor, lr: Tensor) -> Tensor:
         tokens = self.stem(x, lr).permute(0, 2, 3, 1)
-        mask = shift_mask(tokens)
+        height, width = (n + -n % WINDOW for n in tokens.shape[1:3])
+        mask = shift_mask(height, width, WINDOW, SHIFT).to(tokens)
         for layer in self.layers:
             tokens = layer(tokens, mask)
         return self.head(self.norm(tokens).permute(0, 3, 1, 2))
 
 
-def split_windows(x: Tensor) -> Tensor:
-    """(B, h, w, C) with sides that are multiples of 7 to (B * windows, 49, C)."""
+def relative_positions(window: int) -> Tensor:
+    """(window^2, window^2): for each pair of tokens the row of the table of biases."""
+    place = torch.cartesian_prod(torch.arange(window), torch.arange(window))
+    offset = place[:, None] - place[None] + window - 1
+    return offset[..., 0] * (2 * window - 1) + offset[..., 1]
+
+
+def split_windows(x: Tensor, window: int = WINDOW) -> Tensor:
+    """(B, h, w, C) with sides that are multiples of the window to (B * windows, window^2, C)."""
     b, h, w, c = x.shape
-    x = x.view(b, h // WINDOW, WINDOW, w // WINDOW, WINDOW, c).transpose(2, 3)
-    return x.reshape(-1, WINDOW * WINDOW, c)
+    x = x.view(b, h // window, window, w // window, window, c).transpose(2, 3)
+    return x.reshape(-1, window * window, c)
 
 
-def join_windows(windows: Tensor, b: int, h: int, w: int) -> Tensor:
+def join_windows(windows: Tensor, b: int, h: int, w: int, window: int = WINDOW) -> Tensor:
     """Inverse of `split_windows`."""
-    x = windows.view(b, h // WINDOW, w // WINDOW, WINDOW, WINDOW, -1).transpose(2, 3)
+    x = windows.view(b, h // window, w // window, window, window, -1).transpose(2, 3)
     return x.reshape(b, h, w, -1)
 
 
-def shift_mask(tokens: Tensor) -> Tensor:
-    """(windows, 49, 49): -100 between tokens of the nine regions that the shift brings together."""
-    height, width = (n + -n % WINDOW for n in tokens.shape[1:3])
-    region = torch.zeros(1, height, width, 1, device=tokens.device)
-    cuts = (slice(0, -WINDOW), slice(-WINDOW, -SHIFT), slice(-SHIFT, None))
+def shift_mask(height: int, width: int, window: int, shift: int) -> Tensor:
+    """(windows, window^2, window^2): -100 between tokens of the nine regions that the shift brings together."""
+    region = torch.zeros(1, height, width, 1)
+    cuts = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
     for number, (rows, cols) in enumerate((r, c) for r in cuts for c in cuts):
         region[:, rows, cols] = number
-    ids = split_windows(region).squeeze(-1)
-    return (ids[:, None] != ids[:, :, None]).to(tokens.dtype) * -100.0
+    ids = split_windows(region, window).squeeze(-1)
+    return (ids[:, None] != ids[:, :, None]).float() * -100.0

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srcli.errors import SrcliError
 from srcli.geometry import Size, Window
 
 NOISE_BLOCK = 64
@@ -41,6 +42,10 @@ class Sampling:
     colour: str | None = None
 
 
+class TooSmall(SrcliError):
+    """A picture that a network cannot see."""
+
+
 class Stages:
     """Seconds of a model by stage (encode, prior, inverse ...), added up since it was made.
 
@@ -64,6 +69,7 @@ class Model(Protocol):
     """A trained super-resolution model, ready to run. Declares its tiling facts; the engine asks."""
 
     scales: Scales
+    tiling: str  # exact: tiles have the numbers of the whole; bounded: close to them
     stages: Stages
     heat: float  # the temperature where none is asked for
     most_detail: float  # the largest `Sampling.detail`; 0 where it has no effect

@@ -32,9 +32,37 @@ def tint(image: Tensor, reference: Tensor) -> Tint:
         spread = (flat.var(2, correction=min(1, flat.shape[2] - 1)) + 1e-5).sqrt()
         return flat.mean(2)[..., None, None], spread[..., None, None]
 
-    (mean, spread), (wanted, wide) = moments(image), moments(reference)
+    return _tint(*moments(image), *moments(reference))
+
+
+def _tint(mean: Tensor, spread: Tensor, wanted: Tensor, wide: Tensor) -> Tint:
     gain = wide / spread
     return Tint(gain, wanted - mean * gain)
+
+
+class Moments:
+    """Mean and standard deviation of a picture by channel, from its parts, for `tint` where it is never there as a
+    whole."""
+
+    def __init__(self) -> None:
+        self.count, self.total, self.squares = 0, torch.zeros(1, 3), torch.zeros(1, 3)
+
+    def add(self, part: Tensor) -> None:
+        """Takes in (1, 3, h, w). The sums are kept on the CPU: not every device has float64."""
+        flat = part.flatten(2).cpu().double()
+        self.count += flat.shape[2]
+        self.total = self.total + flat.sum(2)
+        self.squares = self.squares + flat.square().sum(2)
+
+    def tint(self, reference: Moments, device: torch.device) -> Tint:
+        """As `tint` of the whole pictures."""
+        found = _tint(*self._moments(), *reference._moments())
+        return Tint(found.gain.float().to(device), found.offset.float().to(device))
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        mean = self.total / self.count
+        variance = (self.squares - self.count * mean.square()).clamp_min(0) / max(1, self.count - 1)
+        return mean[..., None, None], (variance + 1e-5).sqrt()[..., None, None]
 
 
 def wavelet(image: Tensor, reference: Tensor) -> Tensor:

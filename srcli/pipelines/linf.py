@@ -43,6 +43,7 @@ class LinfModel:
     """
 
     scales = Scales(1.0, 8.0)
+    tiling = "exact"
     heat = 0.0
     exploded = 0  # its inverses have no couplings that could
 

@@ -36,6 +36,7 @@ class PathModel(ABC):
     network at each step is `velocity`."""
 
     scales = Scales(1.0, 8.0)
+    tiling = "exact"
     heat = 0.0
     most_detail = 1.0
     exploded = 0  # nothing is inverted

@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from srcli.errors import SrcliError
 from srcli.pipelines.base import Model
 from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.flowsr import FlowsrModel
+from srcli.pipelines.flowsr_sd import FlowsrSd
 from srcli.pipelines.linf import LinfModel
+from srcli.pipelines.linf_official import OfficialLinf
+from srcli.pipelines.rrdb import RrdbModel
 from srcli.pipelines.srflow import SRFlowModel
+from srcli.pipelines.srflow_published import PublishedSRFlow
 
 
 def _linf(networks: Mapping[str, nn.Module]) -> LinfModel:
@@ -21,6 +26,18 @@ def _srflow(networks: Mapping[str, nn.Module]) -> SRFlowModel:
     return SRFlowModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
 
 
+def _linf_official(networks: Mapping[str, nn.Module]) -> OfficialLinf:
+    return OfficialLinf(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+
+
+def _srflow_official(networks: Mapping[str, nn.Module]) -> PublishedSRFlow:
+    return PublishedSRFlow(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+
+
+def _rrdb(networks: Mapping[str, nn.Module]) -> RrdbModel:
+    return RrdbModel(networks["encoder"])  # type: ignore[arg-type]
+
+
 def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
     return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
 
@@ -29,14 +46,31 @@ def _flowmap(networks: Mapping[str, nn.Module]) -> FlowmapModel:
     return FlowmapModel(networks["velocity"], networks.get("lora"))  # type: ignore[arg-type]
 
 
+def _flowsr_sd(networks: Mapping[str, nn.Module]) -> FlowsrSd:
+    return FlowsrSd(networks["unet"], networks["vae"], networks["prompts"])  # type: ignore[arg-type]
+
+
+class Unfit(SrcliError):
+    """Networks that a pipeline cannot run."""
+
+    exit_code = 4
+
+
 PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf": _linf,
     "srflow": _srflow,
     "flowsr": _flowsr,
     "flowmap": _flowmap,
+    "flowsr-sd": _flowsr_sd,
+    "linf-official": _linf_official,
+    "srflow-official": _srflow_official,
+    "rrdb": _rrdb,
 }
 
 
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
-    """The model of a pipeline from its networks by role."""
-    return PIPELINES[pipeline](networks)
+    """The model of a pipeline from its networks by role. Raises `Unfit`."""
+    try:
+        return PIPELINES[pipeline](networks)
+    except ValueError as error:
+        raise Unfit(f"the weights make no model: {error}") from error

@@ -48,6 +48,8 @@ class SRFlowModel:
     couplings see. The grids of the levels have `Window`s too: level 1 has half the sides of the picture, and so on.
     """
 
+    tiling = "exact"
+
     def __init__(self, flow: SRFlow, prior: LevelPrior | None = None) -> None:
         self.flow, self.prior = flow, prior
         self.scales = Scales(1.0, float(flow.scale))
@@ -70,7 +72,7 @@ class SRFlowModel:
 
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image, its sides made even, whose features `decode` reads for a window."""
-        even = _even(low)
+        even = even_size(low)
         areas = [
             self._area(grid, ratio, even)
             for block in _blocks(self._core(window, size, low))
@@ -97,22 +99,22 @@ class SRFlowModel:
 
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SRFlowFeatures:
         low, lr = Size(*lr.shape[-2:]), even_sided(lr)
-        region = region or Window.whole(_even(low))
+        region = region or Window.whole(even_size(low))
         # What is inside depends only on pixels within the radii, so cropping the margin is exact.
         margin = self.flow.radius + (self.prior.radius if self.prior is not None else 1)
-        part = region.within(_even(low), margin=margin, align=2, least=self.least_low)
+        part = region.within(even_size(low), margin=margin, align=2, least=self.least_low)
         with self.stages("encode"):
-            features = self.flow.features(_cut(lr, part))
+            features = self.flow.features(cut(lr, part))
             residual = None
             if self.flow.centred:
                 inner = features[:, : self.flow.RRDB.features]
-                residual = _cut(self.flow.upsampling(inner).float(), region, part)
+                residual = cut(self.flow.upsampling(inner).float(), region, part)
         latents: list[Tensor] = []
         if self.prior is not None:
             with self.stages("prior"):
                 found = zip(self.prior(features), self.prior.ratios, strict=True)
-                latents = [_cut(z, _scaled(region, ratio), _scaled(part, ratio)) for z, ratio in found]
-        return SRFlowFeatures(low, lr, _cut(features, region, part), residual, latents, region)
+                latents = [cut(z, scaled(region, ratio), scaled(part, ratio)) for z, ratio in found]
+        return SRFlowFeatures(low, lr, cut(features, region, part), residual, latents, region)
 
     def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
         core = self._core(window, size, features.low)
@@ -120,10 +122,10 @@ class SRFlowModel:
         for block in _blocks(core):
             made, bad = self._sound(features, block, sampling)
             self.exploded += self._count(bad, block, window, size, features.low)
-            _cut(picture, block, core).copy_(made)
+            cut(picture, block, core).copy_(made)
         with self.stages("resample"):
             if size == self._own(features.low):
-                return _cut(picture, window, core).contiguous()
+                return cut(picture, window, core).contiguous()
             return resample(picture, *self._taps(window, size, features.low), core.top, core.left)
 
     def _sound(self, features: SRFlowFeatures, block: Window, sampling: Sampling) -> tuple[Tensor, Tensor]:
@@ -149,7 +151,7 @@ class SRFlowModel:
 
     def _decoded(self, features: SRFlowFeatures, core: Window, strength: float, sampling: Sampling) -> Tensor:
         """A window at the network's scale, from latents times `strength`."""
-        even = _even(features.low)
+        even = even_size(features.low)
         grids = self._grids(core, even)
         count, z, area = len(self.levels), None, grids[-1]
         for number in reversed(range(count)):
@@ -159,13 +161,13 @@ class SRFlowModel:
             eps = self._latent(features, number, grid, ratio, strength, sampling) if level.split else None
             with self.stages("condition"):
                 known = self._area(grid, ratio, even)
-                maps = self.flow.RRDB.maps(_cut(features.maps, known, features.region), ratio)
-                maps = _cut(maps, grid, _scaled(known, ratio)).contiguous(memory_format=torch.channels_last)
+                maps = self.flow.RRDB.maps(cut(features.maps, known, features.region), ratio)
+                maps = cut(maps, grid, scaled(known, ratio)).contiguous(memory_format=torch.channels_last)
             with self.stages("inverse"):
-                z = level.decode(_cut(z, grid, area), eps, maps)
-            area = _scaled(grid, 2)
+                z = level.decode(cut(z, grid, area), eps, maps)
+            area = scaled(grid, 2)
         assert z is not None
-        picture = _cut(z, core, area)
+        picture = cut(z, core, area)
         return picture + self._upsampling(features, core) if self.flow.centred else picture
 
     def _latent(
@@ -175,7 +177,7 @@ class SRFlowModel:
         if not strength:
             return lr.new_zeros(1, channels[number], grid.height, grid.width)
         if features.latents and sampling.detail:
-            return _cut(features.latents[number], grid, _scaled(features.region, ratio)) * strength
+            return cut(features.latents[number], grid, scaled(features.region, ratio)) * strength
         field = gaussian_field(sampling.seed * len(channels) + number, channels[number], grid)
         return field.to(lr.device)[None] * strength
 
@@ -186,9 +188,9 @@ class SRFlowModel:
         cols = axis(torch.arange(core.left, core.right), w, scale * w).to(features.lr.device)
         base = interpolate(features.lr, rows, cols)
         if features.residual is not None:
-            area = _scaled(core, 1 / scale)
-            residual = F.pixel_shuffle(_cut(features.residual, area, features.region), scale)
-            base = base + _cut(residual, core, _scaled(area, scale))
+            area = scaled(core, 1 / scale)
+            residual = F.pixel_shuffle(cut(features.residual, area, features.region), scale)
+            base = base + cut(residual, core, scaled(area, scale))
         return base
 
     def _strength(self, sampling: Sampling) -> float:
@@ -214,7 +216,7 @@ class SRFlowModel:
         if size != self._own(low):
             rows, cols = self._taps(window, size, low)
             window = Window(rows.first, cols.first, rows.last - rows.first, cols.last - cols.first)
-        return window.within(self._own(_even(low)), align=PATCH)
+        return window.within(self._own(even_size(low)), align=PATCH)
 
     def _grids(self, core: Window, even: Size) -> list[Window]:
         """Windows of the picture and of each level, each with what the couplings of its level see: two positions a
@@ -223,13 +225,13 @@ class SRFlowModel:
         for number, level in enumerate(self.levels):
             whole = Size(*(n * self.flow.scale >> number + 1 for n in (even.height, even.width)))
             margin = 2 * self.flow.steps + (level.split is not None)
-            grids.append(_scaled(grids[-1], 0.5).within(whole, margin=margin, least=self.least[number]))
+            grids.append(scaled(grids[-1], 0.5).within(whole, margin=margin, least=self.least[number]))
         return grids
 
     @staticmethod
     def _area(grid: Window, ratio: float, even: Size) -> Window:
         """LR pixels that a level's map is made of; doubling sees a neighbour."""
-        return _scaled(grid, 1 / ratio).within(even, margin=int(ratio > 1))
+        return scaled(grid, 1 / ratio).within(even, margin=int(ratio > 1))
 
     def _count(self, bad: Tensor, block: Window, window: Window, size: Size, low: Size) -> int:
         """Patches whose upper left corner lies in the window, so that those shared by two tiles count once."""
@@ -240,17 +242,17 @@ class SRFlowModel:
         return int(inside.sum())
 
 
-def _even(low: Size) -> Size:
+def even_size(low: Size) -> Size:
     return Size(low.height + low.height % 2, low.width + low.width % 2)
 
 
-def _scaled(window: Window, factor: float) -> Window:
+def scaled(window: Window, factor: float) -> Window:
     """The window on a grid `factor` times as fine, its sides rounded outwards."""
     top, left = math.floor(window.top * factor), math.floor(window.left * factor)
     return Window(top, left, math.ceil(window.bottom * factor) - top, math.ceil(window.right * factor) - left)
 
 
-def _cut(image: Tensor, window: Window, origin: Window | None = None) -> Tensor:
+def cut(image: Tensor, window: Window, origin: Window | None = None) -> Tensor:
     """A window of an image that shows `origin` (default: begins at 0, 0)."""
     y, x = (window.top - origin.top, window.left - origin.left) if origin else (window.top, window.left)
     return image[..., y : y + window.height, x : x + window.width]

@@ -39,6 +39,7 @@ class DegradedSpec:
 
     preset: str = "moderate"
     light_share: float = 0.15  # share of crops with the light preset instead
+    heavy_share: float = 0.0  # and with the heavy one
     batch: int = 8
     crop: int = 144
     margin: int = 16
@@ -65,8 +66,7 @@ class DegradedSpec:
         whole = rng.random() < self.whole_share
         scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
         low = max(1, round(side / scale))
-        preset = "light" if rng.random() < self.light_share else self.preset
-        small = draw(preset, side / low, int(rng.integers(2**48)))(photo, Size(low, low))
+        small = draw(self._preset(rng.random()), side / low, int(rng.integers(2**48)))(photo, Size(low, low))
         y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
         rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
         enlarged = cubic.enlarge(to_tensor(small), rows, cols, (side, side))
@@ -75,3 +75,8 @@ class DegradedSpec:
             photo = draw("heavy", 1.0, int(rng.integers(2**48)))(photo, Size(side, side))
         target = photo[y : y + self.crop, x : x + self.crop]
         return to_tensor(target), enlarged, side / low, 0.0 if negative else 1.0
+
+    def _preset(self, chance: float) -> str:
+        if chance < self.light_share:
+            return "light"
+        return "heavy" if chance >= 1 - self.heavy_share else self.preset

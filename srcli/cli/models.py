@@ -1,0 +1,426 @@
+"""`srcli models`: what there is, on what terms, and onto this machine with it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from srcli.cli.console import Output, errors
+from srcli.cli.fetching import MANIFEST, announce, how, progress
+
+if TYPE_CHECKING:
+    from srcli.weights.manifest import Entry, Manifest, Part
+
+JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+NAMES = Annotated[list[str], typer.Argument(metavar="NAME...", help="Models of the manifest.", show_default=False)]
+
+app = typer.Typer(
+    help="List, fetch, check and convert models.",
+    no_args_is_help=True,
+    epilog="""Examples:\n
+  srcli models list\n
+  srcli models pull edsr-linf --accept-license\n
+  srcli models import SRFlow_DF2K_4X.pth --as srflow-df2k-x4\n
+  srcli models convert epoch-last.pth -o mine.safetensors""",
+)
+
+
+@app.command("list")
+def list_models(
+    everything: Annotated[bool, typer.Option("--all", help="Also what cannot be downloaded, and metrics.")] = False,
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Models with licence, size, scales, whether they are here, and what ours scored."""
+    output = Output(json)
+    with errors(debug, json):
+        entries = [e for e in _known().entries.values() if everything or _ready_to_use(e)]
+        for entry in entries:
+            output.record(_facts(entry))
+        if not json:
+            _table(entries, output)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A model of the manifest.")],
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Everything that the manifest says of a model: source, hashes, paper, licence."""
+    output = Output(json)
+    with errors(debug, json):
+        entry = _known().find(name)
+        output.record(_facts(entry))
+        if not json:
+            _show(entry, output)
+
+
+@app.command()
+def pull(
+    names: NAMES,
+    accept: Annotated[
+        bool, typer.Option("--accept-license", "--accept-licence", help="Agree to their terms; remembered.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Only from the hub's cache on this machine.")] = False,
+    retries: Annotated[int, typer.Option("--retries", min=1, help="Attempts without progress, per source.")] = 5,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds without a byte.")] = 30.0,
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Fetch models: resumed, from the first source that answers, checked before a file gets its name."""
+    output = Output(json)
+    with errors(debug, json):
+        from srcli.weights import home, store
+        from srcli.weights import pull as pulling
+
+        entries = [_known().find(name) for name in names]
+        for entry in entries:
+            if store.missing(entry):
+                announce(entry, output)
+            if not home.accepted(entry) and (accept or _agreed(entry, output)):
+                home.accept(entry)
+        with progress(output) as report:
+            found = pulling.pull(entries, how(output, report, offline=offline, retries=retries, timeout=timeout))
+        for entry in entries:
+            for part in entry.parts.values():
+                _tell_file(entry, part, found[part.file], output)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Models.", show_default="all that are here")
+    ] = None,
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Read every file again and compare its hash with what it was when it came. Exit code 4 where one differs."""
+    output, wrong = Output(json), False
+    with errors(debug, json):
+        from srcli.errors import SrcliError
+        from srcli.weights import store
+
+        known = _known()
+        chosen = [known.find(name) for name in names] if names else list(known.entries.values())
+        for entry in chosen:
+            for part in entry.parts.values():
+                if not names and not store.kept(part).is_file():
+                    continue
+                problem = None
+                try:
+                    store.verify(part)
+                except SrcliError as error:
+                    problem, wrong = str(error), True
+                output.record({"name": entry.name, "file": part.file, "good": problem is None, "error": problem})
+                if problem is None:
+                    output.say(f"{entry.name}: {store.kept(part)} is as it was")
+                elif not json:
+                    output.problem(f"{entry.name}: {problem}")
+    sys.exit(4 if wrong else 0)
+
+
+@app.command()
+def rm(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Models.", show_default=False)] = None,
+    file: Annotated[list[str] | None, typer.Option("--file", help="One file of a model, by its name.")] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Also forget its hash, so that another version may come.")
+    ] = False,
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Remove downloaded files. What another model uses too stays; what is in the package stays."""
+    output = Output(json)
+    with errors(debug, json):
+        from srcli.weights import home, store
+
+        for entry, part in _to_remove(names or [], file or []):
+            path = store.kept(part)
+            there = path.is_file()
+            path.unlink(missing_ok=True)
+            if forget:
+                home.pin(part.file, None)
+            output.record({"name": entry.name, "file": part.file, "path": str(path), "removed": there})
+            output.say(f"{'removed' if there else 'was not there:'} {path}")
+
+
+@app.command()
+def path(
+    name: Annotated[str | None, typer.Argument(help="A model.", show_default="the folder of all")] = None,
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Where the files of a model lie, or the folder of all that was downloaded."""
+    output = Output(json)
+    with errors(debug, json):
+        from srcli.weights import home, store
+
+        if name is None:
+            output.record({"path": str(home.weights())})
+            output.say(str(home.weights()))
+            return
+        for role, part in _known().find(name).parts.items():
+            there = store.kept(part).is_file()
+            output.record({"role": role, "path": str(store.kept(part)), "installed": there})
+            output.say(str(store.kept(part)) + ("" if there else "  (not here)"))
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A published checkpoint: .safetensors, .pth, .pt or .ckpt.")],
+    name: Annotated[str, typer.Option("--as", help="The model it belongs to.", show_default=False)],
+    role: Annotated[str | None, typer.Option("--part", help="Which of its parts.", show_default="found out")] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept-license", "--accept-licence", help="Agree to its terms; remembered.")
+    ] = False,
+    manifest: MANIFEST = None,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Take over a checkpoint that you have: checked, converted, kept where `pull` would keep it."""
+    output = Output(json)
+    with errors(debug, json):
+        from srcli.weights import home, pull
+
+        entry = _known().find(name)
+        part = _part(entry, role, file)
+        if not home.accepted(entry) and (accept or _agreed(entry, output)):
+            home.accept(entry)
+        _tell_file(entry, part, pull.bring(file, entry, part), output)
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="An official .pth, .pt or .ckpt file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace a file that exists.")] = False,
+    json: JSON = False,
+    debug: DEBUG = False,
+) -> None:
+    """Turn an official checkpoint into safetensors that `srcli upscale -m` runs. Nothing in it is executed."""
+    output = Output(json)
+    with errors(debug, json):
+        from srcli.batch import UsageError
+        from srcli.weights.convert import convert as converted
+        from srcli.weights.convert import write
+
+        if out.suffix != ".safetensors":
+            raise UsageError(f"the result is a .safetensors file, not {out.name}")
+        if out.exists() and not overwrite:
+            raise UsageError(f"{out} exists; --overwrite replaces it")
+        made = converted(checkpoint)
+        write(made, out)
+        output.record({"path": str(out), "family": made.family, "architecture": dict(made.architecture)})
+        output.say(f"{out} ({made.family}, {out.stat().st_size / 1e6:,.1f} MB)")
+
+
+@app.command()
+def licenses(manifest: MANIFEST = None, json: JSON = False, debug: DEBUG = False) -> None:
+    """The licence of every model, whether it permits commercial use, and whether you have accepted it."""
+    output = Output(json)
+    with errors(debug, json):
+        from rich.table import Table
+
+        from srcli.weights import home
+
+        table = Table("model", "licence", "commercial use", "accepted", "source", box=None, pad_edge=False)
+        for entry in _known().entries.values():
+            use = {True: "yes", False: "no", None: "not stated"}[entry.commercial]
+            agreed = "not needed" if entry.commercial else "yes" if home.accepted(entry) else "no"
+            output.record(
+                {"name": entry.name, "licence": entry.licence, "commercial": entry.commercial, "accepted": agreed,
+                 "paper": entry.paper}
+            )  # fmt: skip
+            table.add_row(entry.name, entry.licence, use, agreed, entry.paper)
+        if not json:
+            output.table(table)
+
+
+# --- what the commands share ---
+
+
+def _known() -> Manifest:
+    from srcli.weights import manifest
+
+    return manifest.load()
+
+
+def _ready_to_use(entry: Entry) -> bool:
+    """Whether it enlarges pictures and can be had."""
+    from srcli.weights import store
+
+    return entry.pipeline is not None and all(p.sources or store.kept(p).is_file() for p in entry.parts.values())
+
+
+def _installed(entry: Entry) -> str:
+    from srcli.weights import store
+
+    if entry.embedded:
+        return "in the package"
+    lacking = store.missing(entry)
+    if not lacking:
+        return "yes"
+    if any(not part.sources for part in lacking):
+        return "to import"
+    return "no" if len(lacking) == len(entry.parts) else "in part"
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    from srcli.weights import home, store
+
+    pins = home.pins()
+    files = [
+        {
+            "role": part.role, "file": part.file, "bytes": part.bytes, "sha256": part.sha256 or part.starts or None,
+            "sources": [] if part.embedded else [str(source) for source in part.sources],
+            "path": str(store.kept(part)) if store.kept(part).is_file() else None,
+            "pinned_sha256": pins[part.file].sha256 if part.file in pins else None,
+            "architecture": part.architecture,
+        }
+        for part in entry.parts.values()
+    ]  # fmt: skip
+    return {
+        "name": entry.name, "aliases": list(entry.aliases), "purpose": entry.purpose, "pipeline": entry.pipeline,
+        "scales": list(entry.scales), "paper": entry.paper, "licence": entry.licence, "commercial": entry.commercial,
+        "accepted": home.accepted(entry), "installed": _installed(entry), "bytes": entry.bytes, "page": entry.page,
+        "needs": entry.needs, "measured": dict(entry.measured), "files": files,
+    }  # fmt: skip
+
+
+def _table(entries: list[Entry], output: Output) -> None:
+    from rich.table import Table
+
+    rows = [_row(entry) for entry in entries]
+    table = Table(box=None, pad_edge=False)
+    for number, title in enumerate(("model", "scales", "size", "licence", "here", "measured")):
+        width = max(len(text) for text in (title, *(row[number] for row in rows)))
+        table.add_column(title, min_width=width, justify="right" if title == "size" else "left")
+    for row in rows:
+        table.add_row(*row)
+    output.table(table)
+    if any(not entry.commercial for entry in entries):
+        output.say("* not for commercial use, or not stated")
+    output.say("srcli models show NAME says more")
+
+
+def _row(entry: Entry) -> list[str]:
+    low, high = entry.scales
+    scales = "" if entry.pipeline is None else f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    licence = entry.licence + ("" if entry.commercial else " *")
+    return [entry.name, scales, _size(entry.bytes), licence, _installed(entry), _scores(entry)]
+
+
+def _size(count: int | None) -> str:
+    return "unknown" if count is None else f"{count / 1e6:,.1f} MB"
+
+
+def _scores(entry: Entry) -> str:
+    """What was measured, in short: at x4 or the largest scale there is."""
+    scores = entry.measured
+    parts = []
+    for key, unit in (("psnr_y", "{:.2f} dB"), ("lpips_squeeze", "LPIPS {:.3f}")):
+        if values := scores.get(key):
+            parts.append(unit.format(values.get("x4", next(reversed(values.values())))))
+    return f"{scores.get('data', '')} x4 {', '.join(parts)}" if parts else ""
+
+
+def _show(entry: Entry, output: Output) -> None:
+    from rich.table import Table
+
+    from srcli.weights import pull, store
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for key, value in _facts(entry).items():
+        if key in ("files", "measured", "commercial", "licence") or value in (None, "", [], {}):
+            continue
+        shown = (
+            _size(value) if key == "bytes" else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        )
+        table.add_row(key, shown)
+    table.add_row("terms", pull.terms(entry))
+    for key, value in entry.measured.items():
+        table.add_row(
+            f"measured: {key}",
+            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value),
+        )
+    output.table(table)
+    for part in entry.parts.values():
+        digest = part.sha256 or (f"{part.starts}..." if part.starts else "unknown, pinned at the first download")
+        output.say(f"\n{part.role}: {part.file}, {_size(part.bytes)}\n  sha256 {digest}")
+        output.say(f"  {store.kept(part)}" + ("" if store.kept(part).is_file() else "  (not here)"))
+        for source in () if part.embedded else part.sources:
+            output.say(f"  from {source}")
+        if part.architecture:
+            output.say(f"  {part.architecture}")
+
+
+def _agreed(entry: Entry, output: Output) -> bool:
+    """Ask where somebody can answer."""
+    from srcli.weights import pull
+
+    if output.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return typer.confirm(f"{entry.name}: {pull.terms(entry)}. Accept?", err=True)
+
+
+def _part(entry: Entry, role: str | None, file: Path) -> Part:
+    """The part of a model that a file is."""
+    from srcli.batch import UsageError
+
+    if role is not None:
+        if role not in entry.parts:
+            raise UsageError(f"{entry.name} has no part {role!r}; it has {', '.join(entry.parts)}")
+        return entry.parts[role]
+    if len(entry.parts) == 1:
+        return next(iter(entry.parts.values()))
+    for part in entry.parts.values():
+        if file.name == part.file:
+            return part
+    raise UsageError(f"{entry.name} has several parts; say which with --part {'|'.join(entry.parts)}")
+
+
+def _to_remove(names: list[str], files: list[str]) -> list[tuple[Entry, Part]]:
+    from srcli.batch import UsageError
+
+    known, chosen = _known(), []
+    going = [known.find(name) for name in names]
+    staying = {p.file for e in known.entries.values() if e not in going for p in e.parts.values() if _whole(e)}
+    for entry in going:
+        if entry.embedded:
+            raise UsageError(f"{entry.name} is in the package; only pip removes it")
+        chosen += [(entry, part) for part in entry.parts.values() if part.file not in staying and not part.embedded]
+    for file in files:
+        found = [(e, p) for e in known.entries.values() for p in e.parts.values() if p.file == file and not p.embedded]
+        if not found:
+            raise UsageError(f"no model has a downloaded file {file}")
+        chosen.append(found[0])
+    if not names and not files:
+        raise UsageError("name a model, or a file with --file")
+    return chosen
+
+
+def _whole(entry: Entry) -> bool:
+    from srcli.weights import store
+
+    return not entry.embedded and not store.missing(entry)
+
+
+def _tell_file(entry: Entry, part: Part, path: Path, output: Output) -> None:
+    from srcli.weights import home
+
+    pin = home.pins().get(part.file)
+    facts = {"name": entry.name, "role": part.role, "path": str(path), "bytes": path.stat().st_size}
+    output.record(facts | {"sha256": pin.sha256 if pin else part.sha256})
+    known = "its hash was not known before and is kept now" if pin and not part.sha256 else "its hash is right"
+    output.say(f"{path} ({path.stat().st_size / 1e6:,.1f} MB, {known})")

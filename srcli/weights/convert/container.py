@@ -1,0 +1,152 @@
+"""Files of published checkpoints: looked at before they are opened, opened without running what is in them.
+
+`torch.load(weights_only=True)` builds tensors, numbers, strings and containers and nothing else. It would still believe
+a small file that claims to be huge, so sizes are compared with the file's before and after.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from srcli.weights.convert.family import Checkpoint, ConvertError, Source
+from srcli.weights.store import sha256
+
+MOST_BYTES = 16 * 2**30
+MOST_ENTRIES = 100_000  # of a zip archive: one per tensor
+ZIP = b"PK\x03\x04"
+LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # torch.save before 1.6: the pickle of its magic number
+NESTED = ("model", "prior_model")  # of LINF and its learned priors: {"name", "args", "sd"}
+# Wrappings in order of choice: an average over training is better than its last step.
+WRAPPED = (
+    "params_ema", "ema_state_dict", "model_ema", "state_dict_ema", "ema", "params", "state_dict", "model_state_dict",
+    "model", "net", "generator",
+)  # fmt: skip
+PREFIXES = ("module.", "model.", "net.", "netG.", "net_g.", "generator.", "_orig_mod.")
+FOREIGN = re.compile(r"GLOBAL ([\w.]+)")  # what a pickle asks for, in the words of torch.load
+TRAINING = ("optimizers", "optimizer", "schedulers", "optimizer_states")
+
+
+def read(path: Path) -> Checkpoint:
+    """The state dict of a checkpoint. Raises `ConvertError`."""
+    try:
+        size, start = path.stat().st_size, _start(path)
+    except OSError as error:
+        raise ConvertError(f"{path} cannot be read: {error.strerror or error}") from None
+    if size > MOST_BYTES:
+        raise ConvertError(f"{path} has {size / 2**30:.0f} GiB, more than any known checkpoint; it is not opened")
+    if start.startswith(ZIP):
+        _check_archive(path, size)
+    elif not start.startswith(LEGACY):
+        if _looks_like_safetensors(start, size):
+            return _safetensors(path, size)
+        raise ConvertError(f"{path} is no checkpoint: neither torch.save nor safetensors has written it")
+    content = _load(path)
+    return _unwrapped(path, content, size)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(LEGACY))
+
+
+def _check_archive(path: Path, size: int) -> None:
+    """torch.save stores and never compresses, so a sound archive holds no more than it weighs."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ConvertError(f"{path} is damaged, perhaps cut short; get it again ({error})") from None
+    if len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > size:
+        raise ConvertError(f"{path} claims to hold more than it weighs; it is not opened")
+    if not any(entry.filename.endswith("data.pkl") for entry in entries):
+        raise ConvertError(f"{path} is an archive, but no checkpoint: torch.save has not written it")
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = FOREIGN.search(str(error))
+        if named is None:
+            raise ConvertError(f"{path} is damaged, perhaps cut short; get it again") from None
+        raise ConvertError(
+            f"{path} holds more than tensors ({named[1][:80]}), which may be code, and is not opened; "
+            "ask its author for a state dict"
+        ) from None
+    except (MemoryError, torch.OutOfMemoryError):
+        raise ConvertError(f"{path} asks for more memory than there is; it is not opened") from None
+    except Exception as error:  # a damaged file can raise anything
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConvertError(f"{path} is damaged, perhaps cut short; get it again ({text[:120]})") from None
+
+
+def _unwrapped(path: Path, content: Any, size: int) -> Checkpoint:
+    wrapping, args = "", {}
+    if isinstance(content, Mapping):
+        for name in NESTED:
+            nested = content.get(name)
+            if isinstance(nested, Mapping) and isinstance(nested.get("sd"), Mapping):
+                said = nested.get("args")
+                args = {**(said if isinstance(said, Mapping) else {}), "name": nested.get("name", "")}
+                return _checkpoint(path, nested["sd"], size, name, args)
+        inner = next((name for name in WRAPPED if isinstance(content.get(name), Mapping)), "")
+        if inner:
+            content, wrapping = content[inner], inner
+    if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
+        if isinstance(content, Mapping) and any(name in content for name in TRAINING):
+            raise ConvertError(
+                f"{path} holds the state of a training run, not a network; take the checkpoint beside it"
+            )
+        raise ConvertError(f"{path} holds no state dict, but {_what(content)}")
+    return _checkpoint(path, content, size, wrapping, args)
+
+
+def _checkpoint(path: Path, state: Mapping[Any, Any], size: int, wrapping: str, args: Mapping[str, Any]) -> Checkpoint:
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise ConvertError(f"{path}: {str(key)[:80]!r} in its state dict is no tensor, but {_what(value)}")
+        if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+            raise ConvertError(f"{path}: the tensor {key} is sparse, quantised or empty of numbers")
+    # Strides of zero make any size out of one number; with them the check of finite numbers alone could take for ever.
+    if sum(value.numel() * value.element_size() for value in state.values()) > size:
+        raise ConvertError(f"{path} claims to hold more than it weighs; it is not opened")
+    tensors = _without_prefix({key: value.detach() for key, value in state.items()})
+    return Checkpoint(tensors, Source(path.name, sha256(path)), wrapping, args)
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Keys without what DataParallel and trainers put in front of all of them."""
+    while prefix := next((p for p in PREFIXES if state and all(key.startswith(p) for key in state)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _looks_like_safetensors(start: bytes, size: int) -> bool:
+    return len(start) > 8 and start[8:9] == b"{" and struct.unpack("<Q", start[:8])[0] <= size - 8
+
+
+def _safetensors(path: Path, size: int) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise ConvertError(f"{path} is no sound safetensors file: {error}") from None
+    made = _checkpoint(path, tensors, size, "", {})
+    return Checkpoint(made.tensors, made.source, metadata=metadata)
+
+
+def _what(value: Any) -> str:
+    """For people."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

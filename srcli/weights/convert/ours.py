@@ -1,0 +1,52 @@
+"""Safetensors that `srcli` itself has written, converted or trained: they say their architecture."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from srcli.weights.convert.family import Checkpoint, Converted, Misfit
+
+# Pipelines that take a network of a kind, and its role there; the first one where a file does not say, as those of
+# `srcli train export` do not.
+TAKEN = {
+    "linf": (("linf", "flow"), ("linf-official", "flow")),
+    "grid-prior": (("linf", "prior"),),
+    "unet-latent": (("linf-official", "prior"),),
+    "edsr-latent": (("linf-official", "prior"),),
+    "swin-latent": (("linf-official", "prior"),),
+    "srflow": (("srflow", "flow"), ("srflow-official", "flow")),
+    "level-prior": (("srflow", "prior"),),
+    "srflow-unet": (("srflow-official", "prior"),),
+    "srflow-rrdb": (("rrdb", "encoder"),),
+    "velocity": (("flowsr", "velocity"),),
+}
+SCALES = (1.0, 8.0)
+
+
+def convert(checkpoint: Checkpoint) -> Converted:
+    """Raises Misfit for metadata that make no sense."""
+    said = checkpoint.metadata
+    try:
+        architecture, scales = json.loads(said["architecture"]), json.loads(said.get("scales", "null"))
+    except ValueError as error:
+        raise Misfit(f"its metadata are no JSON: {error}") from None
+    if not isinstance(architecture, dict):
+        raise Misfit("its architecture is no table")
+    kind = architecture.get("kind")
+    taken = TAKEN.get(kind, ()) if isinstance(kind, str) else ()
+    if not taken:
+        raise Misfit(f"no model is made of a network of the kind {str(kind)[:40]!r}")
+    pipeline, role = said.get("pipeline", taken[0][0]), said.get("role", taken[0][1])
+    if (pipeline, role) not in taken:
+        raise Misfit(f"a network of the kind {kind} is no {role[:40]} in the pipeline {pipeline[:40]}")
+    family = said.get("family", pipeline)
+    return Converted(family, pipeline, role, _range(scales), architecture, checkpoint.tensors, checkpoint.source)
+
+
+def _range(scales: Any) -> tuple[float, float]:
+    if scales is None:
+        return SCALES
+    if isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, (int, float)) for s in scales):
+        return float(scales[0]), float(scales[1])
+    raise Misfit(f"its scales are {str(scales)[:40]}, not two numbers")

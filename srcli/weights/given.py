@@ -1,0 +1,81 @@
+"""Models from files that a person names, published checkpoints among them, without a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from srcli.networks.grid_prior import GridPrior
+from srcli.networks.latent import LatentStem
+from srcli.networks.level_prior import LevelPrior
+from srcli.networks.linf import LINF
+from srcli.networks.srflow import SRFlow
+from srcli.networks.srflow_latent import SRFlowUNet
+from srcli.weights.convert import Converted, ConvertError, convert
+from srcli.weights.manifest import Entry, Part
+from srcli.weights.store import network_of
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The networks of a model by role, and what a manifest would say of it."""
+
+    entry: Entry
+    networks: dict[str, nn.Module]
+
+
+def load_files(path: Path, prior: Path | None = None) -> Loaded:
+    """The model in a file, or in a flow's and its learned prior's: checkpoints as their authors publish them, or
+    safetensors that `srcli` has written. Raises `ConvertError` with one sentence."""
+    found = {path: convert(path)}
+    if prior is not None:
+        found[prior] = convert(prior)
+    _check_roles(path, found[path], prior, None if prior is None else found[prior])
+    networks = {c.role: network_of(c.architecture, c.tensors, file) for file, c in found.items()}
+    if prior is not None and not _fit(networks["flow"], networks["prior"]):
+        raise ConvertError(f"{prior} is a prior of another flow than {path}: their latents differ")
+    main = found[path]
+    parts = {c.role: Part(c.role, str(file), file.stat().st_size, c.source.sha256) for file, c in found.items()}
+    entry = Entry(
+        name=path.stem,
+        aliases=(),
+        purpose="given as a file",
+        pipeline=main.pipeline,
+        scales=main.scales,
+        paper="",
+        licence="unknown; see where the file is from",
+        commercial=False,
+        parts=parts,
+    )
+    return Loaded(entry, networks)
+
+
+def _check_roles(path: Path, main: Converted, prior: Path | None, second: Converted | None) -> None:
+    if main.role == "prior":
+        raise ConvertError(
+            f"{path} is a learned prior and makes no picture without its flow: srcli upscale -m FLOW --prior {path}"
+        )
+    if second is None:
+        return
+    if second.role != "prior":
+        raise ConvertError(f"{prior} is no learned prior, but another part of a model ({second.role}, {second.family})")
+    if main.role != "flow" or main.pipeline != second.pipeline:
+        raise ConvertError(f"{prior} ({second.family}) is no prior for {path} ({main.family})")
+
+
+def _fit(flow: nn.Module, prior: nn.Module) -> bool:
+    """Whether a prior makes latents of the flow, from what it has."""
+    if isinstance(flow, LINF) and isinstance(prior, GridPrior):
+        return (prior.from_hidden.in_channels, prior.out.out_channels) == (flow.hidden, flow.imnet.dim)
+    if isinstance(flow, LINF) and isinstance(prior, LatentStem):
+        return prior.input_proj.conv1.in_channels == flow.imnet.dim
+    if isinstance(flow, SRFlow) and isinstance(prior, LevelPrior):
+        seen = (list(prior.channels), list(prior.ratios), prior.stem.in_channels)
+        return seen == (
+            flow.latent_channels,
+            [*flow.ratios[: len(prior.ratios) - 1], flow.ratios[-1]],
+            flow.RRDB.channels,
+        )
+    return isinstance(flow, SRFlow) and isinstance(prior, SRFlowUNet) and prior.channels == tuple(flow.latent_channels)

@@ -1,0 +1,164 @@
+"""Manifest files to entries. What a manifest says is not trusted: types are checked, and names that lead out of their
+folder are refused."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from srcli.weights.manifest import Drive, Embedded, Entry, Hub, ManifestError, Part, Source, Url
+
+T = TypeVar("T")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+REVISION = re.compile(r"[\w][\w./-]*")
+DRIVE = re.compile(r"[\w-]{10,100}")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ENTRY_KEYS = frozenset(
+    ("aliases", "purpose", "pipeline", "scales", "paper", "licence", "commercial", "measured", "page", "needs", "parts")
+)
+PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture"))
+
+
+def read(path: Path) -> tuple[str | None, list[Entry]]:
+    """The name of the default model, where the file has one, and the entries. Raises ManifestError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ManifestError(f"cannot read the manifest {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ManifestError(f"the manifest {path} is not TOML: {error}") from None
+    root = _Table(f"{path}", table)
+    root.only({"default", "models"})
+    default, models = root.get("default", str, ""), root.get("models", dict, {})
+    return default or None, [_entry(_Table(f"{path}: {name}", root.inside(models, name)), name) for name in models]
+
+
+class _Table:
+    """A TOML table that knows what it is called."""
+
+    def __init__(self, where: str, values: Mapping[str, Any]) -> None:
+        self.where, self.values = where, values
+
+    def wrong(self, text: str) -> ManifestError:
+        return ManifestError(f"{self.where}: {text}")
+
+    def only(self, known: set[str] | frozenset[str]) -> None:
+        if unknown := sorted(set(self.values) - known):
+            raise self.wrong(f"unknown key {unknown[0]!r}; there are {', '.join(sorted(known))}")
+
+    def get(self, key: str, kind: type[T], default: T | None = None) -> T:
+        value = self.values.get(key, default)
+        if value is None:
+            raise self.wrong(f"{key} is missing")
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise self.wrong(f"{key} is not a {kind.__name__} but {value!r}"[:300])
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.get(key, list, [])
+        if not all(isinstance(value, str) for value in values):
+            raise self.wrong(f"{key} is not a list of names")
+        return tuple(values)
+
+    def inside(self, values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        if not isinstance(values[key], dict):
+            raise self.wrong(f"{key} is not a table")
+        return values[key]
+
+    def matched(self, key: str, pattern: re.Pattern[str], default: str | None = None) -> str:
+        text = self.get(key, str, default)
+        if not pattern.fullmatch(text) or ".." in text:
+            raise self.wrong(f"{key} cannot be {text!r}"[:300])
+        return text
+
+
+def _entry(table: _Table, name: str) -> Entry:
+    if not NAME.fullmatch(name):
+        raise table.wrong("a model's name has letters, digits, '.', '_' and '-'")
+    table.only(ENTRY_KEYS)
+    parts = table.get("parts", dict)
+    if not parts:
+        raise table.wrong("a model has at least one part")
+    return Entry(
+        name, table.texts("aliases"), table.get("purpose", str, ""), table.get("pipeline", str, "") or None,
+        _scales(table), table.get("paper", str, ""), table.get("licence", str, "unstated"), _commercial(table),
+        {role: _part(_Table(f"{table.where}.{role}", table.inside(parts, role)), role) for role in parts},
+        table.get("measured", dict, {}), table.get("page", str, ""), table.get("needs", str, ""),
+    )  # fmt: skip
+
+
+def _commercial(table: _Table) -> bool | None:
+    return None if table.values.get("commercial", "unstated") == "unstated" else table.get("commercial", bool)
+
+
+def _scales(table: _Table) -> tuple[float, float]:
+    scales = table.get("scales", list, [1.0, 1.0])
+    numbers = [float(s) for s in scales if isinstance(s, int | float) and not isinstance(s, bool)]
+    if len(scales) != 2 or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= 64:
+        raise table.wrong(f"scales are two numbers from 1 to 64, the lower first, not {scales!r}"[:300])
+    return numbers[0], numbers[1]
+
+
+def _part(table: _Table, role: str) -> Part:
+    table.only(PART_KEYS)
+    if not NAME.fullmatch(role):
+        raise table.wrong("a part's name has letters, digits, '.', '_' and '-'")
+    file = table.matched("file", NAME)
+    if not file.endswith(SUFFIXES):
+        raise table.wrong(f"weights are {', '.join(SUFFIXES)} files, not {file}")
+    size = table.get("bytes", int, -1)
+    if "bytes" in table.values and size <= 0:
+        raise table.wrong(f"bytes is {size}")
+    known = table.matched("sha256", re.compile("[0-9a-f]{8,64}"), "0" * 64).removesuffix("0" * 64)
+    whole = len(known) == 64
+    sources = tuple(_source(table, source) for source in table.get("sources", list, [{"embedded": True}]))
+    if Embedded() in sources and (len(sources) > 1 or not whole or size < 0):
+        raise table.wrong("an embedded file has no other source, and its bytes and sha256 are known")
+    if not whole and any(isinstance(s, Url) and _plain(s.url) for s in sources):
+        raise table.wrong("a file that comes over plain http needs its whole sha256")
+    architecture = table.get("architecture", dict, {}) or None
+    return Part(
+        role, file, size if size > 0 else None, known if whole else None, sources, "" if whole else known, architecture
+    )
+
+
+def _source(table: _Table, value: Any) -> Source:
+    if not isinstance(value, dict):
+        raise table.wrong("a source is { url = ... }, { hub = ..., path = ... } or { drive = ... }")
+    source = _Table(f"{table.where}: source", value)
+    source.only({"embedded", "hub", "path", "revision", "url", "drive"})
+    if "hub" in value:
+        path = source.get("path", str)
+        if not all(NAME.fullmatch(step) for step in path.split("/")):
+            raise source.wrong(f"path cannot be {path!r}"[:300])
+        return Hub(source.matched("hub", REPO), path, source.matched("revision", REVISION, "main"))
+    if "drive" in value:
+        return Drive(source.matched("drive", DRIVE))
+    if "url" in value:
+        return Url(_checked(source, source.get("url", str)))
+    if value != {"embedded": True}:
+        raise source.wrong("it has neither url, hub nor drive")
+    return Embedded()
+
+
+def _checked(source: _Table, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("https", "http") and parts.hostname and not parts.username
+    except ValueError:
+        good = False
+    if not good or any(c.isspace() for c in url):
+        raise source.wrong(f"url cannot be {url!r}; it starts with https://"[:300])
+    return url
+
+
+def _plain(url: str) -> bool:
+    """Whether somebody on the way could change what comes."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
