@@ -29,6 +29,7 @@ from srcli.weights.given import Loaded, load_files
 
 Progress = Callable[[int, int], None]
 MOST_STEPS = 100
+MOST_DETAIL = 2.0  # of any model
 Kind = TypeVar("Kind", Image.Image, np.ndarray)
 
 
@@ -111,9 +112,9 @@ class Upscaler:
     ) -> Kind:
         """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
-        Give `scale` (1 to 8) or a `Target`. detail: 0 (the flow's mean, most faithful) to 1 (the learned prior).
+        Give `scale` (1 to 8) or a `Target`. detail: 0 (most faithful) to 1 (sharp), with flow maps to 2.
         temperature (None: the model's own) and seed: for models without a prior. steps and colour (none, wavelet,
-        adain): for rectified flows. Raises `SrcliError` with one sentence.
+        adain): for rectified flows and flow maps. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
@@ -151,8 +152,11 @@ class Upscaler:
 
     def settled(self, sampling: Sampling) -> Sampling:
         """The sampling as it is used, with the model's own temperature where none is given. Raises `TargetError` for
-        values without meaning."""
+        values without meaning, or beyond what the model knows."""
         check(sampling)
+        most = self.model.most_detail or 1.0
+        if sampling.detail > most:
+            raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")
         return sampling if sampling.temperature is not None else replace(sampling, temperature=self.model.heat)
 
     def stream(
@@ -217,8 +221,8 @@ def _networks(entry: manifest.Entry) -> dict[str, nn.Module]:
 
 def check(sampling: Sampling) -> Sampling:
     """The same sampling, or a `TargetError` for values without meaning."""
-    if not 0 <= sampling.detail <= 1:
-        raise TargetError(f"detail goes from 0 to 1, not {sampling.detail:g}")
+    if not 0 <= sampling.detail <= MOST_DETAIL:
+        raise TargetError(f"detail goes from 0 to 1, with some models to {MOST_DETAIL:g}, not {sampling.detail:g}")
     if sampling.temperature is not None and not 0 <= sampling.temperature <= 4:
         raise TargetError(f"temperature goes from 0 to 4, not {sampling.temperature:g}")
     if sampling.on_explode not in ("repair", "error"):

@@ -23,7 +23,8 @@ from srcli.networks.trunks import squeezenet
 from srcli.networks.velocity import VelocityNet
 from srcli.pipelines import colour
 from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowsr import FlowsrModel, mirrored
+from srcli.pipelines.flowsr import FlowsrModel
+from srcli.pipelines.path import mirrored
 from srcli.pipelines.registry import assemble
 from srcli.tiling import strips
 from srcli.training import losses, recipe
@@ -349,7 +350,7 @@ def test_loss_of_the_flow_is_equation_7(tmp_path):
     task = task_of(TINY.replace("perceptual = 0.01\nperiodic = 0.1\n", "").replace("STEPS", "5"), tmp_path)
     network = awake(task.network)
     task.times = fixed_times(0.6, 1.0, 0.5)
-    batch = DegradedBatch(torch.rand(3, 3, 24, 24), torch.rand(3, 3, 24, 24), torch.ones(3))
+    batch = DegradedBatch(torch.rand(3, 3, 24, 24), torch.rand(3, 3, 24, 24), *torch.ones(2, 3))
     name, loss, values = next(task.losses(batch, 0))
     hr, lr = batch.hr * 2 - 1, batch.lr * 2 - 1
     x = 0.4 * hr + 0.6 * lr
@@ -369,7 +370,7 @@ def test_consistency_is_equation_6(tmp_path, terms):
     for seed, other in ((4, target), (5, network)):  # three different networks
         other.load_state_dict(small(seed).state_dict())
     task.times = fixed_times(0.6, 0.75, 0.5)
-    batch = DegradedBatch(torch.rand(4, 3, 24, 24), torch.rand(4, 3, 24, 24), torch.ones(4))
+    batch = DegradedBatch(torch.rand(4, 3, 24, 24), torch.rand(4, 3, 24, 24), *torch.ones(2, 4))
     _, loss, values = next(task.losses(batch, 0))
     hr, lr = batch.hr[2:] * 2 - 1, batch.lr[2:] * 2 - 1  # other samples than those of the flow's loss
     later, near, full = torch.full((2,), 0.75), torch.full((2,), 0.5), torch.ones(2)
@@ -389,7 +390,7 @@ def test_consistency_is_equation_6(tmp_path, terms):
 def test_target_follows_the_network(tmp_path):
     text = TINY.replace("perceptual = 0.01\nperiodic = 0.1\n", "consistency = 0.5\n[options]\ntarget_ema = 0.9\n")
     task = task_of(text.replace("STEPS", "5"), tmp_path, small(3))
-    batch = DegradedBatch(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 24, 24), torch.ones(2))
+    batch = DegradedBatch(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 24, 24), *torch.ones(2, 2))
     before = task.networks["target"].head.weight.clone()
     for _ in task.losses(batch, 0):
         task.network.head.weight.data.add_(1.0)  # what the loop's optimizer does

@@ -17,6 +17,7 @@ from srcli.geometry import Size, Window
 from srcli.networks.build import KINDS, build
 from srcli.networks.linf import LINF
 from srcli.pipelines.base import Sampling
+from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.linf_official import OfficialLinf
@@ -30,6 +31,9 @@ LINF_P1 = LINF_P3 | {"patch": 1}
 ANCHORED = LINF_P3 | {"anchors": [2, 3]}
 CENTRED = ANCHORED | {"centred": True}
 RRDB = {"blocks": 1, "features": 8, "growth": 4, "stacked": [0]}
+VELOCITY = {
+    "kind": "velocity", "width": 8, "before": 1, "after": 1, "coarse_width": 8, "coarse": 1, "times": 8,
+}  # fmt: skip
 SRFLOW = {"kind": "srflow", "steps": 1, "hidden": 8} | RRDB
 
 
@@ -100,14 +104,20 @@ def cases() -> dict[str, Tensor]:
     unet = filled({"kind": "unet-latent", "channels": 27, "width": 8})
     made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
     made |= srflow_cases(picture(10, 12))
-    velocity = filled(
-        {"kind": "velocity", "width": 8, "before": 1, "after": 1, "coarse_width": 8, "coarse": 1, "times": 8}
-    )
+    velocity = filled(VELOCITY)
     t, s = torch.tensor([0.7]), torch.tensor([0.2])
     made["velocity"] = velocity(picture(16, 24) * 2 - 1, t)
     made["velocity to s"] = velocity(picture(16, 24) * 2 - 1, t, s, torch.tensor([0.5]))
     made["velocity flowsr"] = FlowsrModel(velocity).decode(
         FlowsrModel(velocity).encode(lr, size), Window.whole(size), size, Sampling(steps=2)
+    )
+    mapped = FlowmapModel(
+        filled(VELOCITY | {"quality": True}), filled({"kind": "lora", "rank": 2, "network": VELOCITY})
+    )
+    negative = mapped.network(picture(16, 24) * 2 - 1, t, s, quality=torch.zeros(1))
+    made["velocity negative"] = negative
+    made["lora flowmap"] = mapped.decode(
+        mapped.encode(lr, size), Window.whole(size), size, Sampling(steps=2, detail=1.5)
     )
     return made
 

@@ -228,7 +228,7 @@ def test_embedded_priors_belong_to_the_flow_beside_them():
 def test_every_packaged_recipe_is_a_command():
     assert sorted(RECIPES) == recipe.available()
     for name in RECIPES:
-        assert recipe.load(name).task in (name, name.removesuffix("-base"))
+        assert recipe.load(name).task in (name, name.removesuffix("-base"), name.removesuffix("-guided"))
 
 
 def test_a_batch_is_a_function_of_seed_and_step():

@@ -40,9 +40,11 @@ def command(
         str | None, typer.Option("--models", help="Names; 'bicubic' with --data.", show_default="all embedded")
     ] = None,
     manifest: MANIFEST = None,
-    detail: Annotated[str, typer.Option("--detail", help="Values for models with a prior.")] = "0,1",
+    detail: Annotated[
+        str, typer.Option("--detail", help="Values for models with a prior or a dial, as far as they go.")
+    ] = "0,1",
     temperature: Annotated[str, typer.Option("--temperature", help="Values for sampled models.")] = "0",
-    steps: Annotated[str, typer.Option("--steps", help="Values for rectified flows.")] = "1",
+    steps: Annotated[str, typer.Option("--steps", help="Values for rectified flows and flow maps.")] = "1",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Samples of each picture above temperature 0.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 0,
     score: Annotated[
@@ -147,15 +149,18 @@ def _check_degradation(preset: str | None, low: Path | None, data: Path | None) 
 
 
 def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Sampling]]:
-    """For models by a part of theirs: with a prior, rectified flows, and for the others, that are sampled."""
+    """For models by a part of theirs: with a prior, rectified flows, flow maps with a low-rank change, and for the
+    others, that are sampled."""
     from srcli.pipelines.base import Sampling
     from srcli.upscaler import check
 
-    flows = [check(Sampling(steps=int(v))) for v in _numbers(steps, "--steps")]
+    details, evaluations = _numbers(detail, "--detail"), [int(v) for v in _numbers(steps, "--steps")]
+    flows = [check(Sampling(steps=n)) for n in evaluations]
     return {
-        "prior": [check(Sampling(detail=v)) for v in _numbers(detail, "--detail")],
-        "velocity": flows,
+        "prior": [check(Sampling(detail=v)) for v in details],
         "unet": flows,
+        "lora": [check(Sampling(detail=v, steps=n)) for n in evaluations for v in details],
+        "velocity": flows,
         "": [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
     }
 
@@ -175,7 +180,10 @@ def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, s
             continue
         upscaler = Upscaler(name, device=device, precision=precision, tile=tile)
         choices = next(chosen for part, chosen in samplings.items() if not part or part in upscaler.entry.parts)
-        made += [Model(upscaler, c, seeds if c.temperature else 1) for c in choices]
+        known = [c for c in choices if c.detail <= (upscaler.model.most_detail or 1.0)]
+        if not known:
+            upscaler.settled(choices[0])  # says what the model knows
+        made += [Model(upscaler, c, seeds if c.temperature else 1) for c in known]
     return made
 
 

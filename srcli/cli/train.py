@@ -13,7 +13,9 @@ import typer
 from srcli.cli.console import Output, errors
 
 if TYPE_CHECKING:
+    from srcli.training.data import Photos
     from srcli.training.loop import Trainer
+    from srcli.training.recipe import Recipe
 
 app = typer.Typer(
     help="Train a model by a recipe, export its weights, plot its curves.",
@@ -28,7 +30,12 @@ EXAMPLES = """Examples:\n
   srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
   srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base\n
   srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
+  srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map\n
+  srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora\n
   srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
+
+MAPS = "Flow maps"
+ABLATED, ABLATION_STEPS, ABLATION_MINUTES, ABLATION_CROPS = "flowmap-guided", 400, 40.0, 16
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
 RECIPES = {
@@ -40,6 +47,10 @@ RECIPES = {
     "srflow-prior": "Train the learned prior of a frozen SRFlow.",
     "flowsr-base": "Train a flow from degraded photos to sharp ones: the first stage.",
     "flowsr": "Train that flow on, to be consistent and sharp in one step.",
+    "flowmap-base": "Train the velocity of a flow map, from flowsr-base: the first stage.",
+    "flowmap": "Train it on to jump any part of the way: self-distillation.",
+    "flowmap-guided": "Train it on to learn the guided flow.",
+    "flowmap-lora": "Train a low-rank change of a frozen flow map: the dial of --detail.",
 }
 
 
@@ -71,6 +82,25 @@ def run(
     validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
     device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
+    formulation: Annotated[
+        str | None,
+        typer.Option(
+            "--formulation", help="Instead of the recipe's: shortcut, lagrangian or eulerian.", rich_help_panel=MAPS
+        ),
+    ] = None,
+    ablation: Annotated[
+        bool,
+        typer.Option(
+            "--ablation",
+            help="Train flowmap by each formulation, guided and not, from --init, scored on --val; 40 minutes in all "
+            "unless --max-minutes says else. Curves, scores, a table and a plot go to --out.",
+            rich_help_panel=MAPS,
+        ),
+    ] = False,
+    lpips_weights: Annotated[
+        Path | None,
+        typer.Option("--lpips-weights", help="LPIPS-Squeeze v0.1, to score the ablation.", rich_help_panel=MAPS),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Stops at the last step, at --max-minutes or at Ctrl-C, and saves the state."""
@@ -83,18 +113,30 @@ def run(
         from srcli.training.tasks import make_task
         from srcli.training.validation import Validation
 
+        if ablation and (context.info_name != "flowmap" or resume or formulation):
+            raise recipes.RecipeError("--ablation is for train flowmap, without --resume and --formulation")
         if resume:  # what was decided at the start stays so; more steps may be asked for
-            if recipe is not None or init is not None or seed is not None:
-                raise recipes.RecipeError("--resume goes on as the run began; leave out --recipe, --init and --seed")
+            if recipe is not None or init is not None or seed is not None or formulation is not None:
+                raise recipes.RecipeError(
+                    "--resume goes on as the run began; leave out --recipe, --init, --seed and --formulation"
+                )
             chosen = recipes.adjusted(recipe_of(out), steps, None)
             if chosen.task != recipes.load(str(context.info_name)).task:
                 raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {context.info_name}")
         else:
-            chosen = recipes.load(str(recipe or context.info_name), steps=steps, seed=seed)
+            chosen = recipes.load(str(recipe or (ABLATED if ablation else context.info_name)), steps=steps, seed=seed)
+            if formulation is not None:
+                chosen = recipes.with_options(chosen, formulation=formulation)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
         photos = Photos(data, tuple(exclude or ()), chosen.crops.shortest, hold_out)
+        if ablation:
+            if steps is None:
+                chosen = recipes.adjusted(chosen, ABLATION_STEPS, None)
+            minutes = ABLATION_MINUTES if max_minutes == math.inf else max_minutes
+            _ablate(chosen, init, photos, val, out, trunk, lpips_weights, minutes, str(where))
+            return
         task = make_task(chosen, flow, trunk)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
@@ -112,6 +154,25 @@ def run(
         validation = Validation(val, preset=chosen.crops.preset) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
+
+
+def _ablate(
+    chosen: Recipe, init: Path | None, photos: Photos, val: Path | None, out: Path, trunk: Path | None,
+    lpips_weights: Path | None, minutes: float, device: str,
+) -> None:  # fmt: skip
+    from srcli.metrics.lpips import LPIPS
+    from srcli.training import ablation
+    from srcli.training.degraded import DegradedSpec
+    from srcli.training.recipe import RecipeError
+
+    if init is None or val is None:
+        raise RecipeError("--ablation needs a warm start, --init weights of flowmap-base, and photos to score, --val")
+    if not isinstance(chosen.crops, DegradedSpec):
+        raise RecipeError(f"recipe {chosen.name} has no degraded crops")
+    lpips = None if lpips_weights is None else LPIPS.load(lpips_weights)
+    crops, output = ablation.Crops(val, chosen.crops, ABLATION_CROPS, lpips), Output()
+    ablation.run(chosen, init, photos, crops, out, trunk=trunk, minutes=minutes, device=device, say=output.say)
+    output.say(f"curves, scores and table in {out}")
 
 
 for _name, _help in RECIPES.items():

@@ -69,7 +69,7 @@ def command(
         Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
     ] = None,
     detail: Annotated[
-        float, typer.Option("--detail", help="0: most faithful, 1: sharpest (linf-lp-s, flowsr-s).")
+        float, typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flow maps go to 2.")
     ] = 1.0,
     temperature: Annotated[
         float | None,
@@ -84,7 +84,7 @@ def command(
         str,
         typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
     ] = "repair",
-    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows such as flowsr-s.")] = 1,
+    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
     ] = None,
@@ -224,6 +224,7 @@ def command(
         source = _source(model, model_file, prior)
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
+        upscaler.settled(sampling)
         _warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
         code = _run(plan, batch.Job(upscaler, target, sampling, options, plan.sources, kept), output)
@@ -328,7 +329,7 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
-    if sampling.detail != 1.0 and not {"prior", "velocity", "unet"} & set(upscaler.entry.parts):
+    if sampling.detail != 1.0 and not upscaler.model.most_detail:
         output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
     if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
         output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from srcli.networks.edsr import EDSR
@@ -12,6 +13,7 @@ from srcli.networks.grid_prior import GridPrior
 from srcli.networks.latent import EDSRLatent, UNet
 from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
+from srcli.networks.lora import Lora
 from srcli.networks.rdn import RDN
 from srcli.networks.rrdb import RRDB
 from srcli.networks.srflow import SRFlow, StackedRRDB
@@ -24,6 +26,12 @@ from srcli.networks.velocity import VelocityNet
 
 def _linf(encoder: Mapping[str, Any], **parameters: Any) -> LINF:
     return LINF(build(encoder), **parameters)
+
+
+def _lora(network: Mapping[str, Any], **parameters: Any) -> Lora:
+    with torch.device("meta"):  # its shapes are wanted, not its weights
+        shapes = build(network)
+    return Lora(shapes, **parameters)
 
 
 KINDS: dict[str, Callable[..., nn.Module]] = {
@@ -43,6 +51,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "velocity": VelocityNet,
     "trunk": trunk,
     "lpips-heads": Heads,
+    "lora": _lora,
 }
 
 

@@ -23,15 +23,17 @@ OCTAVES = 6  # of the frequencies that a time is told in
 
 
 class Times(nn.Module):
-    """The time t, the time s that a step goes to, and the wanted detail as one vector: (B,) each to (B, width).
+    """The time t, the time s that a step goes to, the wanted detail and quality as one vector: (B,) each to (B, width).
 
     The gap t - s and the lack of detail 1 - detail pass layers without bias from features that are 0 at 0, the last
     one zero at first: at s = t and full detail they add exactly nothing, so that a velocity field can become a flow map
-    (Boffi et al. 2025: the tangent condition) and a dial can be trained beside the flow.
+    (Boffi et al. 2025: the tangent condition) and a dial can be trained beside the flow. The lack of quality is a
+    vector that begins at zero.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, quality: bool = False) -> None:
         super().__init__()
+        self.negative = nn.Parameter(torch.zeros(width)) if quality else None
         self.time = nn.Sequential(nn.Linear(2 * OCTAVES, width), nn.SiLU(), nn.Linear(width, width))
         self.gap = self._silent(2 * OCTAVES, width)
         self.lack = self._silent(2 * OCTAVES, width)
@@ -42,7 +44,7 @@ class Times(nn.Module):
         nn.init.zeros_(last.weight)
         return nn.Sequential(nn.Linear(inputs, width, bias=False), nn.SiLU(), last)
 
-    def forward(self, t: Tensor, s: Tensor | None, detail: Tensor | None) -> Tensor:
+    def forward(self, t: Tensor, s: Tensor | None, detail: Tensor | None, quality: Tensor | None) -> Tensor:
         # Half a turn to 16 turns over the range of a time: smooth, yet a thousand times can be told apart.
         turns = math.pi * 2.0 ** torch.arange(OCTAVES, device=t.device)
         vector = self.time(torch.cat([(t[:, None] * turns).sin(), (t[:, None] * turns).cos()], 1))
@@ -50,6 +52,8 @@ class Times(nn.Module):
             vector = vector + self.gap(self._from_zero(t - s, turns))
         if detail is not None:
             vector = vector + self.lack(self._from_zero(1 - detail, turns))
+        if quality is not None and self.negative is not None:
+            vector = vector + (1 - quality)[:, None] * self.negative
         return F.silu(vector)
 
     @staticmethod
@@ -86,17 +90,20 @@ class VelocityNet(nn.Module):
     """Velocity (B, 3, H, W) = dx/dt at x (B, 3, H, W) in about [-1, 1] and time t (B,), 1 at the low-resolution end.
 
     H and W are multiples of `align`. s: where the step goes to, for flow maps; None for the velocity itself. detail:
-    0 (faithful) to 1 (None). conditioned: whether the enlarged picture is a second input; flows without noise on their
-    path must not have it, because with x it gives the end away at every time but the first.
+    0 (faithful) to 1 (None). quality: 1 (None) for what is wanted, 0 for its opposite, which guidance leads away from,
+    of networks made with one. conditioned: whether the enlarged picture is a second input; flows without noise on their
+    path must not have it, because with x it gives the end away at every time but the first. noise: standard deviation
+    of what is added to the enlarged picture where the path begins, for flows that make of it what cannot be known.
     """
 
     def __init__(
         self, width: int = 64, before: int = 2, after: int = 4, coarse_width: int = 144, coarse: int = 7,
-        thin: int = 8, times: int = 128, conditioned: bool = False,
+        thin: int = 8, times: int = 128, conditioned: bool = False, quality: bool = False,
+        noise: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.conditioned = conditioned
-        self.times = Times(times)
+        self.conditioned, self.quality, self.noise = conditioned, quality, noise
+        self.times = Times(times, quality)
         self.head = conv3x3(FOLD**2 * (6 if conditioned else 3), width)
         self.before = nn.ModuleList(TimedBlock(width, times) for _ in range(before))
         self.down = nn.Conv2d(width, coarse_width, 2, stride=2)
@@ -115,16 +122,20 @@ class VelocityNet(nn.Module):
         # 3x3 convolutions at an eighth and a quarter of the resolution, the last one, the notch, the folds' phase.
         self.radius = 8 * 2 * coarse + 4 * (2 * (before + after) + 2) + 1 + FOLD * (Notch.radius + 1) + self.align
         self.outputs = ("out", "direct", "unfold")
+        self.additions = ("times.negative",) if quality else ()
 
     def forward(
-        self, x: Tensor, t: Tensor, s: Tensor | None = None, detail: Tensor | None = None, lr: Tensor | None = None
-    ) -> Tensor:
+        self, x: Tensor, t: Tensor, s: Tensor | None = None, detail: Tensor | None = None, lr: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         if x.shape[-2] % self.align or x.shape[-1] % self.align:
             raise ValueError(f"expected sides that are multiples of {self.align}, got {tuple(x.shape)}")
         if (lr is not None) != self.conditioned:
             raise ValueError("the enlarged picture is an input of conditioned networks, and of no others")
+        if quality is not None and not self.quality:
+            raise ValueError("this network was made without a quality")
         with torch.autocast(x.device.type, enabled=False):
-            times = self.times(t, s, detail)
+            times = self.times(t, s, detail, quality)
             inputs = x if lr is None else torch.cat([x, lr], 1)
         y = self.head(F.pixel_unshuffle(inputs, FOLD).contiguous(memory_format=torch.channels_last))
         for block in self.before:

@@ -28,9 +28,10 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to choose among the pictures that fit: `detail` for learned priors and rectified flows, `temperature` for
-    sampled flows (None: the model's own). on_explode: what is done where an inverse explodes, `repair` or `error`.
-    `steps` along a rectified flow and its `colour` fix (none, wavelet, adain; None: the model's own).
+    """How to choose among the pictures that fit: `detail` for learned priors and rectified flows, from 0 to the model's
+    `most_detail`; `temperature` for sampled flows (None: the model's own). on_explode: what is done where an inverse
+    explodes, `repair` or `error`. `steps` along a rectified flow and its `colour` fix (none, wavelet, adain; None: the
+    model's own).
     """
 
     detail: float = 1.0
@@ -71,6 +72,7 @@ class Model(Protocol):
     tiling: str  # exact: tiles have the numbers of the whole; bounded: close to them
     stages: Stages
     heat: float  # the temperature where none is asked for
+    most_detail: float  # the largest `Sampling.detail`; 0 where it has no effect
     exploded: int  # patches where the inverse exploded and was repaired, since the model was made
 
     def to(self, device: torch.device) -> Model:

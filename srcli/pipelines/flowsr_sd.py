@@ -77,6 +77,7 @@ class FlowsrSd:
     scales = Scales(1.0, 8.0)
     tiling = "bounded"
     heat = 1.0
+    most_detail = 1.0
     exploded = 0  # nothing is inverted
 
     def __init__(

@@ -50,6 +50,7 @@ class LinfModel:
     def __init__(self, linf: LINF, prior: GridPrior | None = None) -> None:
         self.linf, self.prior = linf, prior
         self.patch = linf.patch
+        self.most_detail = 0.0 if prior is None else 1.0
         self.stages = Stages()
         self.flow, self.notch = FixedFlow(linf.imnet), Notch(linf.patch)
 

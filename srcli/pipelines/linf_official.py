@@ -21,7 +21,7 @@ from srcli.networks.latent import UNet
 from srcli.networks.linf import LINF, from_patches, rows, to_patches
 from srcli.networks.queries import Queries, axis, official_coordinates, official_queries
 from srcli.pipelines.base import Sampling, Scales, Stages, TooSmall, gaussian_field
-from srcli.pipelines.flowsr import mirrored
+from srcli.pipelines.path import mirrored
 
 QUERIES_AT_ONCE = 4096
 LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
@@ -110,6 +110,7 @@ class OfficialLinf:
 
     def __init__(self, linf: LINF, prior: nn.Module | None = None, *, always_pad: bool | None = None) -> None:
         self.linf, self.prior, self.always_pad = linf, prior, always_pad
+        self.most_detail = 0.0 if prior is None else 1.0
         self.flow, self.stages = FixedFlow(linf.imnet), Stages()
         self.reach: int | None = linf.encoder.radius  # type: ignore[assignment]
         # The scripts mirror what SwinIR sees beyond the next multiple of its window.

@@ -8,6 +8,7 @@ from torch import nn
 
 from srcli.errors import SrcliError
 from srcli.pipelines.base import Model
+from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.flowsr_sd import FlowsrSd
 from srcli.pipelines.linf import LinfModel
@@ -41,6 +42,10 @@ def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
     return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
 
 
+def _flowmap(networks: Mapping[str, nn.Module]) -> FlowmapModel:
+    return FlowmapModel(networks["velocity"], networks.get("lora"))  # type: ignore[arg-type]
+
+
 def _flowsr_sd(networks: Mapping[str, nn.Module]) -> FlowsrSd:
     return FlowsrSd(networks["unet"], networks["vae"], networks["prompts"])  # type: ignore[arg-type]
 
@@ -55,6 +60,7 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf": _linf,
     "srflow": _srflow,
     "flowsr": _flowsr,
+    "flowmap": _flowmap,
     "flowsr-sd": _flowsr_sd,
     "linf-official": _linf_official,
     "srflow-official": _srflow_official,

@@ -30,6 +30,7 @@ class RrdbModel:
 
     tiling = "exact"
     heat = 0.0
+    most_detail = 0.0
     exploded = 0  # nothing is inverted
 
     def __init__(self, network: StackedRRDB) -> None:

@@ -54,7 +54,7 @@ class SRFlowModel:
         self.flow, self.prior = flow, prior
         self.scales = Scales(1.0, float(flow.scale))
         self.stages, self.exploded = Stages(), 0
-        self.heat = HEAT if prior is None else 0.0
+        self.heat, self.most_detail = (HEAT, 0.0) if prior is None else (0.0, 1.0)
         self.levels = flow.flowUpsamplerNet.fold(inverse=True)
         few = FEW * torch.get_num_threads()
         self.least = [few // level.narrowest + 1 for level in self.levels]  # positions of a level's windows

@@ -30,7 +30,7 @@ class PublishedSRFlow(SRFlowModel):
     def __init__(self, flow: SRFlow, prior: SRFlowUNet | None = None) -> None:
         super().__init__(flow)
         self.unet = prior
-        self.heat = HEAT if prior is None else 0.0
+        self.heat, self.most_detail = (HEAT, 0.0) if prior is None else (0.0, 1.0)
 
     def to(self, device: torch.device) -> PublishedSRFlow:
         """Moves the model; returns itself."""

@@ -55,3 +55,8 @@ class Times:
         down = (later - 1) // length * length
         from_fast = torch.rand(count, device=device) < 0.5
         return torch.where(from_fast, fast, later) / self.slow, torch.where(from_fast, below, down) / self.slow
+
+
+def across(values: Tensor) -> Tensor:
+    """One number a sample, (B,), to be multiplied with pictures."""
+    return values.view(-1, 1, 1, 1)

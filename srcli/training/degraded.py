@@ -16,14 +16,16 @@ from srcli.training.data import Photos, to_tensor
 
 @dataclass(frozen=True, slots=True)
 class DegradedBatch:
-    """Sharp crops and the enlarged low-resolution ones, (B, 3, crop, crop) in [0, 1]; scale: (B,)."""
+    """Sharp crops and the enlarged low-resolution ones, (B, 3, crop, crop) in [0, 1]; scale: (B,). quality, (B,): 1, or
+    0 for a negative, whose `hr` is degraded too."""
 
     hr: Tensor
     lr: Tensor
     scale: Tensor
+    quality: Tensor
 
     def to(self, device: str) -> DegradedBatch:
-        return DegradedBatch(self.hr.to(device), self.lr.to(device), self.scale.to(device))
+        return DegradedBatch(*(v.to(device) for v in (self.hr, self.lr, self.scale, self.quality)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class DegradedSpec:
     """How a batch is cut and degraded. Sizes in pixels of the sharp photo.
 
     margin: what is degraded on all sides and cut off again, at random: borders of filters stay outside, and the blocks
-    of JPEG begin anywhere, as in pictures that were cut.
+    of JPEG begin anywhere, as in pictures that were cut. negative_share: share of crops whose sharp side is degraded by
+    the heavy preset, at its own size: what guidance leads away from.
     """
 
     preset: str = "moderate"
@@ -43,6 +46,7 @@ class DegradedSpec:
     scales: tuple[float, float] = (1.0, 4.0)
     whole_share: float = 0.8  # share of crops at one of `whole_scales`
     whole_scales: tuple[int, ...] = (4, 4, 4, 4, 2, 2, 3, 1)
+    negative_share: float = 0.0
 
     @property
     def shortest(self) -> int:
@@ -53,10 +57,10 @@ class DegradedSpec:
         """The batch of one step."""
         rng = np.random.default_rng((seed, step))
         pairs = [self._pair(photos, rng) for _ in range(self.batch)]
-        hr, lr, scale = zip(*pairs, strict=True)
-        return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale))
+        hr, lr, scale, quality = zip(*pairs, strict=True)
+        return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale), torch.tensor(quality))
 
-    def _pair(self, photos: Photos, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
+    def _pair(self, photos: Photos, rng: np.random.Generator) -> tuple[Tensor, Tensor, float, float]:
         side = self.shortest
         photo = photos.crop(rng, side)
         whole = rng.random() < self.whole_share
@@ -66,8 +70,11 @@ class DegradedSpec:
         y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
         rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
         enlarged = cubic.enlarge(to_tensor(small), rows, cols, (side, side))
-        sharp = photo[y : y + self.crop, x : x + self.crop]
-        return to_tensor(sharp), enlarged, side / low
+        negative = self.negative_share > 0 and rng.random() < self.negative_share
+        if negative:
+            photo = draw("heavy", 1.0, int(rng.integers(2**48)))(photo, Size(side, side))
+        target = photo[y : y + self.crop, x : x + self.crop]
+        return to_tensor(target), enlarged, side / low, 0.0 if negative else 1.0
 
     def _preset(self, chance: float) -> str:
         if chance < self.light_share:

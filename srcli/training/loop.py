@@ -39,9 +39,10 @@ def learning_rate_share(spec: OptimSpec, step: int) -> float:
 
 
 class Optimizer:
-    """One network's optimizers. `muon` sends the kernels of hidden layers to torch's Muon (Jordan et al. 2024), which
-    takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of the same storage. Kernels
-    on RGB, outputs (`network.outputs`), biases and the flow's own matrices are left to AdamW."""
+    """One network's optimizers, `network.lr_factor` times as fast. `muon` sends the kernels of hidden layers to torch's
+    Muon (Jordan et al. 2024), which takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of
+    the same storage. Kernels on RGB, outputs (`network.outputs`), biases and the flow's own matrices are left to
+    AdamW."""
 
     def __init__(self, network: nn.Module, spec: OptimSpec) -> None:
         self.spec = spec
@@ -53,12 +54,13 @@ class Optimizer:
         self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in wide]
         rest = [p for p in parameters if id(p) not in chosen]
         self.parameters = parameters
+        factor = float(getattr(network, "lr_factor", 1.0))
         self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=spec.lr, betas=(0.9, 0.99), weight_decay=spec.weight_decay)
+            torch.optim.AdamW(rest, lr=spec.lr * factor, betas=(0.9, 0.99), weight_decay=spec.weight_decay)
         ]
         if wide:
             views = [view for _, view in self.kernels]
-            self.parts.append(torch.optim.Muon(views, lr=spec.matrix_lr, weight_decay=spec.weight_decay))
+            self.parts.append(torch.optim.Muon(views, lr=spec.matrix_lr * factor, weight_decay=spec.weight_decay))
         self.peaks = [part.param_groups[0]["lr"] for part in self.parts]
 
     def step(self, loss: Tensor, step: int) -> None:
@@ -186,13 +188,18 @@ class Trainer:
         return (self.out / CHECKPOINT).is_file()
 
     def start_from(self, weights: Path) -> None:
-        """Begin at step 0 with exported weights instead of random ones."""
+        """Begin at step 0 with exported weights instead of random ones. They may lack the network's `additions`, which
+        begin at zero; the network that makes its targets begins like it."""
+        network = self.task.networks["network"]
+        added = {k: v for k, v in network.state_dict().items() if k in getattr(network, "additions", ())}
         try:
-            state = {k: v.float() for k, v in load_file(weights, device=self.device).items()}
-            self.task.networks["network"].load_state_dict(state)
+            state = added | {k: v.float() for k, v in load_file(weights, device=self.device).items()}
+            network.load_state_dict(state)
         except (OSError, RuntimeError, SafetensorError) as error:
             raise RecipeError(f"cannot start from {weights}: {error}") from error
         self.ema.load_state_dict(state)
+        if target := self.task.networks.get("target"):
+            target.load_state_dict(state)
 
     def resume(self) -> None:
         """Continue from the checkpoint in the run's folder, which must be of the same recipe and photos."""

@@ -85,6 +85,11 @@ def adjusted(recipe: Recipe, steps: int | None, seed: int | None) -> Recipe:
     return replace(recipe, optim=optim, seed=recipe.seed if seed is None else seed)
 
 
+def with_options(recipe: Recipe, **options: Any) -> Recipe:
+    """The recipe with other values of its task's options."""
+    return replace(recipe, options=recipe.options | options)
+
+
 def parse(name: str, table: Mapping[str, Any]) -> Recipe:
     known = {"task", "seed", "architecture", "crops", "optim", "loss", "options"}
     if extra := set(table) - known:

@@ -19,7 +19,7 @@ from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.networks.discriminator import PatchDiscriminator
 from srcli.networks.velocity import FOLD, VelocityNet
 from srcli.training import losses
-from srcli.training.consistency import Times
+from srcli.training.consistency import Times, across
 from srcli.training.degraded import DegradedBatch
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
@@ -208,11 +208,6 @@ class FlowsrTask:
 
         assert isinstance(network, VelocityNet)
         return FlowsrModel(network)
-
-
-def across(values: Tensor) -> Tensor:
-    """One number a sample, (B,), to be multiplied with pictures."""
-    return values.view(-1, 1, 1, 1)
 
 
 def unit(image: Tensor) -> Tensor:

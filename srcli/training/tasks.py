@@ -34,17 +34,22 @@ class Task(Protocol):
 
 
 def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
-    """The task that a recipe names. flow: the frozen flow that a prior belongs to or a consistency flow is taught by (a
-    model name or exported weights). trunk: the weights of the perceptual loss. Initial weights depend on the recipe's
-    seed alone."""
+    """The task that a recipe names. flow: the frozen flow that a prior or a low-rank change belongs to, or that a
+    consistency flow is taught by (a model name or exported weights). trunk: the weights of the perceptual loss. Initial
+    weights depend on the recipe's seed alone."""
     torch.manual_seed(recipe.seed)
+    from srcli.training.task_flowmap import FlowmapTask
+    from srcli.training.task_flowmap_lora import FlowmapLoraTask
     from srcli.training.task_flowsr import FlowsrTask
     from srcli.training.task_linf import LinfTask
     from srcli.training.task_prior import PriorTask
     from srcli.training.task_srflow import SRFlowTask
     from srcli.training.task_srflow_prior import SRFlowPriorTask
 
-    taught: dict[str, Any] = {"prior": PriorTask, "srflow-prior": SRFlowPriorTask, "flowsr": FlowsrTask}
+    taught: dict[str, Any] = {
+        "prior": PriorTask, "srflow-prior": SRFlowPriorTask, "flowsr": FlowsrTask, "flowmap": FlowmapTask,
+        "flowmap-lora": FlowmapLoraTask,
+    }  # fmt: skip
     kinds: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask} | taught
     if recipe.task not in kinds:
         raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")

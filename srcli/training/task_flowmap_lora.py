@@ -1,0 +1,123 @@
+"""The last stage of the flow map: a low-rank change of the frozen network, for pictures that pass for photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from srcli import runtime
+from srcli.networks.discriminator import PatchDiscriminator
+from srcli.networks.lora import Lora
+from srcli.networks.velocity import VelocityNet
+from srcli.training import flow_map
+from srcli.training.degraded import DegradedBatch
+from srcli.training.flow_map import Uncertainty
+from srcli.training.map_losses import Directed, Pair
+from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task_flowmap import WEIGHTED, MapOptions, objective
+from srcli.training.task_flowsr import find_flow, unit
+from srcli.weights import store
+
+
+@dataclass(frozen=True, slots=True)
+class LoraOptions(MapOptions):
+    """adversary_start: the step from which the discriminator counts. penalty: weight of the gradient penalties. steps:
+    numbers of evaluations that the discriminator sees pictures of, each as often."""
+
+    adversary_start: int = 0
+    penalty: float = 1.0
+    steps: tuple[int, ...] = (1, 2)
+
+
+class FlowmapLoraTask:
+    """Half of a batch for the losses of the stages before, with the frozen network as their teacher; of the other half
+    pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs.
+
+    flow: the frozen network. trunk: SqueezeNet 1.1 weights for the perceptual loss.
+    """
+
+    kind = Lora
+    weighted = WEIGHTED | {"adversary"}
+    options = frozenset(f.name for f in fields(LoraOptions))
+
+    def __init__(self, recipe: Recipe, lora: Lora, flow: str | None, trunk: Path | None) -> None:
+        options = recipe.options | {"steps": tuple(recipe.options.get("steps", LoraOptions().steps))}
+        self.chosen, self.weights, self.lora = LoraOptions(**options), recipe.loss, lora
+        if flow is None:
+            raise RecipeError("a low-rank change needs its network: --flow NAME or --flow FILE.safetensors")
+        path = find_flow(flow)
+        network = store.load_network(path)
+        if not isinstance(network, VelocityNet) or not lora.fits(network):
+            raise RecipeError(f"{path} is not a velocity network of the recipe's architecture")
+        self.base, self.origin = network, {"flow": store.sha256(path)}
+        self.objective = objective(recipe, self.chosen, trunk, network.quality)
+        self.networks: dict[str, nn.Module] = {"network": lora, "uncertainty": Uncertainty()}
+        if self.weights.get("adversary"):
+            self.networks["discriminator"] = PatchDiscriminator()
+
+    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        self._follow(batch.hr.device)
+        uncertainty, judge = self.networks["uncertainty"], self.networks.get("discriminator")
+        assert isinstance(uncertainty, Uncertainty)
+        judge = judge if step >= self.chosen.adversary_start else None
+        changed = self._changed()
+        pair = Pair.of(batch, self.base.noise)
+        half = len(pair.lr) if judge is None else len(pair.lr) // 2
+        count = self.chosen.count(half, step) if self.weights.get("map") else 0
+        terms = self.objective(changed, self.base, pair.at(slice(half)), count)
+        total, values = self.objective.total(terms, uncertainty)
+        named = {k: 0.0 for k in ("adversary", "discriminator") if self.weights.get("adversary")}
+        shown = pair.at(slice(half, None))
+        shown = shown.at(shown.quality > 0)
+        fake = None
+        if judge is not None and len(shown.lr):
+            fake = self._sample(changed, shown.lr)
+            judge.requires_grad_(False)
+            loss = flow_map.generator_loss(_logits(judge, shown.hr, shown.lr), _logits(judge, fake, shown.lr))
+            total = total + self.weights["adversary"] * loss
+            values["adversary"] = loss.item()
+        yield "network", total, named | values
+        yield "uncertainty", self.objective.of_uncertainty(terms, uncertainty), {}
+        if judge is not None and fake is not None:
+            judge.requires_grad_(True)
+            loss = flow_map.discriminator_loss(
+                lambda image: _logits(judge, image, shown.lr), shown.hr, fake, self.chosen.penalty
+            )
+            yield "discriminator", loss, {"discriminator": loss.item()}
+
+    def _changed(self) -> Callable[..., Tensor]:
+        """The frozen network with the change of this step in its weights."""
+        weights = self.lora.changed(self.base)
+        return lambda *inputs, **named: functional_call(self.base, weights, inputs, named)
+
+    def _sample(self, changed: Callable[..., Tensor], lr: Tensor) -> Tensor:
+        """A picture in one of the numbers of steps; gradients pass through the last alone."""
+        steps = self.chosen.steps[int(torch.randint(len(self.chosen.steps), ()))]
+        u = Directed(changed, 1.0 if self.base.quality else None)
+        x = lr
+        for k in range(steps):
+            s, t = (lr.new_full((len(lr),), n / steps) for n in (k, k + 1))
+            x = flow_map.jump(u, x.detach(), s, t)
+        return x
+
+    def _follow(self, device: torch.device) -> None:
+        """The frozen parts go where the batch is; costs nothing once they are there."""
+        self.base.to(device)
+        if self.objective.perceptual is not None:
+            self.objective.perceptual.trunk.to(device)
+
+    def pipeline(self, network: nn.Module):
+        from srcli.pipelines.flowmap import FlowmapModel
+
+        assert isinstance(network, Lora)
+        return FlowmapModel(self.base, network)
+
+
+def _logits(judge: nn.Module, image: Tensor, lr: Tensor) -> Tensor:
+    with runtime.mixed(image.device):
+        return judge(unit(image), unit(lr)).float()
