@@ -7,11 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from srcli.networks.degflow_ae import Autoencoder
 from srcli.networks.edsr import EDSR
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.latent import EDSRLatent, UNet
 from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
+from srcli.networks.ncsnpp import NCSNpp
 from srcli.networks.rrdb import RRDB
 from srcli.networks.srflow import SRFlow, StackedRRDB
 from srcli.networks.srflow_latent import SRFlowUNet
@@ -36,6 +38,8 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "srflow-unet": SRFlowUNet,
     "level-prior": LevelPrior,
     "velocity": VelocityNet,
+    "degflow-ae": Autoencoder,
+    "ncsnpp": NCSNpp,
 }
 
 

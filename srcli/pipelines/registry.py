@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from srcli.errors import SrcliError
 from srcli.pipelines.base import Model
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.linf import LinfModel
@@ -31,6 +32,14 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
 }
 
 
+class NoUpscaler(SrcliError):
+    """A model that makes no pictures larger."""
+
+    exit_code = 2
+
+
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
-    """The model of a pipeline from its networks by role."""
+    """The model of a pipeline from its networks by role. Raises NoUpscaler."""
+    if pipeline not in PIPELINES:
+        raise NoUpscaler(f"a {pipeline} model makes no pictures larger; use it with srcli degrade")
     return PIPELINES[pipeline](networks)
