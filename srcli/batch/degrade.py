@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[Item, int, int], None]
 STRIP, MOVIE = "strip", "webp"
+PATHS = {STRIP: "strip", MOVIE: "path"}  # what their names carry
 STRIP_SIDE, MOVIE_SIDE = 256, 512  # pixels of the part that is shown
 GAP = 4  # white pixels between pictures of a strip
 DELAY = 100.0  # milliseconds
@@ -55,7 +56,7 @@ class DegradeJob:
 
     def labels(self) -> list[str]:
         """What the names of a photo's results carry."""
-        return ["path"] if self.trajectory else [f"x{s:g}" for s in self.scales]
+        return [PATHS[self.trajectory]] if self.trajectory else [f"x{s:g}" for s in self.scales]
 
 
 @dataclass(slots=True)
@@ -109,7 +110,8 @@ def _file(item: Item, job: DegradeJob, progress: Progress) -> Iterator[Record]:
     keys = {label: key_of(data, common | {"label": label}) for label in job.labels()}
     known = {label: ledger.done(key) for label, key in keys.items()} if ledger is not None else {}
     for path in filter(None, known.values()):
-        text = f"{path} was made before from the same file"
+        again = "; --no-ledger makes it again" if job.overwrite else ""
+        text = f"{path} was made before from the same file{again}"
         yield Record(str(item.source), "skipped", output=str(path), error=text)
     left = [label for label in keys if known.get(label) is None]
     if not left:
@@ -128,7 +130,7 @@ def _file(item: Item, job: DegradeJob, progress: Progress) -> Iterator[Record]:
 
 def _result(item: Item, picture: Picture, label: str, key: str, job: DegradeJob) -> Result:
     """A result and where it goes. Raises UsageError."""
-    scale = None if label == "path" else float(label[1:])
+    scale = None if job.trajectory else float(label[1:])
     size = _size(picture.size, scale, job)
     path = item.file
     if path is None:

@@ -166,6 +166,8 @@ def _learned(items: list[Item], job: DegradeJob, plan: Plan, output: Output) -> 
             _report(record, output)
     if len(records) > 1:
         output.say(f"{sum(r.status == 'done' for r in records)} done of {len(records)}")
+    if not plan.many and all(r.status == "skipped" for r in records):
+        return 1  # nothing of what one photo was asked for
     return batch.exit_code(records, plan.many)
 
 

@@ -13,7 +13,11 @@ import typer
 from srcli.cli.console import Output, errors
 
 if TYPE_CHECKING:
+    from srcli.training.data import Photos
+    from srcli.training.generated import Generated
     from srcli.training.loop import Trainer
+    from srcli.training.pairs import Pairs
+    from srcli.training.recipe import Recipe
 
 app = typer.Typer(
     help="Train a model by a recipe, export its weights, plot its curves.",
@@ -28,6 +32,12 @@ EXAMPLES = """Examples:\n
   srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
   srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base\n
   srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
+  srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
+
+  srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
+
+  srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
+
   srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
@@ -40,13 +50,21 @@ RECIPES = {
     "srflow-prior": "Train the learned prior of a frozen SRFlow.",
     "flowsr-base": "Train a flow from degraded photos to sharp ones: the first stage.",
     "flowsr": "Train that flow on, to be consistent and sharp in one step.",
+    "degflow-ae": "Train the autoencoder of a path of degradation: the first stage.",
+    "degflow": "Train the flow along that path, between levels of degradation.",
 }
 
 
 def run(
     context: typer.Context,
-    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of sharp photos.", show_default=False)] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", help="Instead of --data: real levels in the layout of RealSR (degflow).", show_default=False
+        ),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")
     ] = None,
@@ -56,6 +74,25 @@ def run(
         str | None, typer.Option("--flow", help="Frozen flow of a prior, or flow to start from: model name or file.")
     ] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
+    autoencoder: Annotated[
+        Path | None, typer.Option("--autoencoder", help="Autoencoder of degflow: to train its flow, or of a generator.")
+    ] = None,
+    degradation: Annotated[
+        str | None,
+        typer.Option(
+            "--degradation",
+            help="degflow: low-resolution pictures by a generator (linf, flowsr).",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    generator: Annotated[
+        Path | None,
+        typer.Option("--generator", help="The generator's flow, with --autoencoder.", show_default="the model degflow"),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of generated pictures.", show_default="generated in --out")
+    ] = None,
+    versions: Annotated[int, typer.Option("--versions", min=1, help="Generated pictures of each photo.")] = 4,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
@@ -78,10 +115,9 @@ def run(
     with errors(debug):
         from srcli import runtime
         from srcli.training import recipe as recipes
-        from srcli.training.data import Photos
         from srcli.training.loop import Trainer, recipe_of
         from srcli.training.tasks import make_task
-        from srcli.training.validation import Validation
+        from srcli.training.validation import validation_of
 
         if resume:  # what was decided at the start stays so; more steps may be asked for
             if recipe is not None or init is not None or seed is not None:
@@ -91,11 +127,17 @@ def run(
                 raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {context.info_name}")
         else:
             chosen = recipes.load(str(recipe or context.info_name), steps=steps, seed=seed)
+            chosen = recipes.degraded_by(chosen, degradation)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
-        photos = Photos(data, tuple(exclude or ()), chosen.crops.shortest, hold_out)
-        task = make_task(chosen, flow, trunk)
+        found = _photos(chosen, data, pairs, tuple(exclude or ()), hold_out)
+        task = make_task(chosen, flow, trunk, autoencoder)
+        photos: Photos | Pairs | Generated = found
+        if getattr(chosen.crops, "degradation", ""):
+            photos = _generated(found, cache or out / "generated", autoencoder, generator, versions, device, output)
+        elif generator is not None or cache is not None:
+            raise recipes.RecipeError("--generator and --cache go with --degradation degflow")
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
             trainer.resume()
@@ -104,14 +146,54 @@ def run(
         elif init is not None:
             trainer.start_from(init)
         count = sum(p.numel() for p in task.networks["network"].parameters())
-        output.say(
-            f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}"
-        )
+        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos)} photos, from step {trainer.step}")
         if photos.held:
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
-        validation = Validation(val, preset=chosen.crops.preset) if val else None
+        validation = validation_of(chosen, val) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
+
+
+def _photos(
+    chosen: Recipe, data: Path | None, pairs: Path | None, exclude: tuple[str, ...], hold_out: int
+) -> Photos | Pairs:
+    """What a recipe is trained on."""
+    from srcli.training.data import Photos
+    from srcli.training.levels import LevelSpec
+    from srcli.training.pairs import Pairs
+    from srcli.training.recipe import RecipeError
+
+    if (data is None) == (pairs is None):
+        raise RecipeError("give either photos, --data FOLDER, or pairs of real levels, --pairs FOLDER")
+    if data is not None:
+        return Photos(data, exclude, chosen.crops.shortest, hold_out)
+    assert pairs is not None, "one of both is given"
+    if not isinstance(chosen.crops, LevelSpec):
+        raise RecipeError(f"{chosen.name} learns from photos alone: --data FOLDER; pairs are for degflow")
+    if exclude or hold_out:
+        raise RecipeError("--exclude and --hold-out choose among photos; pairs have a Test folder")
+    return Pairs(pairs, chosen.crops.levels, chosen.crops.crop)
+
+
+def _generated(
+    photos: Photos | Pairs, cache: Path, autoencoder: Path | None, generator: Path | None, versions: int, device: str,
+    output: Output,
+) -> Generated:  # fmt: skip
+    """The photos with low-resolution versions by the generator, which are made now where they are missing."""
+    from rich.progress import Progress
+
+    from srcli import degrader
+    from srcli.training.data import Photos
+    from srcli.training.generated import Generated
+
+    assert isinstance(photos, Photos), "recipes with pairs have no degradation"
+    ready = degrader.Degrader(degrader.find(None, autoencoder, generator), device=device)
+    with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
+        task = bar.add_task("generating")
+        return Generated(
+            photos, cache, ready, each=versions,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
 
 
 for _name, _help in RECIPES.items():
@@ -146,6 +228,7 @@ def export(
     data: Annotated[str, typer.Option("--data", help="The training photos in one line.", show_default=False)],
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,
     flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    autoencoder: Annotated[Path | None, typer.Option("--autoencoder", help="Autoencoder of a degflow.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Write inference weights: the moving average, float16 but for the flow's linear layers, with their origin."""
@@ -156,7 +239,7 @@ def export(
 
         metadata = exporting.export(checkpoint, out, data=data)
         if val is not None:
-            scores, change = exporting.score(checkpoint, out, val, flow)
+            scores, change = exporting.score(checkpoint, out, val, flow, autoencoder)
             metadata = exporting.export(checkpoint, out, data=data, scores=scores)
             output.say("  ".join(f"{k} {v:.3f}" for k, v in scores.items()))
             output.say(f"float16 changed PSNR by at most {change:.4f} dB")

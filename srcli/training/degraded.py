@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srcli.degradation.bicubic import downscale
 from srcli.degradation.synthetic import draw
 from srcli.geometry import Size
 from srcli.networks import cubic
 from srcli.training.data import Photos, to_tensor
+from srcli.training.generated import Generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class DegradedSpec:
     """How a batch is cut and degraded. Sizes in pixels of the sharp photo.
 
     margin: what is degraded on all sides and cut off again, at random: borders of filters stay outside, and the blocks
-    of JPEG begin anywhere, as in pictures that were cut.
+    of JPEG begin anywhere, as in pictures that were cut. degradation: `degflow` for the scales and pictures of a
+    generator (see `generated`) instead of the preset's; empty for the preset.
     """
 
     preset: str = "moderate"
@@ -42,29 +45,42 @@ class DegradedSpec:
     scales: tuple[float, float] = (1.0, 4.0)
     whole_share: float = 0.8  # share of crops at one of `whole_scales`
     whole_scales: tuple[int, ...] = (4, 4, 4, 4, 2, 2, 3, 1)
+    degradation: str = ""
 
     @property
     def shortest(self) -> int:
         """Least side of a photo."""
         return self.crop + 2 * self.margin
 
-    def draw(self, photos: Photos, seed: int, step: int) -> DegradedBatch:
+    def draw(self, photos: Photos | Generated, seed: int, step: int) -> DegradedBatch:
         """The batch of one step."""
         rng = np.random.default_rng((seed, step))
         pairs = [self._pair(photos, rng) for _ in range(self.batch)]
         hr, lr, scale = zip(*pairs, strict=True)
         return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale))
 
-    def _pair(self, photos: Photos, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
+    def _pair(self, photos: Photos | Generated, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
+        side = self.shortest
+        photo, small = self._generated(photos, rng) if isinstance(photos, Generated) else self._drawn(photos, rng)
+        low = len(small)
+        y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
+        rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
+        enlarged = cubic.enlarge(to_tensor(small), rows, cols, (side, side))
+        sharp = photo[y : y + self.crop, x : x + self.crop]
+        return to_tensor(sharp), enlarged, side / low
+
+    def _drawn(self, photos: Photos, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A square of a photo and its low-resolution version by the preset."""
         side = self.shortest
         photo = photos.crop(rng, side)
         whole = rng.random() < self.whole_share
         scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
         low = max(1, round(side / scale))
         preset = "light" if rng.random() < self.light_share else self.preset
-        small = draw(preset, side / low, int(rng.integers(2**48)))(photo, Size(low, low))
-        y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
-        rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
-        enlarged = cubic.enlarge(to_tensor(small), rows, cols, (side, side))
-        sharp = photo[y : y + self.crop, x : x + self.crop]
-        return to_tensor(sharp), enlarged, side / low
+        return photo, draw(preset, side / low, int(rng.integers(2**48)))(photo, Size(low, low))
+
+    def _generated(self, photos: Generated, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The same by the generator, at one of the scales that it has made."""
+        photo, lower, scale = photos.pair(rng, lambda _: self.shortest)
+        low = max(1, round(self.shortest / scale))
+        return photo, downscale(lower, low, low)

@@ -30,14 +30,19 @@ class Task(Protocol):
         before it asks for the next loss."""
 
     def pipeline(self, network: nn.Module):
-        """The inference model around `network`, for validation."""
+        """The inference model around `network`, for validation. Tasks on levels of degradation have `made` instead,
+        the levels as `network` makes them."""
 
 
-def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
+def make_task(
+    recipe: Recipe, flow: str | None = None, trunk: Path | None = None, autoencoder: Path | None = None
+) -> Task:
     """The task that a recipe names. flow: the frozen flow that a prior belongs to or a consistency flow is taught by (a
-    model name or exported weights). trunk: the weights of the perceptual loss. Initial weights depend on the recipe's
-    seed alone."""
+    model name or exported weights). trunk: the weights of the perceptual loss. autoencoder: the frozen one in whose
+    latents a flow of DegFlow works. Initial weights depend on the recipe's seed alone."""
     torch.manual_seed(recipe.seed)
+    from srcli.training.task_degflow import DegflowTask
+    from srcli.training.task_degflow_ae import DegflowAETask
     from srcli.training.task_flowsr import FlowsrTask
     from srcli.training.task_linf import LinfTask
     from srcli.training.task_prior import PriorTask
@@ -45,7 +50,8 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
     from srcli.training.task_srflow_prior import SRFlowPriorTask
 
     taught: dict[str, Any] = {"prior": PriorTask, "srflow-prior": SRFlowPriorTask, "flowsr": FlowsrTask}
-    kinds: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask} | taught
+    plain: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask, "degflow-ae": DegflowAETask}
+    kinds: dict[str, Any] = plain | taught | {"degflow": DegflowTask}
     if recipe.task not in kinds:
         raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
     kind = kinds[recipe.task]
@@ -58,4 +64,6 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
         raise RecipeError(f"recipe {recipe.name}: {error}") from error
     if not isinstance(network, kind.kind):
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
+    if recipe.task == "degflow":
+        return kind(recipe, network, autoencoder=autoencoder, trunk=trunk)
     return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in taught else kind(recipe, network)
