@@ -118,7 +118,7 @@ class Decoder(nn.Module):
         y = self.DB3(self.conv_cat0(torch.cat([y, skips[0]], 1)))
         # Pixels are finer than the steps of bfloat16 near 1.
         with torch.autocast(y.device.type, enabled=False):
-            return self.refine(y.float())
+            return self.refine(y.to(self.refine[1].weight.dtype))
 
 
 class Autoencoder(nn.Module):
@@ -128,6 +128,12 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.base_dim, self.latent_dim = base_dim, latent_dim
         self.encoder, self.decoder = Encoder(base_dim, latent_dim), Decoder(base_dim, latent_dim)
+        # The layers between blocks have no activation: with PyTorch's own start latents would begin at a hundredth.
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
         logits = {name: torch.tensor(math.log(p / (1 - p))) for name, p in KNOTS.items()}
         self.t_params = nn.ParameterDict({k: nn.Parameter(v, requires_grad=False) for k, v in logits.items()})
 

@@ -58,17 +58,20 @@ class DegflowTask:
     """`flow`: the squared error of the velocity; `decoded` (L1 in [0, 1]) and `perceptual`: how far the decoded step to
     the next level is from it.
 
-    autoencoder: of the first stage, frozen. trunk: SqueezeNet 1.1 weights for the perceptual loss.
+    autoencoder: of the first stage, frozen. trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options:
+    `relative`, whether the error is told as a share of the spline's derivative, 1 for no velocity at all; the size of
+    latents is the autoencoder's choice, and small ones would be drowned by the other losses.
     """
 
     kind = NCSNpp
     weighted = frozenset({"flow", "decoded", "perceptual"})
-    options: frozenset[str] = frozenset()
+    options = frozenset({"relative"})
 
     def __init__(self, recipe: Recipe, network: NCSNpp, autoencoder: Path | None, trunk: Path | None) -> None:
         if autoencoder is None:
             raise RecipeError("the flow needs the autoencoder whose latents it moves: --autoencoder FILE")
         self.network, self.weights = network, recipe.loss
+        self.relative = bool(recipe.options.get("relative"))
         self.networks: dict[str, nn.Module] = {"network": network}
         loaded = degflow.load_network(autoencoder, degflow.AUTOENCODER)
         if not isinstance(loaded, Autoencoder):
@@ -90,6 +93,8 @@ class DegflowTask:
         at = step_at(self.network, self.autoencoder, batch.images * 2 - 1, t)
         made, wanted = at.decoded * 0.5 + 0.5, at.following * 0.5 + 0.5
         values = {"flow": (at.velocity - at.derivative).square().mean()}
+        if self.relative:
+            values["flow"] = values["flow"] / (at.derivative.square().mean() + 1e-12)
         if self.weights.get("decoded"):
             values["decoded"] = (made - wanted).abs().mean()
         if self.perceptual is not None:
