@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -92,7 +93,8 @@ def run(items: list[Item], job: DegradeJob, progress: Progress = lambda item, do
             if len(items) == 1 and error.exit_code == UsageError.exit_code:
                 raise
             yield Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
-        except (OSError, MemoryError, RuntimeError) as error:
+        except Exception as error:
+            logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
             yield _surprise(item, error)
 
 

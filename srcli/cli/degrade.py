@@ -125,6 +125,7 @@ def command(
         if learned:
             from srcli import degrader, runtime
             from srcli.batch.degrade import DegradeJob
+            from srcli.batch.plan import resolved
 
             chosen = _chosen(scale, scales, trajectory)
             how = _solver(solver, steps)
@@ -132,7 +133,8 @@ def command(
             runtime.reuse_heap()
             ready = degrader.Degrader(parts, how, device=device, precision=precision, threads=threads)
             ledgers = batch.Ledgers(i.root for i in items) if ledger and plan.many else None
-            job = DegradeJob(ready, chosen, trajectory, resize, overwrite, retry_failed, plan.sources, ledgers)
+            sources = frozenset(resolved(item.source) for item in items)
+            job = DegradeJob(ready, chosen, trajectory, resize, overwrite, retry_failed, sources, ledgers)
             code = _learned(items, job, plan, output)
         else:
             code = _synthetic(items, preset or DEFAULT_PRESET, DEFAULT_SCALE if scale is None else scale,
