@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from srcli import runtime
-from srcli.geometry import TargetError
+from srcli.geometry import Size, TargetError, Window
 from srcli.networks.build import build
 from srcli.networks.degflow_ae import Autoencoder
 from srcli.networks.ncsnpp import NCSNpp, embedding
 from srcli.networks.ode import Solver, TooRough
 from srcli.networks.spline import Spline, taylor
-from srcli.pipelines.degflow import DegflowModel, TooSmall, time_of, to_bytes
+from srcli.pipelines.degflow import DegflowModel, Tiles, TooSmall, time_of, to_bytes
 from srcli.weights import degflow, store
 from srcli.weights.degflow import AUTOENCODER, FLOW, LayoutError, convert_degflow
 
@@ -303,9 +303,9 @@ def test_tiles_equal_the_whole(official, model):
     solver = Solver("rk4", 4)
     whole = list(chosen.generate(image, [1.7, 4.0], solver, budget=2**40))
     canvas = chosen.canvas(image)
-    assert chosen.tile(canvas.whole, 2**40) == canvas.whole
+    assert len(chosen.tiles(canvas.whole, 2**40).windows) == 1
     tiles = list(chosen.generate(image, [1.7, 4.0], solver, budget=1))
-    assert chosen.tile(canvas.whole, 1).height <= 64
+    assert len(chosen.tiles(canvas.whole, 1).windows) == 20
     for one, other in zip(whole, tiles, strict=True):
         assert one.shape == image.shape
         # A value that lies just between two steps may be rounded to the other one.
@@ -317,19 +317,10 @@ def test_tiles_equal_the_whole(official, model):
 def test_latents_in_tiles_are_those_of_the_whole():
     chosen, image = ours(), photo(256, 320)
     canvas = chosen.canvas(image)
-    whole, _ = chosen.autoencoder.encoder(canvas.cut(_all(canvas), torch.device("cpu")))
-    from srcli.geometry import Size
-    from srcli.tiling import strips
-
-    windows = [w for row in strips(canvas.whole, Size(64, 104)) for w in row]
-    assert len(windows) > 8
-    assert (chosen.latents(canvas, windows) - whole).abs().max() < 1e-5
-
-
-def _all(canvas):
-    from srcli.geometry import Window
-
-    return Window.whole(canvas.whole)
+    whole, _ = chosen.autoencoder.encoder(canvas.cut(Window.whole(canvas.whole), torch.device("cpu")))
+    tiles = Tiles(canvas.whole, Size(64, 104))
+    assert len({(a.height, a.width) for a in (tiles.area(w, 20) for w in tiles.windows)}) == 1
+    assert (chosen.latents(canvas, tiles) - whole).abs().max() < 1e-5
 
 
 def test_radii_are_all_that_pixels_depend_on():

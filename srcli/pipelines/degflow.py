@@ -25,6 +25,7 @@ from srcli.networks.ode import Solver
 
 LEAST, MOST = 1.0, 4.0  # scales above the first, up to the second
 START = 1e-3  # the time at which the path begins with the photo's own latent
+MAPS = 12  # of `base_dim` channels at full resolution that a tile takes, roughly
 TOGETHER = 8  # results that are made in one pass over the photo, and lie in memory together
 Progress = Callable[[int, int], None]
 
@@ -49,6 +50,30 @@ class Canvas:
         part = self.pixels[window.top : window.bottom, window.left : window.right]
         values = torch.from_numpy(np.ascontiguousarray(part)).to(device).permute(2, 0, 1)[None]
         return values.float() / 127.5 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A canvas in tiles, from top to bottom and from left to right; sides are whole positions of the latent."""
+
+    whole: Size
+    tile: Size
+
+    @property
+    def windows(self) -> list[Window]:
+        return [window for row in tiling.strips(self.whole, self.tile) for window in row]
+
+    def area(self, window: Window, margin: int) -> Window:
+        """A tile with at least its margin, as far as there is one. All areas are of one size, also at the edges: memory
+        that one has left is what the next one asks for."""
+        margin = -(-margin // FACTOR) * FACTOR
+        height, width = (
+            min(n, tile + 2 * margin)
+            for n, tile in ((self.whole.height, self.tile.height), (self.whole.width, self.tile.width))
+        )
+        top = min(max(0, window.top - margin), self.whole.height - height)
+        left = min(max(0, window.left - margin), self.whole.width - width)
+        return Window(top, left, height, width)
 
 
 class DegflowModel:
@@ -88,10 +113,9 @@ class DegflowModel:
         check_scales(scales)
         computing = computing or runtime.choose(str(self.device), "fp32")
         canvas = self.canvas(photo)
-        tile = self.tile(canvas.whole, budget or runtime.strip_budget(computing))
-        windows = [w for row in tiling.strips(canvas.whole, tile) for w in row]
+        tiles = self.tiles(canvas.whole, budget or runtime.strip_budget(computing))
         groups = [range(i, min(i + TOGETHER, len(scales))) for i in range(0, len(scales), TOGETHER)]
-        total, done = len(windows) * (1 + len(groups)), 0
+        total, done = len(tiles.windows) * (1 + len(groups)), 0
 
         def advance() -> None:
             nonlocal done
@@ -99,12 +123,12 @@ class DegflowModel:
             progress(done, total)
 
         with computing.computing():
-            z = self.latents(canvas, windows, advance)
+            z = self.latents(canvas, tiles, advance)
         with computing.computing("fp32"):
             path = self.path(z, scales, solver or Solver())
         for group in groups:
             with computing.computing():
-                made = self._decoded(canvas, windows, [path[i] for i in group], advance)
+                made = self._decoded(canvas, tiles, [path[i] for i in group], advance)
             yield from made
 
     def canvas(self, photo: np.ndarray) -> Canvas:
@@ -116,20 +140,20 @@ class DegflowModel:
         pixels = np.pad(photo, ((0, below), (0, right), (0, 0)), mode="reflect") if below or right else photo
         return Canvas(pixels, Size(height, width))
 
-    def tile(self, size: Size, budget: int) -> Size:
-        """Sides of tiles, multiples of the latent's positions, whose work fits into so many bytes."""
-        margin, width = 2 * grown(self.autoencoder.encoder.radius), self.autoencoder.base_dim
-        # Skips, the block at work with its norm and activation, and their parts at lower resolutions: eight maps.
-        fit = tiling.fit_tile(size, lambda h, w: 4 * 8 * width * (h + margin) * (w + margin), budget)
-        return Size(*(-(-n // FACTOR) * FACTOR for n in (fit.height, fit.width)))
+    def tiles(self, size: Size, budget: int) -> Tiles:
+        """Tiles whose work fits into so many bytes."""
+        margin, width = 2 * self.autoencoder.encoder.radius, self.autoencoder.base_dim
+        # Skips, a block with its norms and activations, the parts at lower resolutions, oneDNN's own copies; measured.
+        fit = tiling.fit_tile(size, lambda h, w: 4 * MAPS * width * (h + margin) * (w + margin), budget)
+        return Tiles(size, Size(*(-(-n // FACTOR) * FACTOR for n in (fit.height, fit.width))))
 
-    def latents(self, canvas: Canvas, windows: Sequence[Window], advance: Callable[[], None] = lambda: None) -> Tensor:
+    def latents(self, canvas: Canvas, tiles: Tiles, advance: Callable[[], None] = lambda: None) -> Tensor:
         """The latent of the whole canvas, (1, latent_dim, H/8, W/8), tile by tile."""
         whole = canvas.whole
         z = torch.empty(1, self.autoencoder.latent_dim, whole.height // FACTOR, whole.width // FACTOR)
         z = z.to(self.device)
-        for window in windows:
-            area = window.within(whole, self.autoencoder.encoder.radius, FACTOR)
+        for window in tiles.windows:
+            area = tiles.area(window, self.autoencoder.encoder.radius)
             part, _ = self.autoencoder.encoder(canvas.cut(area, self.device))
             inner = _moved(window, area)
             z[..., *_positions(window)] = part[..., *_positions(inner)].float()
@@ -150,13 +174,13 @@ class DegflowModel:
         return [at[time_of(s)].float().to(z.device) for s in scales]
 
     def _decoded(
-        self, canvas: Canvas, windows: Sequence[Window], path: Sequence[Tensor], advance: Callable[[], None]
+        self, canvas: Canvas, tiles: Tiles, path: Sequence[Tensor], advance: Callable[[], None]
     ) -> list[np.ndarray]:
         """All latents of a group decoded, tile by tile, so that the skips of a tile are made once."""
-        size, whole = canvas.size, canvas.whole
+        size = canvas.size
         results = [np.empty((size.height, size.width, 3), np.uint8) for _ in path]
-        for window in windows:
-            area = window.within(whole, self.autoencoder.decoder.radius, FACTOR)
+        for window in tiles.windows:
+            area = tiles.area(window, self.autoencoder.decoder.radius)
             shown = replace(
                 window, height=min(window.height, size.height - window.top),
                 width=min(window.width, size.width - window.left),
@@ -192,11 +216,6 @@ def to_bytes(made: Tensor) -> np.ndarray:
         raise SrcliError("the networks give no finite picture; are autoencoder and flow of the same training?")
     values = (made.float().clamp(-1, 1) + 1) / 2 * 255 + 0.5
     return values.floor().byte().permute(1, 2, 0).cpu().numpy()
-
-
-def grown(margin: int) -> int:
-    """A margin in whole positions of the latent."""
-    return -(-margin // FACTOR) * FACTOR
 
 
 def _positions(window: Window) -> tuple[slice, slice]:
