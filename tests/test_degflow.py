@@ -273,6 +273,21 @@ def test_solvers_give_the_path_at_all_times(solver, error):
     assert torch.equal(alone.states[0], found.states[3])  # whatever else is asked for
 
 
+def test_adaptive_steps_are_those_of_scipy_also_where_some_are_rejected():
+    integrate = pytest.importorskip("scipy.integrate")
+
+    def bump(t: float) -> float:
+        return 40 * math.exp(-(((t - 0.6) / 0.02) ** 2)) + 5 * (t > 0.3)
+
+    times = [0.2, 0.59, 0.61, 1.0]
+    found = Solver()(lambda z, t: bump(t) * torch.cos(z + t), torch.tensor([0.3, 1.0]), 0.0, 1.0, times)
+    wanted = integrate.solve_ivp(
+        lambda t, z: bump(t) * np.cos(z + t), (0.0, 1.0), [0.3, 1.0], t_eval=times, rtol=1e-5, atol=1e-5
+    )
+    assert found.evaluations == wanted.nfev
+    assert torch.allclose(torch.stack(found.states, 1), torch.from_numpy(wanted.y), atol=1e-7)
+
+
 def test_rk4_is_of_fourth_order():
     def error(steps: int) -> float:
         state = Solver("rk4", steps)(spiral, torch.tensor([1.0, 0.0]), 0.0, 2.0, [2.0]).states[0]
@@ -358,7 +373,10 @@ def test_our_flow_does_not_look_at_the_whole_map_and_the_published_one_does():
 
 def test_any_size_is_mirrored_up_to_what_the_flow_takes_and_cut_again():
     chosen, image = ours(), photo(33, 70)
-    assert chosen.canvas(image).pixels.shape == (64, 128, 3)
+    pixels = chosen.canvas(image).pixels
+    assert pixels.shape == (64, 128, 3)
+    assert np.array_equal(pixels[33:, :70], image[31::-1][:31])
+    assert np.array_equal(pixels[:33, 70:], image[:, 68::-1][:, :58])
     assert next(chosen.generate(image, [2.0], Solver("rk4", 2))).shape == image.shape
     for small in (photo(32, 100), photo(100, 3)):
         with pytest.raises(TooSmall, match="33 pixels a side"):
