@@ -246,7 +246,7 @@ def _named(found: list[Item], suffix: str | None) -> list[Item]:
         ending = suffix or images.writable_suffix(item.source.suffix)
         if item.template is None:
             return str(item.folder / f"{stem}{ending}").casefold()
-        return str(_filled(item, stem, ending, dict.fromkeys(FIELDS, ""))).casefold()
+        return str(filled(item, stem, ending, dict.fromkeys(FIELDS, ""))).casefold()
 
     plain = Counter(place(item, item.source.stem) for item in found)
     taken: set[str] = set()
@@ -264,7 +264,7 @@ def _named(found: list[Item], suffix: str | None) -> list[Item]:
     return items
 
 
-def _filled(item: Item, stem: str, ending: str, values: dict[str, str]) -> Path:
+def filled(item: Item, stem: str, ending: str, values: dict[str, str]) -> Path:
     """The template's path, with a suffix that says the format."""
     assert item.template is not None, "asked before"
     own = {"stem": stem, "ext": ending, "parent": resolved(item.source).parent.name, "folder": item.below.as_posix()}
@@ -284,4 +284,4 @@ def output_path(
         return item.folder / f"{item.name}_{target.label(source)}{ending}"
     size = target.size(source)
     values = {"width": f"{size.width}", "height": f"{size.height}", "scale": f"{target.factor(source):g}"}
-    return _filled(item, item.name, ending, values | {"model": model})
+    return filled(item, item.name, ending, values | {"model": model})

@@ -14,7 +14,9 @@ from srcli.cli.console import Output, errors
 
 if TYPE_CHECKING:
     from srcli.training.data import Photos
+    from srcli.training.generated import Generated
     from srcli.training.loop import Trainer
+    from srcli.training.pairs import Pairs
     from srcli.training.recipe import Recipe
 
 app = typer.Typer(
@@ -32,6 +34,12 @@ EXAMPLES = """Examples:\n
   srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
   srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map\n
   srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora\n
+  srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
+
+  srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
+
+  srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
+
   srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 MAPS = "Flow maps"
@@ -51,13 +59,21 @@ RECIPES = {
     "flowmap": "Train it on to jump any part of the way: self-distillation.",
     "flowmap-guided": "Train it on to learn the guided flow.",
     "flowmap-lora": "Train a low-rank change of a frozen flow map: the dial of --detail.",
+    "degflow-ae": "Train the autoencoder of a path of degradation: the first stage.",
+    "degflow": "Train the flow along that path, between levels of degradation.",
 }
 
 
 def run(
     context: typer.Context,
-    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of sharp photos.", show_default=False)] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", help="Instead of --data: real levels in the layout of RealSR (degflow).", show_default=False
+        ),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")
     ] = None,
@@ -67,6 +83,25 @@ def run(
         str | None, typer.Option("--flow", help="Frozen flow of a prior, or flow to start from: model name or file.")
     ] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
+    autoencoder: Annotated[
+        Path | None, typer.Option("--autoencoder", help="Autoencoder of degflow: to train its flow, or of a generator.")
+    ] = None,
+    degradation: Annotated[
+        str | None,
+        typer.Option(
+            "--degradation",
+            help="degflow: low-resolution pictures by a generator (linf, flowsr).",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    generator: Annotated[
+        Path | None,
+        typer.Option("--generator", help="The generator's flow, with --autoencoder.", show_default="the model degflow"),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of generated pictures.", show_default="generated in --out")
+    ] = None,
+    versions: Annotated[int, typer.Option("--versions", min=1, help="Generated pictures of each photo.")] = 4,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
@@ -108,36 +143,38 @@ def run(
     with errors(debug):
         from srcli import runtime
         from srcli.training import recipe as recipes
-        from srcli.training.data import Photos
-        from srcli.training.loop import Trainer, recipe_of
+        from srcli.training.loop import Trainer
         from srcli.training.tasks import make_task
-        from srcli.training.validation import Validation
+        from srcli.training.validation import validation_of
 
-        if ablation and (context.info_name != "flowmap" or resume or formulation):
+        name = str(context.info_name)
+        if ablation and (name != "flowmap" or resume or formulation):
             raise recipes.RecipeError("--ablation is for train flowmap, without --resume and --formulation")
-        if resume:  # what was decided at the start stays so; more steps may be asked for
-            if recipe is not None or init is not None or seed is not None or formulation is not None:
+        if resume:
+            if any(v is not None for v in (recipe, init, seed, formulation)):
                 raise recipes.RecipeError(
                     "--resume goes on as the run began; leave out --recipe, --init, --seed and --formulation"
                 )
-            chosen = recipes.adjusted(recipe_of(out), steps, None)
-            if chosen.task != recipes.load(str(context.info_name)).task:
-                raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {context.info_name}")
+            chosen = _resumed(out, name, steps)
         else:
-            chosen = recipes.load(str(recipe or (ABLATED if ablation else context.info_name)), steps=steps, seed=seed)
+            chosen = recipes.load(str(recipe or (ABLATED if ablation else name)), steps=steps, seed=seed)
             if formulation is not None:
                 chosen = recipes.with_options(chosen, formulation=formulation)
+            chosen = recipes.degraded_by(chosen, degradation)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
-        photos = Photos(data, tuple(exclude or ()), chosen.crops.shortest, hold_out)
+        found = _photos(chosen, data, pairs, tuple(exclude or ()), hold_out)
         if ablation:
-            if steps is None:
-                chosen = recipes.adjusted(chosen, ABLATION_STEPS, None)
-            minutes = ABLATION_MINUTES if max_minutes == math.inf else max_minutes
-            _ablate(chosen, init, photos, val, out, trunk, lpips_weights, minutes, str(where))
+            chosen = recipes.adjusted(chosen, steps or ABLATION_STEPS, None)
+            _ablate(chosen, init, found, val, out, trunk, lpips_weights, min(max_minutes, ABLATION_MINUTES), str(where))
             return
-        task = make_task(chosen, flow, trunk)
+        task = make_task(chosen, flow, trunk, autoencoder)
+        photos: Photos | Pairs | Generated = found
+        if getattr(chosen.crops, "degradation", ""):
+            photos = _generated(found, cache or out / "generated", autoencoder, generator, versions, device, output)
+        elif generator is not None or cache is not None:
+            raise recipes.RecipeError("--generator and --cache go with --degradation degflow")
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
             trainer.resume()
@@ -146,33 +183,85 @@ def run(
         elif init is not None:
             trainer.start_from(init)
         count = sum(p.numel() for p in task.networks["network"].parameters())
-        output.say(
-            f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos.images)} photos, from step {trainer.step}"
-        )
+        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos)} photos, from step {trainer.step}")
         if photos.held:
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
-        validation = Validation(val, preset=chosen.crops.preset) if val else None
+        validation = validation_of(chosen, val) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
+def _resumed(out: Path, name: str, steps: int | None) -> Recipe:
+    """The recipe of a run: what was decided at its start stays so; more steps may be asked for."""
+    from srcli.training import recipe as recipes
+    from srcli.training.loop import recipe_of
+
+    chosen = recipes.adjusted(recipe_of(out), steps, None)
+    if chosen.task != recipes.load(name).task:
+        raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {name}")
+    return chosen
+
+
 def _ablate(
-    chosen: Recipe, init: Path | None, photos: Photos, val: Path | None, out: Path, trunk: Path | None,
+    chosen: Recipe, init: Path | None, photos: Photos | Pairs, val: Path | None, out: Path, trunk: Path | None,
     lpips_weights: Path | None, minutes: float, device: str,
 ) -> None:  # fmt: skip
     from srcli.metrics.lpips import LPIPS
     from srcli.training import ablation
+    from srcli.training.data import Photos
     from srcli.training.degraded import DegradedSpec
     from srcli.training.recipe import RecipeError
 
     if init is None or val is None:
         raise RecipeError("--ablation needs a warm start, --init weights of flowmap-base, and photos to score, --val")
-    if not isinstance(chosen.crops, DegradedSpec):
-        raise RecipeError(f"recipe {chosen.name} has no degraded crops")
+    if not isinstance(chosen.crops, DegradedSpec) or not isinstance(photos, Photos):
+        raise RecipeError(f"recipe {chosen.name} has no degraded crops of photos")
     lpips = None if lpips_weights is None else LPIPS.load(lpips_weights)
     crops, output = ablation.Crops(val, chosen.crops, ABLATION_CROPS, lpips), Output()
     ablation.run(chosen, init, photos, crops, out, trunk=trunk, minutes=minutes, device=device, say=output.say)
     output.say(f"curves, scores and table in {out}")
+
+
+def _photos(
+    chosen: Recipe, data: Path | None, pairs: Path | None, exclude: tuple[str, ...], hold_out: int
+) -> Photos | Pairs:
+    """What a recipe is trained on."""
+    from srcli.training.data import Photos
+    from srcli.training.levels import LevelSpec
+    from srcli.training.pairs import Pairs
+    from srcli.training.recipe import RecipeError
+
+    if (data is None) == (pairs is None):
+        raise RecipeError("give either photos, --data FOLDER, or pairs of real levels, --pairs FOLDER")
+    if data is not None:
+        return Photos(data, exclude, chosen.crops.shortest, hold_out)
+    assert pairs is not None, "one of both is given"
+    if not isinstance(chosen.crops, LevelSpec):
+        raise RecipeError(f"{chosen.name} learns from photos alone: --data FOLDER; pairs are for degflow")
+    if exclude or hold_out:
+        raise RecipeError("--exclude and --hold-out choose among photos; pairs have a Test folder")
+    return Pairs(pairs, chosen.crops.levels, chosen.crops.crop)
+
+
+def _generated(
+    photos: Photos | Pairs, cache: Path, autoencoder: Path | None, generator: Path | None, versions: int, device: str,
+    output: Output,
+) -> Generated:  # fmt: skip
+    """The photos with low-resolution versions by the generator, which are made now where they are missing."""
+    from rich.progress import Progress
+
+    from srcli import degrader
+    from srcli.training.data import Photos
+    from srcli.training.generated import Generated
+
+    assert isinstance(photos, Photos), "recipes with pairs have no degradation"
+    ready = degrader.Degrader(degrader.find(None, autoencoder, generator), device=device)
+    with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
+        task = bar.add_task("generating")
+        return Generated(
+            photos, cache, ready, each=versions,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
 
 
 for _name, _help in RECIPES.items():
@@ -207,6 +296,7 @@ def export(
     data: Annotated[str, typer.Option("--data", help="The training photos in one line.", show_default=False)],
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,
     flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    autoencoder: Annotated[Path | None, typer.Option("--autoencoder", help="Autoencoder of a degflow.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Write inference weights: the moving average, float16 but for the flow's linear layers, with their origin."""
@@ -217,7 +307,7 @@ def export(
 
         metadata = exporting.export(checkpoint, out, data=data)
         if val is not None:
-            scores, change = exporting.score(checkpoint, out, val, flow)
+            scores, change = exporting.score(checkpoint, out, val, flow, autoencoder)
             metadata = exporting.export(checkpoint, out, data=data, scores=scores)
             output.say("  ".join(f"{k} {v:.3f}" for k, v in scores.items()))
             output.say(f"float16 changed PSNR by at most {change:.4f} dB")

@@ -19,7 +19,7 @@ from srcli.geometry import Size
 from srcli.images import ImageError, Picture
 
 LARGEST_SCALE = 16
-RESULT = re.compile(rf"(.+)_(?:{'|'.join(PRESETS)})_x\d+(?:\.\d+)?")
+RESULT = re.compile(rf"(.+)_(?:{'|'.join(PRESETS)}|degflow)_(?:x\d+(?:\.\d+)?|strip|path)")
 
 
 class DegradeError(SrcliError):

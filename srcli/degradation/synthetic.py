@@ -89,13 +89,13 @@ class Degradation:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
         middle = Size(*(max(1, round(n * self.first.size)) for n in (size.height, size.width)))
-        image = _jpeg(_noisy(_resized(_blurred(image, self.first.blur), middle, self.first.resizer), self.first.noise),
+        image = jpeg(noisy(_resized(_blurred(image, self.first.blur), middle, self.first.resizer), self.first.noise),
                       self.first.jpeg)  # fmt: skip
         image = _resized(_blurred(image, self.second.blur), size, self.second.resizer)
-        image = _noisy(image, self.second.noise)
+        image = noisy(image, self.second.noise)
         if self.sinc_last:
-            return _blurred(_jpeg(image, self.second.jpeg), self.sinc)
-        return _jpeg(_blurred(image, self.sinc), self.second.jpeg)
+            return _blurred(jpeg(image, self.second.jpeg), self.sinc)
+        return jpeg(_blurred(image, self.sinc), self.second.jpeg)
 
 
 def draw(preset: str | Preset, scale: float, seed: int, *, grey: bool = False) -> Degradation:
@@ -168,7 +168,8 @@ def _resized(image: np.ndarray, size: Size, resizer: str) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((size.width, size.height), ANTIALIASED[resizer]))
 
 
-def _noisy(image: np.ndarray, noise: Noise | None) -> np.ndarray:
+def noisy(image: np.ndarray, noise: Noise | None) -> np.ndarray:
+    """The image, uint8 RGB (H, W, 3), with noise."""
     if noise is None:
         return image
     rng = np.random.default_rng(noise.seed)
@@ -183,11 +184,12 @@ def _noisy(image: np.ndarray, noise: Noise | None) -> np.ndarray:
     return np.rint(clean + change).clip(0, 255).astype(np.uint8)
 
 
-def _jpeg(image: np.ndarray, jpeg: Jpeg | None) -> np.ndarray:
-    if jpeg is None:
+def jpeg(image: np.ndarray, how: Jpeg | None) -> np.ndarray:
+    """The image, uint8 RGB (H, W, 3), after a trip through a JPEG file."""
+    if how is None:
         return image
-    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if jpeg.halved else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
-    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if how.halved else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, how.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert decoded is not None, "it was encoded here"

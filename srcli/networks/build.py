@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from srcli.networks.degflow_ae import Autoencoder
 from srcli.networks.edsr import EDSR
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.latent import EDSRLatent, UNet
 from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
 from srcli.networks.lora import Lora
+from srcli.networks.ncsnpp import NCSNpp
 from srcli.networks.rdn import RDN
 from srcli.networks.rrdb import RRDB
 from srcli.networks.srflow import SRFlow, StackedRRDB
@@ -52,6 +54,8 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "trunk": trunk,
     "lpips-heads": Heads,
     "lora": _lora,
+    "degflow-ae": Autoencoder,
+    "ncsnpp": NCSNpp,
 }
 
 

@@ -68,8 +68,16 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
 }
 
 
+class NoUpscaler(SrcliError):
+    """A model that makes no pictures larger."""
+
+    exit_code = 2
+
+
 def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
-    """The model of a pipeline from its networks by role. Raises `Unfit`."""
+    """The model of a pipeline from its networks by role. Raises NoUpscaler, or `Unfit`."""
+    if pipeline not in PIPELINES:
+        raise NoUpscaler(f"a {pipeline} model makes no pictures larger; use it with srcli degrade")
     try:
         return PIPELINES[pipeline](networks)
     except ValueError as error:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from torch import Tensor
 from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
 from srcli.networks.queries import Queries, axis, grid_queries
+
+if TYPE_CHECKING:
+    from srcli.training.generated import Generated
 
 B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -30,7 +33,8 @@ class TrainingDataError(SrcliError):
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """How a batch is cut. Sizes in pixels unless said otherwise."""
+    """How a batch is cut. Sizes in pixels unless said otherwise. degradation: `degflow` for the scales and pictures of
+    a generator (see `generated`) instead of bicubic ones; empty for bicubic."""
 
     batch: int = 12
     crop: int = 48  # side of an LR crop
@@ -42,6 +46,7 @@ class CropSpec:
     windows: int = 3  # HR windows queried in each crop; 0: the upsampling alone is trained
     window: int = 16  # side of a window in patches
     patch: int = 3
+    degradation: str = ""
 
     @property
     def preset(self) -> None:
@@ -52,7 +57,7 @@ class CropSpec:
         """Least side of a photo."""
         return max(self.crop, self.window * self.patch)
 
-    def draw(self, photos: Photos, seed: int, step: int) -> Batch:
+    def draw(self, photos: Photos | Generated, seed: int, step: int) -> Batch:
         """The batch of one step."""
         return draw_batch(photos, self, seed, step)
 
@@ -107,6 +112,9 @@ class Photos:
         areas = np.array([i.shape[0] * i.shape[1] for i in self.images], dtype=np.float64)
         self.share = areas / areas.sum()
 
+    def __len__(self) -> int:
+        return len(self.images)
+
     def fingerprint(self) -> str:
         """Number of photos and a digest of their names."""
         return f"{len(self.images)} {hashlib.sha256(self.names.encode()).hexdigest()[:16]}"
@@ -132,15 +140,15 @@ def _photo(path: Path) -> np.ndarray:
         raise TrainingDataError(f"{path} is not a photo that can be read: {error}") from None
 
 
-def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
-    """The batch of one step. LR by 8-bit antialiased bicubic; windows start at any HR pixel of the crop."""
+def draw_batch(photos: Photos | Generated, spec: CropSpec, seed: int, step: int) -> Batch:
+    """One step's batch. LR by 8-bit antialiased bicubic or a generator; windows start at any HR pixel of the crop."""
     rng = np.random.default_rng((seed, step))
     side, middle = spec.window * spec.patch, (spec.patch - 1) // 2
     lrs, hrs, windows, rows, cols, scales = [], [], [], [], [], []
     for item in range(spec.batch):
-        hr = photos.crop(rng, max(side if spec.windows else 1, round(spec.crop * _scale(rng, spec))))
+        hr, lower = _pair(photos, spec, rng)
         size = hr.shape[0]
-        lrs.append(to_tensor(downscale(hr, spec.crop, spec.crop)))
+        lrs.append(to_tensor(downscale(lower, spec.crop, spec.crop)))
         hrs.append(to_tensor(hr))
         for _ in range(spec.windows):
             top, left = (int(v) for v in rng.integers(size - side + 1, size=2))
@@ -150,6 +158,19 @@ def draw_batch(photos: Photos, spec: CropSpec, seed: int, step: int) -> Batch:
             scales.append(size / spec.crop)
     queries = grid_queries(rows, cols, (spec.crop, spec.crop), [item for item, _, _ in windows]) if windows else None
     return Batch(torch.stack(lrs), hrs, windows, side, queries, torch.tensor(scales))
+
+
+def _pair(photos: Photos | Generated, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A square of a photo, and what is made smaller: the same, or a generated version of it."""
+
+    def side(scale: float) -> int:
+        return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
+
+    if isinstance(photos, Photos):
+        hr = photos.crop(rng, side(_scale(rng, spec)))
+        return hr, hr
+    hr, lower, _ = photos.pair(rng, side)
+    return hr, lower
 
 
 def _scale(rng: np.random.Generator, spec: CropSpec) -> float:
@@ -175,13 +196,13 @@ class Crops(Protocol[B_co]):
     @property
     def preset(self) -> str | None: ...
 
-    def draw(self, photos: Photos, seed: int, step: int) -> B_co: ...
+    def draw(self, photos: Any, seed: int, step: int) -> B_co: ...
 
 
 class Prefetch(Generic[B_co]):
     """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
 
-    def __init__(self, photos: Photos, spec: Crops[B_co], seed: int, first_step: int) -> None:
+    def __init__(self, photos: Any, spec: Crops[B_co], seed: int, first_step: int) -> None:
         self._draw = lambda step: spec.draw(photos, seed, step)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
         self._step = first_step

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srcli.degradation.bicubic import downscale
 from srcli.degradation.synthetic import draw
 from srcli.geometry import Size
 from srcli.networks import cubic
 from srcli.training.data import Photos, to_tensor
+from srcli.training.generated import Generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class DegradedSpec:
 
     margin: what is degraded on all sides and cut off again, at random: borders of filters stay outside, and the blocks
     of JPEG begin anywhere, as in pictures that were cut. negative_share: share of crops whose sharp side is degraded by
-    the heavy preset, at its own size: what guidance leads away from.
+    the heavy preset, at its own size: what guidance leads away from. degradation: `degflow` for the scales and pictures
+    of a generator (see `generated`) instead of the preset's; empty for the preset.
     """
 
     preset: str = "moderate"
@@ -47,26 +50,24 @@ class DegradedSpec:
     whole_share: float = 0.8  # share of crops at one of `whole_scales`
     whole_scales: tuple[int, ...] = (4, 4, 4, 4, 2, 2, 3, 1)
     negative_share: float = 0.0
+    degradation: str = ""
 
     @property
     def shortest(self) -> int:
         """Least side of a photo."""
         return self.crop + 2 * self.margin
 
-    def draw(self, photos: Photos, seed: int, step: int) -> DegradedBatch:
+    def draw(self, photos: Photos | Generated, seed: int, step: int) -> DegradedBatch:
         """The batch of one step."""
         rng = np.random.default_rng((seed, step))
         pairs = [self._pair(photos, rng) for _ in range(self.batch)]
         hr, lr, scale, quality = zip(*pairs, strict=True)
         return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale), torch.tensor(quality))
 
-    def _pair(self, photos: Photos, rng: np.random.Generator) -> tuple[Tensor, Tensor, float, float]:
+    def _pair(self, photos: Photos | Generated, rng: np.random.Generator) -> tuple[Tensor, Tensor, float, float]:
         side = self.shortest
-        photo = photos.crop(rng, side)
-        whole = rng.random() < self.whole_share
-        scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
-        low = max(1, round(side / scale))
-        small = draw(self._preset(rng.random()), side / low, int(rng.integers(2**48)))(photo, Size(low, low))
+        photo, small = self._generated(photos, rng) if isinstance(photos, Generated) else self._drawn(photos, rng)
+        low = len(small)
         y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
         rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
         enlarged = cubic.enlarge(to_tensor(small), rows, cols, (side, side))
@@ -76,7 +77,22 @@ class DegradedSpec:
         target = photo[y : y + self.crop, x : x + self.crop]
         return to_tensor(target), enlarged, side / low, 0.0 if negative else 1.0
 
+    def _drawn(self, photos: Photos, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A square of a photo and its low-resolution version by a preset."""
+        side = self.shortest
+        photo = photos.crop(rng, side)
+        whole = rng.random() < self.whole_share
+        scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
+        low = max(1, round(side / scale))
+        return photo, draw(self._preset(rng.random()), side / low, int(rng.integers(2**48)))(photo, Size(low, low))
+
     def _preset(self, chance: float) -> str:
         if chance < self.light_share:
             return "light"
         return "heavy" if chance >= 1 - self.heavy_share else self.preset
+
+    def _generated(self, photos: Generated, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The same by the generator, at one of the scales that it has made."""
+        photo, lower, scale = photos.pair(rng, lambda _: self.shortest)
+        low = max(1, round(self.shortest / scale))
+        return photo, downscale(lower, low, low)

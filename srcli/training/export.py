@@ -11,15 +11,15 @@ from torch import Tensor
 from srcli.training.loop import CHECKPOINT, read_metadata, under
 from srcli.training.recipe import RecipeError, parse
 from srcli.training.tasks import make_task
-from srcli.training.validation import Validation
+from srcli.training.validation import validation_of
 
 
 def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:
     """Write the inference weights of a checkpoint (a file or a run's folder); returns their metadata.
 
     The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
-    `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata of a
-    prior has the sha256 of its flow.
+    `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata has
+    the sha256 of what the weights belong to: the flow of a prior, the autoencoder of a flow in its latents.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     if not path.is_file():
@@ -27,12 +27,12 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
     state, source = load_file(path), read_metadata(path)
     recipe = json.loads(source["recipe"])
     weights = {name: _compact(name, tensor) for name, tensor in under(state, "ema/").items()}
-    metadata = {
+    metadata: dict[str, str] = {
         "architecture": json.dumps(recipe["architecture"]),
         "recipe": json.dumps(recipe),
         "steps": source["step"],
         "photos": source["photos"],
-        **({"flow": source["flow"]} if "flow" in source else {}),
+        **{name: source[name] for name in ("flow", "autoencoder") if name in source},
         "data": data,
         "scores": json.dumps(scores or {}),
         "licence": "Apache-2.0",
@@ -50,15 +50,17 @@ def _compact(name: str, tensor: Tensor) -> Tensor:
     return tensor if linear or not tensor.is_floating_point() else tensor.half()
 
 
-def score(checkpoint: Path, weights: Path, folder: Path, flow: str | None) -> tuple[dict[str, float], float]:
+def score(
+    checkpoint: Path, weights: Path, folder: Path, flow: str | None = None, autoencoder: Path | None = None
+) -> tuple[dict[str, float], float]:
     """Scores of exported weights on a folder of photos, and the largest change by float16 in any of them."""
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     recipe = json.loads(read_metadata(path)["recipe"])
     for name in ("perceptual", "consistency"):  # trunk and teacher are not needed here
         recipe["loss"].pop(name, None)
     chosen = parse(recipe.pop("name"), recipe)
-    task = make_task(chosen, flow)
-    validation, network = Validation(folder, preset=chosen.crops.preset), task.networks["network"].eval()
+    task = make_task(chosen, flow, autoencoder=autoencoder)
+    validation, network = validation_of(chosen, folder), task.networks["network"].eval()
     network.load_state_dict(under(load_file(path), "ema/"))
     before = validation(task, network)
     network.load_state_dict({k: v.float() for k, v in load_file(weights).items()})

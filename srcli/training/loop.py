@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from srcli.errors import SrcliError
 from srcli.training.data import Photos, Prefetch
+from srcli.training.generated import Generated
+from srcli.training.pairs import Pairs
 from srcli.training.recipe import OptimSpec, Recipe, RecipeError, adjusted, parse
 from srcli.training.tasks import Task
 
@@ -98,7 +100,9 @@ class Optimizer:
 class Trainer:
     """A run in a folder: checkpoint, log.csv, validation.csv and run.json."""
 
-    def __init__(self, recipe: Recipe, task: Task, photos: Photos, out: Path, device: str = "cpu") -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, photos: Photos | Pairs | Generated, out: Path, device: str = "cpu"
+    ) -> None:
         self.recipe, self.task, self.photos, self.out, self.device = recipe, task, photos, out, device
         for network in task.networks.values():
             network.to(device)

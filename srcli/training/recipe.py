@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from srcli.errors import SrcliError
 from srcli.training.data import CropSpec
 from srcli.training.degraded import DegradedSpec
+from srcli.training.levels import LevelSpec
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ class Recipe:
     name: str
     task: str
     architecture: dict[str, Any]
-    crops: CropSpec | DegradedSpec
+    crops: CropSpec | DegradedSpec | LevelSpec
     optim: OptimSpec
     loss: dict[str, float]
     options: dict[str, Any]
@@ -90,6 +91,17 @@ def with_options(recipe: Recipe, **options: Any) -> Recipe:
     return replace(recipe, options=recipe.options | options)
 
 
+def degraded_by(recipe: Recipe, degradation: str | None) -> Recipe:
+    """The recipe with low-resolution crops of another origin: `degflow`, or its own for None."""
+    if degradation is None:
+        return recipe
+    if degradation != "degflow":
+        raise RecipeError(f"unknown degradation {degradation!r}; a recipe's own can be replaced by degflow")
+    if isinstance(recipe.crops, LevelSpec):
+        raise RecipeError(f"{recipe.name} learns degradations itself; leave out --degradation")
+    return replace(recipe, crops=replace(recipe.crops, degradation=degradation))
+
+
 def parse(name: str, table: Mapping[str, Any]) -> Recipe:
     known = {"task", "seed", "architecture", "crops", "optim", "loss", "options"}
     if extra := set(table) - known:
@@ -101,12 +113,17 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
         name=name,
         task=table["task"],
         architecture=dict(table["architecture"]),
-        crops=_record(DegradedSpec, name, crops) if "preset" in crops else _record(CropSpec, name, crops),
+        crops=_record(_crops_of(crops), name, crops),
         optim=_record(OptimSpec, name, table.get("optim", {})),
         loss={k: float(v) for k, v in table["loss"].items()},
         options=dict(table.get("options", {})),
         seed=int(table.get("seed", 0)),
     )
+
+
+def _crops_of(table: Mapping[str, Any]) -> type[CropSpec | DegradedSpec | LevelSpec]:
+    """What kind of crops a table describes, by the entry that only this kind has."""
+    return DegradedSpec if "preset" in table else LevelSpec if "levels" in table else CropSpec
 
 
 def _record(kind: type[T], recipe: str, table: Mapping[str, Any]) -> T:

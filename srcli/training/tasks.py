@@ -30,14 +30,20 @@ class Task(Protocol):
         before it asks for the next loss."""
 
     def pipeline(self, network: nn.Module):
-        """The inference model around `network`, for validation."""
+        """The inference model around `network`, for validation. Tasks on levels of degradation have `made` instead,
+        the levels as `network` makes them."""
 
 
-def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None) -> Task:
+def make_task(
+    recipe: Recipe, flow: str | None = None, trunk: Path | None = None, autoencoder: Path | None = None
+) -> Task:
     """The task that a recipe names. flow: the frozen flow that a prior or a low-rank change belongs to, or that a
-    consistency flow is taught by (a model name or exported weights). trunk: the weights of the perceptual loss. Initial
-    weights depend on the recipe's seed alone."""
+    consistency flow is taught by (a model name or exported weights). trunk: the weights of the perceptual loss.
+    autoencoder: the frozen one in whose latents a flow of DegFlow works. Initial weights depend on the recipe's seed
+    alone."""
     torch.manual_seed(recipe.seed)
+    from srcli.training.task_degflow import DegflowTask
+    from srcli.training.task_degflow_ae import DegflowAETask
     from srcli.training.task_flowmap import FlowmapTask
     from srcli.training.task_flowmap_lora import FlowmapLoraTask
     from srcli.training.task_flowsr import FlowsrTask
@@ -50,7 +56,8 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
         "prior": PriorTask, "srflow-prior": SRFlowPriorTask, "flowsr": FlowsrTask, "flowmap": FlowmapTask,
         "flowmap-lora": FlowmapLoraTask,
     }  # fmt: skip
-    kinds: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask} | taught
+    plain: dict[str, Any] = {"linf": LinfTask, "srflow": SRFlowTask, "degflow-ae": DegflowAETask}
+    kinds: dict[str, Any] = plain | taught | {"degflow": DegflowTask}
     if recipe.task not in kinds:
         raise RecipeError(f"recipe {recipe.name}: unknown task {recipe.task!r}")
     kind = kinds[recipe.task]
@@ -63,4 +70,6 @@ def make_task(recipe: Recipe, flow: str | None = None, trunk: Path | None = None
         raise RecipeError(f"recipe {recipe.name}: {error}") from error
     if not isinstance(network, kind.kind):
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
+    if recipe.task == "degflow":
+        return kind(recipe, network, autoencoder=autoencoder, trunk=trunk)
     return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in taught else kind(recipe, network)

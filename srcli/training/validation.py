@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from srcli import runtime
 from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
+from srcli.degradation.levels import draw_camera
 from srcli.geometry import Size, Window
 from srcli.metrics.psnr import psnr
 from srcli.pipelines.base import Model, Sampling
 from srcli.training.data import SUFFIXES, to_tensor
-from srcli.training.recipe import RecipeError
+from srcli.training.levels import LevelSpec
+from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.tasks import Task
 
 
@@ -31,13 +34,8 @@ class Validation:
         sampling: Sampling | None = None,
         preset: str | None = None,
     ) -> None:
-        if not folder.is_dir():
-            raise RecipeError(f"the validation folder {folder} does not exist")
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise RecipeError(f"no photos in the validation folder {folder}")
-        self.photos = [np.asarray(Image.open(p).convert("RGB")) for p in files]
-        self.names = [p.name for p in files]
+        named = photos_of(folder)
+        self.names, self.photos = list(named), list(named.values())
         self.scales, self.sampling, self.preset = scales, sampling or Sampling(temperature=0.0), preset
 
     def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
@@ -60,6 +58,48 @@ class Validation:
         if self.preset is None:
             return downscale(photo, size.height, size.width)
         return synthetic.draw(self.preset, scale, synthetic.seed_of(name, scale))(photo, size)
+
+
+class LevelValidation:
+    """Mean PSNR over RGB of the levels 2, 3 and 4 as a task makes them, in the middle of each photo of a folder, from
+    levels made by a camera that is the same for a photo each time. Level 3 is one that training does not see."""
+
+    def __init__(self, folder: Path, side: int = 256, align: int = 64) -> None:
+        self.cases: list[dict[int, Tensor]] = []
+        for name, photo in photos_of(folder).items():
+            height, width = (min(n, side) // align * align for n in photo.shape[:2])
+            if not height or not width:
+                raise RecipeError(f"{name} in {folder} has less than {align} pixels a side")
+            top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
+            camera = draw_camera(np.random.default_rng(synthetic.seed_of(name, 1)))
+            levels = {s: camera(photo, s)[top : top + height, left : left + width] for s in (1, 2, 3, 4)}
+            self.cases.append({s: to_tensor(level)[None] for s, level in levels.items()})
+
+    def __call__(self, task: Any, network: nn.Module) -> dict[str, float]:
+        device = next(network.parameters()).device
+        found: dict[int, list[float]] = {2: [], 3: [], 4: []}
+        for levels in self.cases:
+            made = task.made(network, {s: level.to(device) for s, level in levels.items()})
+            for scale, values in found.items():
+                values.append(psnr(to_bytes(made[scale]), to_bytes(levels[scale]), channel="rgb"))
+        return {f"psnr_x{scale}": round(float(np.mean(values)), 4) for scale, values in found.items()}
+
+
+def validation_of(recipe: Recipe, folder: Path) -> Validation | LevelValidation:
+    """The scores that a recipe's network is judged by."""
+    if isinstance(recipe.crops, LevelSpec):
+        return LevelValidation(folder)
+    return Validation(folder, preset=recipe.crops.preset)
+
+
+def photos_of(folder: Path) -> dict[str, np.ndarray]:
+    """The photos of a validation folder by name, uint8 (H, W, 3)."""
+    if not folder.is_dir():
+        raise RecipeError(f"the validation folder {folder} does not exist")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise RecipeError(f"no photos in the validation folder {folder}")
+    return {p.name: np.asarray(Image.open(p).convert("RGB")) for p in files}
 
 
 def whole(model: Model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:

@@ -1,0 +1,419 @@
+"""DegFlow trains: its levels are aligned, its step is the official one, and what it has learned teaches others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from test_degflow import FORWARD, close, lively
+from typer.testing import CliRunner
+
+from srcli.cli.app import app
+from srcli.degradation.levels import Camera, draw_camera
+from srcli.networks.build import build
+from srcli.networks.degflow_ae import Autoencoder
+from srcli.networks.ncsnpp import NCSNpp
+from srcli.networks.trunks import squeezenet
+from srcli.training import recipe
+from srcli.training.data import Photos, TrainingDataError
+from srcli.training.degraded import DegradedSpec
+from srcli.training.generated import MANIFEST, Generated
+from srcli.training.levels import LevelBatch, LevelSpec
+from srcli.training.loop import Optimizer, read_metadata
+from srcli.training.pairs import Pairs
+from srcli.training.task_degflow import step_at
+from srcli.training.tasks import make_task
+from srcli.training.validation import LevelValidation
+from srcli.weights import degflow, store
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CAT = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:144, :144]
+RUNNER = CliRunner()
+CROPS = """
+[crops]
+levels = [1, 2, 4]
+batch = 4
+crop = 64
+margin = 8
+[optim]
+name = "adamw"
+lr = 2e-3
+warmup = 5
+steps = STEPS
+ema = 0.9
+"""
+STAGE1 = """
+task = "degflow-ae"
+[architecture]
+kind = "degflow-ae"
+base_dim = 8
+[loss]
+l2 = 1.0
+pixel = 0.2
+periodic = 1.0
+""" + CROPS.replace("STEPS", "25")
+STAGE2 = """
+task = "degflow"
+[architecture]
+kind = "ncsnpp"
+nf = 8
+num_res_blocks = 1
+dropout = 0.0
+tileable = true
+[loss]
+flow = 1.0
+decoded = 0.1
+perceptual = 0.1
+""" + CROPS.replace("STEPS", "6")
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """ae.safetensors and flow.safetensors of short runs, and the runs."""
+    folder = tmp_path_factory.mktemp("degflow")
+    save_file(squeezenet().state_dict(), folder / "trunk.safetensors")
+    (folder / "stage1.toml").write_text(STAGE1)
+    (folder / "stage2.toml").write_text(STAGE2)
+    common = ["--data", EXAMPLES, "--threads", 1, "--val", EXAMPLES]
+    run("train", "degflow-ae", "--recipe", folder / "stage1.toml", "--out", folder / "ae", *common)
+    run("train", "export", folder / "ae", "-o", folder / "ae.safetensors", "--data", "photos", "--val", EXAMPLES)
+    more = ["--autoencoder", folder / "ae.safetensors"]
+    run("train", "degflow", "--recipe", folder / "stage2.toml", "--out", folder / "flow", *common, *more,
+        "--trunk", folder / "trunk.safetensors")  # fmt: skip
+    run("train", "export", folder / "flow", "-o", folder / "flow.safetensors", "--data", "photos", *more)
+    return folder
+
+
+def files(trained: Path) -> list[object]:
+    return ["--autoencoder", trained / "ae.safetensors", "--generator", trained / "flow.safetensors"]
+
+
+# --- parity ---
+
+
+def test_a_training_step_is_the_official_one(reference):
+    folder = reference / "parity" / "degflow"
+    data = load_file(folder / "in" / "inputs.safetensors") | load_file(folder / "out" / "outputs.safetensors")
+    ae = degflow.load_network(folder / "weights" / "ae_layout.pth", degflow.AUTOENCODER)
+    flow = degflow.load_network(folder / "weights" / "flow_layout.pth", degflow.FLOW)
+    images = data["train.imgs"]
+    with torch.no_grad(), torch.autocast("cpu", enabled=False), _no_mixed():
+        for number in range(4):
+            close(ae.encoder(images[number])[0], data["train.latents"][number], FORWARD)
+        made = step_at(flow, ae, images[[0, 1, 3]], data["train.t"])
+    flow_loss = (made.velocity - made.derivative).square().mean()
+    decoded, following = made.decoded * 0.5 + 0.5, made.following * 0.5 + 0.5
+    close(decoded, data["train.taylor_decoded_01"], FORWARD)
+    close(following, data["train.target_01"], FORWARD)
+    close(flow_loss.view(1), data["train.loss_flow_mean"], FORWARD)
+    proxy = (decoded - following).abs().mean()
+    close(proxy.view(1), data["train.l1_proxy_mean"], FORWARD)
+    close((flow_loss + 0.1 * proxy).view(1), data["train.loss_total"], FORWARD)
+
+
+def _no_mixed():
+    from unittest import mock
+
+    return mock.patch("srcli.runtime.mixed", lambda device: torch.autocast(device.type, enabled=False))
+
+
+def test_only_the_velocity_carries_a_gradient_and_the_autoencoder_stays():
+    ae, flow = (lively({"kind": "degflow-ae", "base_dim": 8}), lively({"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1}))
+    flow.requires_grad_(True)
+    made = step_at(flow, ae, torch.rand(3, 2, 3, 64, 64) * 2 - 1, torch.tensor([0.2, 0.8]))
+    made.decoded.sum().backward()
+    assert flow.all_modules[-1].weight.grad.abs().sum() > 0  # by way of the decoder
+    assert not made.derivative.requires_grad
+    assert all(p.grad is None for p in ae.parameters())
+
+
+# --- levels ---
+
+
+def test_levels_get_softer_and_stay_in_their_place():
+    rng, scales = np.random.default_rng(0), (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+    for _ in range(5):
+        camera = draw_camera(rng)
+        made = {s: camera(CAT, s).astype(float) for s in scales}
+        assert np.array_equal(made[1.0], CAT)
+        sharpness = [np.abs(np.diff(made[s].mean(2), axis=1)).mean() for s in scales]
+        assert sharpness == sorted(sharpness, reverse=True)
+
+        def error(moved: tuple[int, int], low: np.ndarray = made[4.0]) -> float:
+            return np.square(np.roll(CAT.astype(float), moved, (0, 1)) - low)[8:-8, 8:-8].mean()
+
+        around = {(y, x): error((y, x)) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+        assert min(around, key=around.__getitem__) == (0, 0)
+
+
+def test_cameras_repeat_and_refuse_what_is_no_level():
+    camera = Camera((1.5, 0.7), 0.4, 2.0, 80, seed=3)
+    assert np.array_equal(camera(CAT, 3.3), camera(CAT, 3.3))
+    assert not np.array_equal(camera(CAT, 3.3), replace(camera, seed=4)(CAT, 3.3))
+    with pytest.raises(ValueError, match="1 to 4"):
+        camera(CAT, 4.5)
+
+
+def test_a_batch_of_levels_is_a_function_of_seed_and_step():
+    photos, spec = Photos(EXAMPLES), LevelSpec(batch=2, crop=64, margin=8)
+    one, same, other = (spec.draw(photos, 1, step).images for step in (3, 3, 4))
+    assert one.shape == (3, 2, 3, 64, 64)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    errors = (one[1:] - one[0]).square().mean((1, 2, 3, 4))
+    assert errors[0] < errors[1]
+    with pytest.raises(TrainingDataError, match="begin with 1"):
+        LevelSpec(levels=(2, 4))
+
+
+def scenes(folder: Path, *, levels: tuple[int, ...] = (2, 3, 4)) -> Path:
+    """Two scenes as RealSR lays them out: level S of scene N is the cat, its red 10 S + N."""
+    for number in (1, 2):
+        for scale in levels:
+            place = folder / "Canon" / "Train" / str(scale)
+            place.mkdir(parents=True, exist_ok=True)
+            for name, red in (("HR", 10 + number), (f"LR{scale}", 10 * scale + number)):
+                image = CAT.copy()
+                image[..., 0] = red
+                Image.fromarray(image).save(place / f"Canon_{number:03}_{name}.png")
+    return folder
+
+
+def test_pairs_show_one_place_of_one_scene_at_every_level(tmp_path):
+    pairs = Pairs(scenes(tmp_path), (1, 2, 4), 64)
+    assert len(pairs) == 2
+    spec = LevelSpec(batch=6, crop=64)
+    images = (spec.draw(pairs, 0, 0).images * 255).round()
+    reds = images[:, :, 0, 0, 0]
+    assert set(reds[0].tolist()) == {11, 12}
+    assert torch.equal(reds[1], reds[0] + 10)
+    assert torch.equal(reds[2], reds[0] + 30)
+    assert torch.equal(images[0, :, 1:], images[2, :, 1:])
+
+
+def test_folders_without_pairs_say_what_is_missing(tmp_path):
+    scenes(tmp_path, levels=(2, 3))
+    for folder, says in ((tmp_path, "4/*_LR4.png"), (tmp_path / "none", "does not exist")):
+        out = run("train", "degflow-ae", "--pairs", folder, "--out", tmp_path / "run", code=2)
+        assert says in out
+
+
+# --- both stages ---
+
+
+def test_each_stage_learns(trained):
+    ae, flow = (store.load_network(trained / f"{n}.safetensors") for n in ("ae", "flow"))
+    assert isinstance(ae, Autoencoder)
+    assert isinstance(flow, NCSNpp)
+    task = make_task(recipe.load(str(trained / "stage1.toml")))
+    validation = LevelValidation(EXAMPLES)
+    before = validation(task, task.networks["network"])
+    after = validation(task, ae)
+    assert min(after[k] - before[k] for k in after) > 3  # dB
+    chosen = recipe.load(str(trained / "stage2.toml"))
+    second = make_task(chosen, trunk=trained / "trunk.safetensors", autoencoder=trained / "ae.safetensors")
+    assert set(validation(second, flow)) == {"psnr_x2", "psnr_x3", "psnr_x4"}
+    log = (trained / "flow" / "log.csv").read_text().splitlines()
+    assert log[0] == "step,seconds,flow,decoded,perceptual"
+
+
+def test_a_flow_fits_the_path_that_it_is_shown(tmp_path):
+    autoencoder = {"kind": "degflow-ae", "base_dim": 8}
+    save_file(lively(autoencoder).state_dict(), tmp_path / "ae.safetensors", {"architecture": json.dumps(autoencoder)})
+    text = STAGE2.replace("perceptual = 0.1", "").replace("warmup = 5", "warmup = 1").replace("lr = 2e-3", "lr = 5e-3")
+    (tmp_path / "r.toml").write_text(text + "[options]\nrelative = true")
+    chosen = recipe.load(str(tmp_path / "r.toml"), steps=1000)
+    task = make_task(chosen, autoencoder=tmp_path / "ae.safetensors")
+    batch = replace(chosen.crops, batch=2).draw(Photos(EXAMPLES), 9, 0)
+    optimizer, logged = Optimizer(task.networks["network"], chosen.optim), []
+    for step in range(30):
+        torch.manual_seed(0)  # the same times
+        _, loss, values = next(task.losses(batch, step))
+        optimizer.step(loss, step)
+        logged.append(values["flow"])
+    assert logged[0] == pytest.approx(1)  # no velocity at all
+    assert logged[-1] < 0.4
+
+
+def test_a_flow_says_which_autoencoder_it_belongs_to(trained):
+    digest = store.sha256(trained / "ae.safetensors")
+    assert read_metadata(trained / "flow.safetensors")["autoencoder"] == digest
+    scores = json.loads(read_metadata(trained / "ae.safetensors")["scores"])
+    assert scores["psnr_x3"] > 10
+    other = trained / "other.safetensors"
+    save_file(load_file(trained / "ae.safetensors"), other, read_metadata(trained / "ae.safetensors") | {"x": "y"})
+    out = run("train", "degflow", "--data", EXAMPLES, "--out", trained / "flow", "--resume", "--autoencoder", other,
+              "--trunk", trained / "trunk.safetensors", code=2)  # fmt: skip
+    assert "another autoencoder" in out
+
+
+def test_trained_weights_degrade_pictures(trained, tmp_path):
+    networks = ["--autoencoder", trained / "ae.safetensors", "--flow", trained / "flow.safetensors"]
+    run("degrade", EXAMPLES / "cat.png", "-o", tmp_path, *networks, "--scale", 2.5)
+    told = json.loads((tmp_path / "cat_degflow_x2.5.json").read_text())
+    assert told["weights"]["flow"] == store.sha256(trained / "flow.safetensors")
+    assert Image.open(tmp_path / "cat_degflow_x2.5.png").size == Image.open(EXAMPLES / "cat.png").size
+
+
+def test_packaged_recipes_are_small():
+    networks = [build(recipe.load(name).architecture) for name in ("degflow-ae", "degflow")]
+    assert sum(2 * p.numel() for n in networks for p in n.parameters()) < 8e6  # bytes in float16
+    assert networks[1].tileable
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "says"),
+    [
+        ("degflow", ["--data", EXAMPLES], "--autoencoder FILE"),
+        ("degflow", ["--data", EXAMPLES, "--autoencoder", "none.pth"], "does not exist"),
+        ("degflow-ae", [], "either photos"),
+        ("degflow-ae", ["--data", EXAMPLES, "--pairs", "x"], "either photos"),
+        ("degflow-ae", ["--data", EXAMPLES, "--degradation", "degflow"], "leave out --degradation"),
+        ("degflow-ae", ["--pairs", "x", "--hold-out", "3"], "Test folder"),
+        ("linf-base", ["--pairs", EXAMPLES], "pairs are for degflow"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "odd"], "unknown degradation"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "degflow"], "are not part of this version"),
+        ("linf-base", ["--data", EXAMPLES, "--cache", "x"], "--degradation degflow"),
+    ],
+)
+def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, stage, options, says):
+    monkeypatch.chdir(tmp_path)
+    result = RUNNER.invoke(app, [str(a) for a in ["train", stage, "--out", tmp_path / "run", *options]])
+    assert result.exit_code in (2, 4), result.output
+    assert says in result.output
+    assert "Traceback" not in result.output
+
+
+# --- what it is for ---
+
+
+class Degrading:
+    """Stands at the place of a `Degrader` and counts; a picture at scale s is the photo's, 255 - s * 10 in its red."""
+
+    def __init__(self, name: str = "one") -> None:
+        self.made: list[float] = []
+        self.name = name
+        self.runtime = __import__("srcli.runtime").runtime.choose("cpu", "fp32")
+
+    def told(self) -> dict:
+        return {"model": self.name}
+
+    def degrade(self, picture, scales):
+        for scale in scales:
+            self.made.append(scale)
+            colour = picture.colour.copy()
+            colour[..., 0] = 255 - round(scale * 10)
+            yield replace(picture, colour=colour)
+
+
+def generated(folder: Path, degrader: Degrading, **options) -> Generated:
+    return Generated(Photos(EXAMPLES), folder, degrader, **options)  # type: ignore[arg-type]
+
+
+def test_generated_pictures_are_made_once_and_a_run_that_was_cut_off_goes_on(tmp_path):
+    first = Degrading()
+    made = generated(tmp_path / "c", first)
+    count = 4 * len(Photos(EXAMPLES))
+    assert len(first.made) == len(set(first.made)) == count
+    assert all(1.1 <= s <= 4 for s in first.made)
+    assert len({round(4 * (s - 1.1) / 2.9 - 0.5) for s in first.made}) >= 4  # over the whole range
+    pictures = sorted((tmp_path / "c").glob("*.png"))
+    assert len(pictures) == count
+    pictures[1].unlink()
+    again = Degrading()
+    assert generated(tmp_path / "c", again).fingerprint() == made.fingerprint()
+    assert len(again.made) == 1
+    assert json.loads((tmp_path / "c" / MANIFEST).read_text())["model"] == "one"
+    with pytest.raises(TrainingDataError, match="another generator"):
+        generated(tmp_path / "c", Degrading("two"))
+    with pytest.raises(TrainingDataError, match="something else"):
+        generated(EXAMPLES, Degrading())
+
+
+def test_generated_crops_show_the_same_place_at_the_versions_scale(tmp_path):
+    made = generated(tmp_path / "c", Degrading())
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        sharp, lower, scale = made.pair(rng, lambda s: round(30 * s))
+        assert np.array_equal(sharp[..., 1:], lower[..., 1:])
+        assert (lower[..., 0] == 255 - round(scale * 10)).all()
+        assert sharp.shape == (round(30 * scale), round(30 * scale), 3)
+    spec = DegradedSpec(batch=3, crop=48, margin=8, degradation="degflow")
+    batch = spec.draw(made, 0, 0)
+    assert batch.hr.shape == batch.lr.shape == (3, 3, 48, 48)
+    wanted = (255 - 10 * batch.scale) / 255
+    assert torch.allclose(batch.lr[:, 0].mean((1, 2)), wanted, atol=0.02)
+    assert torch.equal(batch.lr, spec.draw(made, 0, 0).lr)
+    assert not torch.equal(batch.lr, spec.draw(made, 0, 1).lr)
+
+
+FLOWSR = """
+task = "flowsr"
+[architecture]
+kind = "velocity"
+width = 16
+before = 1
+after = 1
+coarse_width = 16
+coarse = 1
+[crops]
+preset = "moderate"
+batch = 2
+crop = 48
+margin = 8
+[optim]
+steps = 2
+[loss]
+l2 = 1.0
+"""
+LINF = """
+task = "linf"
+[architecture]
+kind = "linf"
+hidden = 16
+flow_layers = 2
+patch = 3
+anchors = [2, 4]
+encoder = { kind = "edsr", blocks = 1, features = 16 }
+[crops]
+batch = 2
+crop = 16
+windows = 1
+window = 4
+[optim]
+steps = 2
+[loss]
+upsampling = 1.0
+"""
+
+
+@pytest.mark.parametrize(("stage", "text"), [("flowsr-base", FLOWSR), ("linf-base", LINF)])
+def test_super_resolution_learns_from_generated_pictures(trained, tmp_path, stage, text):
+    (tmp_path / "r.toml").write_text(text)
+    common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, "--versions", 2, *files(trained)]
+    run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
+    cache = tmp_path / "run" / "generated"
+    made = {p: p.stat().st_mtime_ns for p in cache.glob("*.png")}
+    assert len(made) == 2 * len(Photos(EXAMPLES))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["crops"]["degradation"] == "degflow"
+    run("train", stage, "--resume", "--steps", 3, *common)
+    assert {p: p.stat().st_mtime_ns for p in cache.glob("*.png")} == made
+    (cache / MANIFEST).write_text("{}")
+    assert "another generator" in run("train", stage, "--resume", "--steps", 4, *common, code=2)
+
+
+def test_a_level_batch_follows_its_device():
+    batch = LevelBatch(torch.zeros(3, 1, 3, 8, 8))
+    assert batch.to("meta").images.device.type == "meta"
