@@ -27,6 +27,7 @@ from weights_server import Server, breaks, digest, hangs, page, running, says, s
 from srcli import weights
 from srcli.cli.app import app
 from srcli.weights import home, manifest, pull, store
+from srcli.weights.convert import FAMILIES, Checkpoint, Source
 from srcli.weights.download import Patience, drive
 
 ROOT = Path(__file__).parents[1]
@@ -749,13 +750,49 @@ def test_a_file_of_ones_own_gets_a_name(place):
     assert srcli("models", "list").exit_code == 0
 
 
+def test_a_checkpoint_of_another_model_is_refused(place):
+    """Its hash is not known, but what it should hold is."""
+    result = srcli("models", "import", official(place)["flow"], "--as", "edsr-linf-lp", "--accept-license")
+    assert result.exit_code == 4
+    assert "it holds another network (hidden is 16, not 256)" in " ".join(result.stderr.split())
+    assert names(place / "home" / "weights") == set()
+
+
 def test_parts_are_told_apart_by_what_they_hold(place):
     made = official(place)
+    listed(place, both='file = "a.pth"\nsources = []\n[models.both.parts.prior]\nfile = "b.pth"\nsources = []')
     for role in ("prior", "flow"):
-        result = srcli("models", "import", made[role], "--as", "edsr-linf-lp", "--accept-license", "--json")
+        result = srcli("models", "import", made[role], "--as", "both", "--json")
         assert result.exit_code == 0, result.output
         assert json.loads(result.stdout)["role"] == role
-    assert not store.missing(manifest.load().find("edsr-linf-lp"))
+    assert not store.missing(manifest.load().find("both"))
+
+
+LISTS = {
+    "EDSR-baseline-LINF_patch1": ("edsr-linf", "flow"),
+    "EDSR-baseline-LINF_patch3": ("edsr-linf-lp", "flow"),
+    "RDN-LINF_patch1": ("rdn-linf", "flow"),
+    "SwinIR-LINF_patch1": ("swinir-linf", "flow"),
+    "RRDB-LINF_patch3": ("rrdb-linf", "flow"),
+    "LINF-LP_UNet_dim64_c27": ("rrdb-linf-lp", "prior"),
+    "SRFlow_DF2K_4X": ("srflow-df2k-x4", "flow"),
+    "SRFlow_DF2K_8X": ("srflow-df2k-x8", "flow"),
+    "SRFlow_CelebA_8X": ("srflow-celeba-x8", "flow"),
+    "SRFlow-LP_UNet_dim64": ("srflow-lp-df2k-x4", "prior"),
+}
+
+
+@pytest.mark.parametrize("layout", LISTS)
+def test_the_manifest_says_of_published_files_what_they_hold(reference, layout):
+    listed = json.loads((reference / "parity" / "keys" / f"{layout}.json").read_text())
+    with torch.device("meta"):
+        state = {key: torch.empty(shape) for key, shape, _ in listed["keys"]}
+    family = next(f for f in FAMILIES if f.detect(state.keys()))
+    found = family.convert(Checkpoint(state, Source("", "")))
+    name, role = LISTS[layout]
+    entry = manifest.load().find(name)
+    assert (found.role, found.pipeline) == (role, entry.pipeline)
+    assert pull.differing(entry.parts[role].architecture, found.architecture) is None
 
 
 def test_the_manifest_describes_the_networks_of_the_package():

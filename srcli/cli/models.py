@@ -310,7 +310,7 @@ def _table(entries: list[Entry], output: Output) -> None:
     rows = [_row(entry) for entry in entries]
     table = Table(box=None, pad_edge=False)
     for number, title in enumerate(("model", "scales", "size", "licence", "here", "measured")):
-        width = max(len(text) for text in (title, *(row[number] for row in rows)))
+        width = min(20, max(len(text) for text in (title, *(row[number] for row in rows))))
         table.add_column(title, min_width=width, justify="right" if title == "size" else "left")
     for row in rows:
         table.add_row(*row)

@@ -167,7 +167,8 @@ def run(
         found = _photos(chosen, data, pairs, tuple(exclude or ()), hold_out)
         if ablation:
             chosen = recipes.adjusted(chosen, steps or ABLATION_STEPS, None)
-            _ablate(chosen, init, found, val, out, trunk, lpips_weights, min(max_minutes, ABLATION_MINUTES), str(where))
+            minutes = ABLATION_MINUTES if max_minutes == math.inf else max_minutes
+            _ablate(chosen, init, found, val, out, trunk, lpips_weights, minutes, str(where))
             return
         task = make_task(chosen, flow, trunk, autoencoder)
         photos: Photos | Pairs | Generated = found

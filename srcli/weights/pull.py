@@ -7,10 +7,11 @@ import queue
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from srcli.errors import SrcliError
 from srcli.weights import home, store
@@ -220,9 +221,21 @@ def _prepare(path: Path, part: Part, ready: Path, move: Callable[[Path, Path], o
     from srcli.weights.convert import convert, write
 
     converted = convert(path)
-    if part.architecture is not None and dict(part.architecture) != dict(converted.architecture):
-        raise WrongFile(f"{part.file} holds another network than {part.role} of its model: {converted.family}")
+    if (odd := differing(part.architecture or {}, converted.architecture)) is not None:
+        raise WrongFile(f"{path} is not {part.file}: it holds another network ({odd})")
     write(converted, ready)
+
+
+def differing(known: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """The first of the known hyper-parameters that a network does not have."""
+    for key, value in known.items():
+        got = found.get(key)
+        if isinstance(value, Mapping) and isinstance(got, Mapping):
+            if (odd := differing(value, got)) is not None:
+                return odd
+        elif got != value:
+            return f"{key} is {got}, not {value}"
+    return None
 
 
 def _linked(path: Path, to: Path) -> None:
