@@ -193,8 +193,8 @@ def _lpips(kind: str, given: Path | None) -> tuple[Path, ...]:
 
     if given is not None:
         return (given,)
-    entry = manifest.load().find(f"lpips-{kind}")
-    return () if store.missing(entry) else tuple(store.locate(part) for part in entry.parts.values())
+    entry = manifest.load().entries.get(f"lpips-{kind}")
+    return () if entry is None or store.missing(entry) else tuple(map(store.locate, entry.parts.values()))
 
 
 def _check(variants: Sequence[Variant], scales: list[int]) -> None:
