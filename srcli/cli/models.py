@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from srcli.cli.console import Output, errors
 from srcli.cli.fetching import MANIFEST, announce, how, progress
+from srcli.cli.models_view import description, facts, table_of, tell_file
 
 if TYPE_CHECKING:
     from srcli.weights.manifest import Entry, Manifest, Part
@@ -41,9 +42,9 @@ def list_models(
     with errors(debug, json):
         entries = [e for e in _known().entries.values() if everything or _ready_to_use(e)]
         for entry in entries:
-            output.record(_facts(entry))
+            output.record(facts(entry))
         if not json:
-            _table(entries, output)
+            table_of(entries, output)
 
 
 @app.command()
@@ -57,9 +58,9 @@ def show(
     output = Output(json)
     with errors(debug, json):
         entry = _known().find(name)
-        output.record(_facts(entry))
+        output.record(facts(entry))
         if not json:
-            _show(entry, output)
+            description(entry, output)
 
 
 @app.command()
@@ -91,7 +92,7 @@ def pull(
             found = pulling.pull(entries, how(output, report, offline=offline, retries=retries, timeout=timeout))
         for entry in entries:
             for part in entry.parts.values():
-                _tell_file(entry, part, found[part.file], output)
+                tell_file(entry, part, found[part.file], output)
 
 
 @app.command()
@@ -203,7 +204,7 @@ def import_file(
         part = _part(entry, role, file)
         if not home.accepted(entry) and (accept or _agreed(entry, output)):
             home.accept(entry)
-        _tell_file(entry, part, pull.bring(file, entry, part), output)
+        tell_file(entry, part, pull.bring(file, entry, part), output)
 
 
 @app.command()
@@ -269,108 +270,6 @@ def _ready_to_use(entry: Entry) -> bool:
     return entry.pipeline is not None and all(p.sources or store.kept(p).is_file() for p in entry.parts.values())
 
 
-def _installed(entry: Entry) -> str:
-    from srcli.weights import store
-
-    if entry.embedded:
-        return "in the package"
-    lacking = store.missing(entry)
-    if not lacking:
-        return "yes"
-    if any(not part.sources for part in lacking):
-        return "to import"
-    return "no" if len(lacking) == len(entry.parts) else "in part"
-
-
-def _facts(entry: Entry) -> dict[str, Any]:
-    from srcli.weights import home, store
-
-    pins = home.pins()
-    files = [
-        {
-            "role": part.role, "file": part.file, "bytes": part.bytes, "sha256": part.sha256 or part.starts or None,
-            "sources": [] if part.embedded else [str(source) for source in part.sources],
-            "path": str(store.kept(part)) if store.kept(part).is_file() else None,
-            "pinned_sha256": pins[part.file].sha256 if part.file in pins else None,
-            "architecture": part.architecture,
-        }
-        for part in entry.parts.values()
-    ]  # fmt: skip
-    return {
-        "name": entry.name, "aliases": list(entry.aliases), "purpose": entry.purpose, "pipeline": entry.pipeline,
-        "scales": list(entry.scales), "paper": entry.paper, "licence": entry.licence, "commercial": entry.commercial,
-        "accepted": home.accepted(entry), "installed": _installed(entry), "bytes": entry.bytes, "page": entry.page,
-        "needs": entry.needs, "measured": dict(entry.measured), "files": files,
-    }  # fmt: skip
-
-
-def _table(entries: list[Entry], output: Output) -> None:
-    from rich.table import Table
-
-    rows = [_row(entry) for entry in entries]
-    table = Table(box=None, pad_edge=False)
-    for number, title in enumerate(("model", "scales", "size", "licence", "here", "measured")):
-        width = min(20, max(len(text) for text in (title, *(row[number] for row in rows))))
-        table.add_column(title, min_width=width, justify="right" if title == "size" else "left")
-    for row in rows:
-        table.add_row(*row)
-    output.table(table)
-    if any(not entry.commercial for entry in entries):
-        output.say("* not for commercial use, or not stated")
-    output.say("srcli models show NAME says more")
-
-
-def _row(entry: Entry) -> list[str]:
-    low, high = entry.scales
-    scales = "" if entry.pipeline is None else f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    licence = entry.licence + ("" if entry.commercial else " *")
-    return [entry.name, scales, _size(entry.bytes), licence, _installed(entry), _scores(entry)]
-
-
-def _size(count: int | None) -> str:
-    return "unknown" if count is None else f"{count / 1e6:,.1f} MB"
-
-
-def _scores(entry: Entry) -> str:
-    """What was measured, in short: at x4 or the largest scale there is."""
-    scores = entry.measured
-    parts = []
-    for key, unit in (("psnr_y", "{:.2f} dB"), ("lpips_squeeze", "LPIPS {:.3f}")):
-        if values := scores.get(key):
-            parts.append(unit.format(values.get("x4", next(reversed(values.values())))))
-    return f"{scores.get('data', '')} x4 {', '.join(parts)}" if parts else ""
-
-
-def _show(entry: Entry, output: Output) -> None:
-    from rich.table import Table
-
-    from srcli.weights import pull, store
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for key, value in _facts(entry).items():
-        if key in ("files", "measured", "commercial", "licence") or value in (None, "", [], {}):
-            continue
-        shown = (
-            _size(value) if key == "bytes" else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        )
-        table.add_row(key, shown)
-    table.add_row("terms", pull.terms(entry))
-    for key, value in entry.measured.items():
-        table.add_row(
-            f"measured: {key}",
-            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value),
-        )
-    output.table(table)
-    for part in entry.parts.values():
-        digest = part.sha256 or (f"{part.starts}..." if part.starts else "unknown, pinned at the first download")
-        output.say(f"\n{part.role}: {part.file}, {_size(part.bytes)}\n  sha256 {digest}")
-        output.say(f"  {store.kept(part)}" + ("" if store.kept(part).is_file() else "  (not here)"))
-        for source in () if part.embedded else part.sources:
-            output.say(f"  from {source}")
-        if part.architecture:
-            output.say(f"  {part.architecture}")
-
-
 def _agreed(entry: Entry, output: Output) -> bool:
     """Ask where somebody can answer."""
     from srcli.weights import pull
@@ -424,13 +323,3 @@ def _whole(entry: Entry) -> bool:
     from srcli.weights import store
 
     return not entry.embedded and not store.missing(entry)
-
-
-def _tell_file(entry: Entry, part: Part, path: Path, output: Output) -> None:
-    from srcli.weights import home
-
-    pin = home.pins().get(part.file)
-    facts = {"name": entry.name, "role": part.role, "path": str(path), "bytes": path.stat().st_size}
-    output.record(facts | {"sha256": pin.sha256 if pin else part.sha256})
-    known = "its hash was not known before and is kept now" if pin and not part.sha256 else "its hash is right"
-    output.say(f"{path} ({path.stat().st_size / 1e6:,.1f} MB, {known})")

@@ -5,10 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +12,11 @@ import typer
 
 from srcli.cli.console import INTERRUPTED, Output, errors
 from srcli.cli.fetching import MANIFEST, bring
+from srcli.cli.upscale_report import progress, report, summary_of, tell_plan, warn
 
 if TYPE_CHECKING:
-    from srcli.batch import Job, Plan, Record
-    from srcli.batch.plan import Item
+    from srcli.batch import Job, Plan
     from srcli.geometry import Target
-    from srcli.pipelines.base import Sampling
-    from srcli.upscaler import Upscaler
     from srcli.weights.given import Loaded
 
 WRITING, MANY, MACHINE, REPORT = "Writing", "Many files", "Machine", "Report"
@@ -207,7 +201,7 @@ def command(
         if any(item.file == batch.STREAM for item in plan.items):
             _check_stdout(json)
             output.data_on_stdout = True
-        _tell(plan, output)
+        tell_plan(plan, output)
         style = Style(quality, compression, False, _colour(background))
         options = batch.Options(
             ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
@@ -225,7 +219,7 @@ def command(
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         upscaler.settled(sampling)
-        _warn(upscaler, sampling, output)
+        warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
         code = _run(plan, batch.Job(upscaler, target, sampling, options, plan.sources, kept), output)
     sys.exit(code)
@@ -239,36 +233,20 @@ def _run(plan: Plan, job: Job, output: Output) -> int:
     control, records, ended = batch.Control.new(), [], False
     code = 0
     try:
-        with signals.gently(control, output.notice), _progress(len(plan.items), output) as progress:
-            for record in batch.run(plan.items, job, progress, control):
+        with signals.gently(control, output.notice), progress(len(plan.items), output) as told:
+            for record in batch.run(plan.items, job, told, control):
                 records.append(record)
-                _report(record, output, len(plan.items) == 1 and not plan.many)
+                report(record, output, len(plan.items) == 1 and not plan.many)
     except signals.Ended as signal:
         code, ended = signal.code, True
         output.problem(f"srcli: ended by {signal}")
     left = len(plan.items) - len(records)
     if not ended:
         code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
-    _summary(records, job.upscaler, output, code, left)
+    summary_of(records, job.upscaler, output, code, left)
     if control.finish.is_set() or ended:
         signals.leave(code)
     return code
-
-
-def _tell(plan: Plan, output: Output) -> None:
-    """What a person might not expect of a plan."""
-
-    def some(names: list[str]) -> str:
-        return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-
-    if plan.left_out:
-        names = some([p.name for p in plan.left_out])
-        output.notice(f"left out, as results of earlier runs: {names}; name them to enlarge them again")
-    if plan.renamed:
-        names = some([f"{item.source.name} as {item.name}" for item in plan.renamed])
-        output.notice(f"named apart, since their results would have the same name: {names}")
-    if not plan.items:
-        output.notice("nothing to do: no picture is chosen")
 
 
 def _inputs(inputs: list[Path] | None, listed: str | None) -> list[Path]:
@@ -325,16 +303,6 @@ def _colour(name: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
-    """Say which options the model does not look at."""
-    if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
-        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
-    if sampling.detail != 1.0 and not upscaler.model.most_detail:
-        output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
-    if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
-        output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
-
-
 def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:
     from srcli.geometry import Target, TargetError
 
@@ -357,77 +325,3 @@ def _suffix(name: str | None) -> str | None:
     if suffix not in FORMATS:
         raise UsageError(f"unknown format {name!r}; use {', '.join(s[1:] for s in FORMATS)}")
     return suffix
-
-
-@contextmanager
-def _progress(count: int, output: Output) -> Iterator[Callable[[Item, int, int], None]]:
-    """A bar with the share of the output done, its speed and the time left; nothing where nobody looks."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    if output.quiet or output.json or not sys.stderr.isatty():
-        yield lambda item, done, total: None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=output.err, transient=True) as bar:
-        output.live = bar.console
-        number, current, task, started = 0, None, bar.add_task("", total=1, rate=""), 0.0
-
-        def advance(item: Item, done: int, total: int) -> None:
-            nonlocal number, current, started
-            if item is not current:
-                number, current, started = number + 1, item, time.monotonic()
-                name = item.source.name if count == 1 else f"{number}/{count} {item.source.name}"
-                bar.reset(task, description=name, total=total, rate="")
-            rate = done / 1e6 / max(1e-9, time.monotonic() - started)
-            bar.update(task, completed=done, total=total, rate=f"{rate:.1f} Mpx/s")
-
-        try:
-            yield advance
-        finally:
-            output.live = None
-
-
-def _report(record: Record, output: Output, alone: bool) -> None:
-    """`alone`: no batch; then a skip is the failure of the run, and said even when quiet."""
-    output.record(record.to_dict())
-    if record.status == "failed":
-        output.problem(f"failed: {record.error}")
-    elif record.status == "skipped":
-        (output.problem if alone else output.notice)(f"skipped: {record.error}")
-    else:
-        how = f"{record.width}x{record.height}"
-        if record.status == "done":
-            how += f", {record.seconds:.1f} s" + (f", {record.tiles} tiles" if output.verbose and record.tiles else "")
-        output.say(f"{record.output} ({how})" + (" would be made" if record.status == "planned" else ""))
-    if not output.json:
-        for note in record.notes:
-            output.notice(f"{record.input}: {note}")
-
-
-def _summary(records: list[Record], upscaler: Upscaler, output: Output, code: int, left: int) -> None:
-    counts = Counter(r.status for r in records)
-    if left:
-        counts["not done"] = left
-    summary = {
-        "summary": dict(counts),
-        "exit_code": code,
-        "model": upscaler.entry.name,
-        "device": str(upscaler.runtime.device),
-        "precision": upscaler.runtime.precision,
-        "tiling": upscaler.model.tiling,
-        "failed": [r.input for r in records if r.status == "failed"],
-    }
-    output.record(summary)
-    if len(records) > 1 or left:
-        output.say(", ".join(f"{n} {status}" for status, n in counts.items()))
-    if output.verbose:
-        how = upscaler.runtime
-        output.notice(
-            f"{upscaler.entry.name} on {how.device} in {how.precision} ({how.reason}), {upscaler.threads} threads"
-        )
