@@ -103,7 +103,7 @@ def cases() -> dict[str, Tensor]:
                 made[f"{name} {label}"] = model.decode(features, Window.whole(size), size, sampling)
     unet = filled({"kind": "unet-latent", "channels": 27, "width": 8})
     made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
-    made |= srflow_cases(picture(10, 12))
+    made |= srflow_cases(picture(10, 12)) | degflow_cases()
     velocity = filled(VELOCITY)
     t, s = torch.tensor([0.7]), torch.tensor([0.2])
     made["velocity"] = velocity(picture(16, 24) * 2 - 1, t)
@@ -120,6 +120,16 @@ def cases() -> dict[str, Tensor]:
         mapped.encode(lr, size), Window.whole(size), size, Sampling(steps=2, detail=1.5)
     )
     return made
+
+
+def degflow_cases() -> dict[str, Tensor]:
+    paths = {"kind": "ncsnpp", "nf": 8, "ch_mult": [1, 2], "num_res_blocks": 1}
+    z, t = wave((1, 4, 8, 8), 1.0, 1.0), torch.tensor([0.4])
+    return {
+        "degflow-ae": filled({"kind": "degflow-ae", "base_dim": 4})(picture(16, 24), picture(16, 24).flip(3)),
+        "ncsnpp": filled(paths)(z, t),
+        "ncsnpp tileable": filled(paths | {"tileable": True})(z, t),
+    }
 
 
 def srflow_cases(lr: Tensor) -> dict[str, Tensor]:
@@ -163,7 +173,8 @@ def test_golden(name):
 def test_every_network_is_covered():
     assert set(json.loads(GOLDEN.read_text())) == set(_CASES)
     covered = {name.split()[0].split("-p")[0] for name in _CASES}
-    assert set(KINDS) - {"grid-prior", "level-prior"} <= covered
+    # Those of LPIPS are measured against reference numbers.
+    assert set(KINDS) - {"grid-prior", "level-prior", "trunk", "lpips-heads"} <= covered
     assert {"linf-p3 prior", "level-prior"} <= set(_CASES)
 
 
