@@ -610,6 +610,23 @@ def test_a_model_of_the_users_own_manifest_upscales(place, server):
     assert weights.resolve("far") == {"flow": place / "home" / "weights" / "far.safetensors"}
 
 
+def test_a_batch_is_made_again_by_other_weights_of_the_same_name(place, server):
+    """The ledger knows weights by their hash, also where the manifest does not know it."""
+    server.files["/far"] = BODY
+    listed(place, far=part(f"{server.url}/far", known=False))
+    (place / "in").mkdir()
+    shutil.copy(ROOT / "examples" / "cat.png", place / "in")
+    words = ("upscale", place / "in", "-n", "far", "-s", "1", "-o", place / "out", "-y", "--json")
+
+    def statuses() -> list[str]:
+        return [json.loads(line).get("status") for line in srcli(*words).stdout.splitlines()][:-1]
+
+    assert [statuses(), statuses()] == [["done"], ["skipped"]]
+    assert srcli("models", "rm", "far", "--forget").exit_code == 0
+    server.files["/far"] = BODY[:-1] + bytes([BODY[-1] ^ 1])
+    assert statuses() == ["done"]
+
+
 def test_upscale_says_how_to_get_what_it_cannot(place):
     result = srcli("upscale", ROOT / "examples" / "cat.png", "-n", "edsr-linf", "-o", place / "large.png")
     assert result.exit_code == 4

@@ -12,6 +12,7 @@ from srcli.batch.plan import Item
 from srcli.geometry import Target
 from srcli.images.encode import Style
 from srcli.images.source import MOST_PIXELS
+from srcli.weights import store
 
 if TYPE_CHECKING:
     from srcli.pipelines.base import Sampling
@@ -82,7 +83,7 @@ class Job:
         """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
         entry, options = self.upscaler.entry, self.options
         chosen = (options.suffix, options.frame, options.strip, options.provenance)
-        weights = [part.sha256 for part in entry.parts.values()]
+        weights = [store.digest(part) for part in entry.parts.values()]
         return {
             "version": __version__, "model": entry.name, "weights": weights,
             "target": asdict(self.target), "sampling": asdict(self.sampling),

@@ -19,6 +19,7 @@ from srcli.images.picture import Picture
 from srcli.pipelines.base import Sampling
 from srcli.strips import NotFinite
 from srcli.upscaler import Upscaler
+from srcli.weights import store
 
 TINT = 2.0  # mean difference of the channels from which a picture counts as coloured
 
@@ -92,7 +93,7 @@ class Model:
     def fingerprint(self) -> dict[str, Any]:
         chosen = self.upscaler.runtime
         return {
-            "weights": [part.sha256 for part in self.upscaler.entry.parts.values()],
+            "weights": [store.digest(part) for part in self.upscaler.entry.parts.values()],
             "device": chosen.device.type,
             "precision": chosen.precision,
             "seed": self.sampling.seed,

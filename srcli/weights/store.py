@@ -73,6 +73,12 @@ def verify(part: Part, *, quick: bool = False) -> None:
         raise WeightsMissing(f"{path} has changed since it came on {pin.date}; {cure}")
 
 
+def digest(part: Part) -> str:
+    """The hash of the published file whose weights are used: what the manifest says, or what it was when it came."""
+    pin = None if part.sha256 else home.pins().get(part.file)
+    return part.sha256 or (pin.sha256 if pin else "")
+
+
 def agrees(part: Part, digest: str) -> bool:
     """Whether a published file's hash is what the manifest says, as far as it says anything."""
     return digest == part.sha256 if part.sha256 else digest.startswith(part.starts)
