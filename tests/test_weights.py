@@ -20,13 +20,13 @@ import pytest
 import torch
 from layouts import PRIORS, filled, layout_of, linf, saved, wrapped
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 from weights_server import Server, breaks, digest, hangs, page, running, says, slowly, trickles
 
 from srcli import weights
 from srcli.cli.app import app
-from srcli.weights import home, manifest, pull, store
+from srcli.weights import home, keeping, manifest, pull, store
 from srcli.weights.convert import FAMILIES, Checkpoint, Source
 from srcli.weights.download import Patience, drive
 
@@ -288,11 +288,13 @@ def test_an_interrupted_pull_goes_on(place, server):
 
 
 def test_a_full_disk_is_one_sentence(place, server, mounted):
+    """Before anything is fetched; of several files, their sum counts."""
     server.files["/far"] = BODY
     listed(place, far=part(f"{server.url}/far"))
-    with pytest.raises(pull.PullError, match=r"1 MB do not fit into .* 2 MB are free; make room"):
-        pulled("far")
-    assert server.gets("/far") == [""]
+    result = srcli("models", "pull", "far")
+    assert result.exit_code == 4
+    assert re.search(r"1\.1 MB do not fit into .* 1\.6 MB are free; make room", " ".join(result.stderr.split()))
+    assert server.gets("/far") == []
     assert names(mounted / "weights") == set()
 
 
@@ -363,6 +365,45 @@ def test_the_hub_resumes_where_it_broke_off(place, server):
     assert set(told) == {"Bearer hf_secret"}
     # The token is for the hub, not for the storage that it sends to.
     assert not any(t for (_, path, _), t in zip(server.asked, server.tokens, strict=True) if path == blob)
+
+
+def test_the_hub_is_held_to_its_own_hash(place, server):
+    """Between two pulls the authors upload another version of the same size; pieces of both are no file."""
+    first = BODY[: len(BODY) // 2] + bytes(len(BODY) - len(BODY) // 2)
+    server.hub["some/models/far.safetensors"] = first
+    server.faults[f"/blobs/{digest(first)}"] = [breaks(0.5), *[says(503)] * 2]
+    listed(place, far=hub_part(known=False))
+    assert from_hub(server, "models", "pull", "far", "--retries", "1")[0] == 4
+    second = bytes(100) + BODY[100:-1] + b"?"
+    server.hub["some/models/far.safetensors"] = BODY
+    server.faults[f"/blobs/{digest(BODY)}"] = []
+    code, _, err = from_hub(server, "models", "pull", "far")
+    assert code == 0, err
+    assert (place / "home" / "weights" / "far.safetensors").read_bytes() == BODY
+    assert srcli("models", "rm", "far", "--forget").exit_code == 0
+    damaged = place / "damaged"
+    damaged.write_bytes(second)
+    server.faults[f"/blobs/{digest(BODY)}"] = [lambda handler, body, start: handler.send(second, "")] * 3
+    code, _, err = from_hub(server, "models", "pull", "far", "--retries", "1")
+    assert code == 4
+    assert "came damaged" in err
+    assert names(place / "home" / "weights") == set()
+
+
+def test_what_other_tools_left_in_the_hubs_cache_stays(place, server):
+    """An older version there is passed over, not removed."""
+    server.hub["some/models/far.safetensors"] = OTHER
+    code = "import huggingface_hub; print(huggingface_hub.hf_hub_download('some/models', 'far.safetensors'))"
+    env = os.environ | {"HF_ENDPOINT": server.url}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)
+    listed(place, far=hub_part())
+    code, _, err = from_hub(server, "models", "pull", "far", "--offline")
+    assert code == 4
+    assert "is in another version in the hub's cache, and downloads are off" in err
+    server.hub["some/models/far.safetensors"] = BODY
+    assert from_hub(server, "models", "pull", "far")[0] == 0
+    nothing_wrong(place)
+    assert [p.read_bytes() for p in (place / "hf").rglob("far.safetensors")] == [OTHER]
 
 
 def test_a_file_in_the_hubs_cache_is_taken_from_there(place, server):
@@ -740,6 +781,116 @@ def test_lpips_comes_as_trunk_and_heads(place, server, reference):
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
+def test_a_damaged_checkpoint_is_left_for_the_next_mirror(place, server):
+    good = official(place)["flow"].read_bytes()
+    server.files |= {"/bad": good[:-2000] + bytes(2000), "/good": good}
+    listed(place, far=part(f"{server.url}/bad", file="far.pth", known=False))
+    with pytest.raises(pull.PullError, match=r"far\.pth from http://127.*/bad is refused"):
+        pulled("far")
+    assert not list((place / "home" / "weights").iterdir())  # nothing that the next attempt would trip over
+    listed(place, far=part(f"{server.url}/bad", f"{server.url}/good", file="far.pth", known=False))
+    assert pulled("far")["far.pth"].name == "far.safetensors"
+
+
+def test_what_was_begun_is_removed_too(place, server):
+    server.files["/far"] = BODY
+    server.faults["/far"] = [breaks(0.5), *[says(503)] * 3]
+    listed(place, far=part(f"{server.url}/far"))
+    with pytest.raises(pull.PullError):
+        pulled("far")
+    assert list((place / "home" / "weights").iterdir())
+    assert srcli("models", "rm", "far").exit_code == 0
+    assert not list((place / "home" / "weights").iterdir())
+
+
+def test_a_server_that_sends_too_much_is_stopped(place, server):
+    def endless(handler, body, start):
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(2000):
+            handler.wfile.write(bytes(2**16))
+        handler.close_connection = True
+
+    server.files["/far"] = BODY
+    server.faults["/far"] = [endless]
+    listed(place, far=part(f"{server.url}/far"))
+    with pytest.raises(pull.PullError, match="sends more than the 1,121,046 bytes"):
+        pulled("far")
+    assert not list((place / "home" / "weights").iterdir())
+
+
+@pytest.mark.parametrize(("name", "file"), [("mine-v1.5", "a.safetensors"), ("mine", "a.bin"), ("mine", "a.PTH")])
+def test_odd_names_of_own_models_are_no_trouble(place, name, file):
+    shutil.copy(store.EMBEDDED / "linf-s.safetensors", place / file)
+    assert srcli("models", "import", place / file, "--as", name).exit_code == 0
+    assert weights.resolve(name)["flow"].read_bytes() == BODY
+    assert srcli("models", "list").exit_code == 0
+
+
+def test_a_name_that_would_spoil_the_manifest_is_not_written(place):
+    shutil.copy(store.EMBEDDED / "linf-s.safetensors", place / "a.safetensors")
+    result = srcli("models", "import", place / "a.safetensors", "--as", "sd21-unet")
+    assert result.exit_code == 4
+    assert "belongs to another file" in " ".join(result.stderr.split())
+    assert srcli("models", "list").exit_code == 0
+    assert not manifest.own_path().exists()
+
+
+def test_official_tensors_in_safetensors_are_converted(place):
+    save_file(filled(layout_of(linf("edsr"))), place / "official.safetensors")
+    assert srcli("models", "import", place / "official.safetensors", "--as", "mine").exit_code == 0
+    assert json.loads(store.metadata(weights.resolve("mine")["flow"])["architecture"])["kind"] == "linf"
+    listed(place, far=part(file="far.safetensors", known=False) + "\narchitecture = { hidden = 999 }")
+    result = srcli("models", "import", store.EMBEDDED / "linf-s.safetensors", "--as", "far")
+    assert result.exit_code == 4
+    assert "holds another network (hidden is 96, not 999)" in " ".join(result.stderr.split())
+
+
+def test_conversions_replace_what_they_may(place):
+    made, out = official(place)["flow"], place / "out.safetensors"
+    assert srcli("models", "convert", made, "-o", out).exit_code == 0
+    assert srcli("models", "convert", made, "-o", out).exit_code == 2
+    assert srcli("models", "convert", made, "-o", out, "-y").exit_code == 0
+    assert srcli("models", "convert", out, "-o", out, "-y").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("date = 2026-11-21", 0),
+        ("psnr_y = { x2 = nan }", 4),
+        ("psnr_y = 31.0", 4),
+        (f"psnr_y = {{ x2 = 1{'0' * 400} }}", 4),
+        (f"psnr_y = {{ x2 = 1{'0' * 5000} }}", 4),
+    ],
+)
+def test_odd_scores_in_a_manifest_stop_nothing_else(place, line, code):
+    path = listed(place, far=part("https://example.org/far", known=False))
+    path.write_text(path.read_text() + f"[models.far.measured]\n{line}\n")
+    result = srcli("models", "list", "--all", "--json")
+    assert result.exit_code == code
+    assert all(json.loads(text) for text in result.stdout.splitlines())
+
+
+def test_two_files_never_share_a_place(place):
+    flow, prior = part("https://e.org/a", file="w.safetensors", known=False), 'file = "W.pth"\nsources = []'
+    listed(place, far=f"{flow}\n[models.far.parts.prior]\n{prior}")
+    assert srcli("models", "list").exit_code == 4
+
+
+def test_a_damaged_memory_says_what_to_do(place, server):
+    server.files["/far"] = BODY
+    listed(place, far=part(f"{server.url}/far"))
+    pulled("far")
+    memory = place / "home" / home.PINS
+    memory.write_text(memory.read_text().replace('"bytes"', '"later field": 1, "bytes"', 1))
+    assert srcli("models", "verify", "far").exit_code == 0
+    memory.write_text(memory.read_text().replace('"sha256": "', '"sha256": 5, "was": "'))
+    result = srcli("models", "verify", "far")
+    assert result.exit_code == 4
+    assert "is damaged at far.safetensors" in " ".join(result.stderr.split())
+
+
 def test_a_pickle_with_code_from_a_server_does_not_run(place, server):
     class Evil:
         def __reduce__(self):
@@ -771,7 +922,7 @@ def test_a_checkpoint_of_another_model_is_refused(place):
     """Its hash is not known, but what it should hold is."""
     result = srcli("models", "import", official(place)["flow"], "--as", "edsr-linf-lp", "--accept-license")
     assert result.exit_code == 4
-    assert "it holds another network (hidden is 16, not 256)" in " ".join(result.stderr.split())
+    assert "holds another network (hidden is 16, not 256)" in " ".join(result.stderr.split())
     assert names(place / "home" / "weights") == set()
 
 
@@ -809,7 +960,7 @@ def test_the_manifest_says_of_published_files_what_they_hold(reference, layout):
     name, role = LISTS[layout]
     entry = manifest.load().find(name)
     assert (found.role, found.pipeline) == (role, entry.pipeline)
-    assert pull.differing(entry.parts[role].architecture, found.architecture) is None
+    assert keeping.differing(entry.parts[role].architecture, found.architecture) is None
 
 
 def test_the_manifest_describes_the_networks_of_the_package():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,13 +21,10 @@ if TYPE_CHECKING:
 def _use_manifest(path: Path | None) -> Path | None:
     """What this process knows from now on, in this command and in what it calls."""
     if path is not None:
-        from srcli.weights.manifest import ManifestError
+        from srcli.weights import manifest
 
-        if not path.is_file():
-            typer.echo(f"srcli: there is no manifest {path}", err=True)
-            raise typer.Exit(ManifestError.exit_code)
-        known = os.environ.get("SRCLI_MANIFEST")
-        os.environ["SRCLI_MANIFEST"] = os.pathsep.join(filter(None, [known, str(path.absolute())]))
+        if path.absolute() not in manifest.ADDED:
+            manifest.ADDED.append(path.absolute())
     return path
 
 

@@ -143,12 +143,10 @@ def rm(
     """Remove downloaded files. What another model uses too stays; what is in the package stays."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import home, store
+        from srcli.weights import home, pull, store
 
-        for entry, part in _to_remove(names or [], file or []):
-            path = store.kept(part)
-            there = path.is_file()
-            path.unlink(missing_ok=True)
+        for entry, part in _to_remove(names or [], file or [], output):
+            path, there = store.kept(part), pull.remove(part)
             if forget:
                 home.pin(part.file, None)
             output.record({"name": entry.name, "file": part.file, "path": str(path), "removed": there})
@@ -227,7 +225,9 @@ def convert(
         if out.exists() and not overwrite:
             raise UsageError(f"{out} exists; --overwrite replaces it")
         made = converted(checkpoint)
-        write(made, out)
+        if out.exists() and out.samefile(checkpoint):
+            raise UsageError(f"{out} is the checkpoint itself; give another name")
+        write(made, out, overwrite=overwrite)
         output.record({"path": str(out), "family": made.family, "architecture": dict(made.architecture)})
         output.say(f"{out} ({made.family}, {out.stat().st_size / 1e6:,.1f} MB)")
 
@@ -276,7 +276,10 @@ def _agreed(entry: Entry, output: Output) -> bool:
 
     if output.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return typer.confirm(f"{entry.name}: {pull.terms(entry)}. Accept?", err=True)
+    try:
+        return typer.confirm(f"{entry.name}: {pull.terms(entry)}. Accept?", err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _part(entry: Entry, role: str | None, file: Path) -> Part:
@@ -299,7 +302,7 @@ def _part(entry: Entry, role: str | None, file: Path) -> Part:
     raise UsageError(f"{entry.name} has several parts; say which with --part {'|'.join(entry.parts)}")
 
 
-def _to_remove(names: list[str], files: list[str]) -> list[tuple[Entry, Part]]:
+def _to_remove(names: list[str], files: list[str], output: Output) -> list[tuple[Entry, Part]]:
     from srcli.batch import UsageError
 
     known, chosen = _known(), []
@@ -309,6 +312,9 @@ def _to_remove(names: list[str], files: list[str]) -> list[tuple[Entry, Part]]:
         if entry.embedded:
             raise UsageError(f"{entry.name} is in the package; only pip removes it")
         chosen += [(entry, part) for part in entry.parts.values() if part.file not in staying and not part.embedded]
+        for part in entry.parts.values():
+            if part.file in staying:
+                output.notice(f"{part.file} stays: another model that is here uses it")
     for file in files:
         found = [(e, p) for e in known.entries.values() for p in e.parts.values() if p.file == file and not p.embedded]
         if not found:

@@ -41,12 +41,19 @@ class Pin:
     mtime_ns: int
 
 
+PINNED = {
+    "source": str, "date": str, "sha256": str, "bytes": int, "kept_sha256": str, "kept_bytes": int, "mtime_ns": int,
+}  # fmt: skip
+
+
 def folder() -> Path:
     """SRCLI_HOME, else `srcli` in HF_HOME, where the user has chosen a disk for such files, else the user's data."""
-    if named := os.environ.get("SRCLI_HOME"):
-        return Path(named).expanduser().absolute()
-    if named := os.environ.get("HF_HOME"):
-        return Path(named).expanduser().absolute() / "srcli"
+    for name, below in (("SRCLI_HOME", ""), ("HF_HOME", "srcli")):
+        if named := os.environ.get(name):
+            try:
+                return Path(named).expanduser().absolute() / below
+            except RuntimeError:
+                raise HomeError(f"{name} is {named}, and there is no such user") from None
     return platformdirs.user_data_path("srcli")
 
 
@@ -90,10 +97,12 @@ def today() -> str:
 
 def pins() -> dict[str, Pin]:
     """By file name. Raises HomeError."""
-    try:
-        return {name: Pin(**values) for name, values in _read(PINS).items()}
-    except TypeError:
-        raise HomeError(f"{folder() / PINS} is damaged; remove it and run: srcli models verify") from None
+    found = {}
+    for name, values in _read(PINS).items():
+        if any(not isinstance(values.get(key), kind) for key, kind in PINNED.items()):
+            raise HomeError(f"{folder() / PINS} is damaged at {name}; restore it, or remove that and pull {name} again")
+        found[name] = Pin(**{key: values[key] for key in PINNED})
+    return found
 
 
 def pin(name: str, value: Pin | None) -> None:

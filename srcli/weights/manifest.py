@@ -19,6 +19,16 @@ HERE = Path(__file__).parent
 PLACES = (HERE / "weights_manifest.toml", HERE.parent.parent / "weights_manifest.toml")
 
 
+SHOWN = 30  # names in one sentence
+ADDED: list[Path] = []  # manifests that this process was told of
+
+
+class NoPictures(SrcliError):
+    """A model that is known, but only measures."""
+
+    exit_code = 2
+
+
 class UnknownModel(SrcliError):
     """A model name that the manifest does not have."""
 
@@ -27,7 +37,8 @@ class UnknownModel(SrcliError):
     def __init__(self, name: str, known: list[str]) -> None:
         close = difflib.get_close_matches(name, known, 1)
         guess = f", did you mean {close[0]}" if close else ""
-        super().__init__(f"unknown model {name!r}{guess}? Known: {', '.join(known)}")
+        more = ", ..." if len(known) > SHOWN else ""
+        super().__init__(f"unknown model {name!r}{guess}? Known: {', '.join(known[:SHOWN])}{more}")
 
 
 class ManifestError(SrcliError):
@@ -89,6 +100,7 @@ class Part:
     sources: tuple[Source, ...] = (Embedded(),)
     starts: str = ""
     architecture: Mapping[str, Any] | None = None
+    plain: bool = False
 
     @property
     def embedded(self) -> bool:
@@ -147,7 +159,7 @@ class Manifest:
         """An entry that enlarges pictures."""
         entry = self.find(name)
         if entry.pipeline is None:
-            raise UnknownModel(entry.name, [e.name for e in self.entries.values() if e.pipeline])
+            raise NoPictures(f"{entry.name} makes no pictures: {entry.purpose}")
         return entry
 
     def with_entries(self, others: Iterable[Entry], where: str) -> Manifest:
@@ -157,8 +169,8 @@ class Manifest:
         files: dict[str, Part] = {}
         for entry in entries.values():
             for part in entry.parts.values():
-                other = files.setdefault(part.file, part)
-                if (other.sources, other.sha256) != (part.sources, part.sha256):
+                other = files.setdefault(part.file.rpartition(".")[0].casefold(), part)
+                if replace(other, role="", architecture=None) != replace(part, role="", architecture=None):
                     raise ManifestError(
                         f"{where}: the file name {part.file} of {entry.name} belongs to another file; choose another"
                     )
@@ -173,7 +185,7 @@ def own_path() -> Path:
 def load() -> Manifest:
     """The manifest of this installation with the user's own, and with those that SRCLI_MANIFEST names. Raises
     ManifestError."""
-    more = [Path(name) for name in os.environ.get("SRCLI_MANIFEST", "").split(os.pathsep) if name]
+    more = [Path(name) for name in os.environ.get("SRCLI_MANIFEST", "").split(os.pathsep) if name] + ADDED
     own = own_path()
     return _load((*((own,) if own.is_file() else ()), *more), tuple(_state(path) for path in (own, *more)))
 

@@ -3,6 +3,7 @@ folder are refused."""
 
 from __future__ import annotations
 
+import datetime
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from srcli.weights.manifest import Drive, Embedded, Entry, Hub, ManifestError, P
 
 T = TypeVar("T")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+REPO = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(?<![.-])", re.ASCII)
 REVISION = re.compile(r"[\w][\w./-]*")
 DRIVE = re.compile(r"[\w-]{10,100}")
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
@@ -22,17 +23,28 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ENTRY_KEYS = frozenset(
     ("aliases", "purpose", "pipeline", "scales", "paper", "licence", "commercial", "measured", "page", "needs", "parts")
 )
-PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture"))
+PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture", "plain"))
+LARGEST = 2**50
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names that Windows keeps for itself
 
 
 def read(path: Path) -> tuple[str | None, list[Entry]]:
     """The name of the default model, where the file has one, and the entries. Raises ManifestError."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ManifestError(f"cannot read the manifest {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise ManifestError(f"the manifest {path} is not TOML: {error}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> tuple[str | None, list[Entry]]:
+    """The same of a text that is or will be in a file."""
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"the manifest {path} is not TOML: {str(error)[:300]}") from None
     root = _Table(f"{path}", table)
     root.only({"default", "models"})
     default, models = root.get("default", str, ""), root.get("models", dict, {})
@@ -89,7 +101,7 @@ def _entry(table: _Table, name: str) -> Entry:
         name, table.texts("aliases"), table.get("purpose", str, ""), table.get("pipeline", str, "") or None,
         _scales(table), table.get("paper", str, ""), table.get("licence", str, "unstated"), _commercial(table),
         {role: _part(_Table(f"{table.where}.{role}", table.inside(parts, role)), role) for role in parts},
-        table.get("measured", dict, {}), table.get("page", str, ""), table.get("needs", str, ""),
+        _measured(table), table.get("page", str, ""), table.get("needs", str, ""),
     )  # fmt: skip
 
 
@@ -97,9 +109,33 @@ def _commercial(table: _Table) -> bool | None:
     return None if table.values.get("commercial", "unstated") == "unstated" else table.get("commercial", bool)
 
 
+def _measured(table: _Table) -> dict[str, Any]:
+    """Texts, and tables of numbers by scale."""
+    found: dict[str, Any] = {}
+    for key, value in table.get("measured", dict, {}).items():
+        numbers = isinstance(value, dict) and all(_is_number(v) for v in value.values())
+        if not (numbers or isinstance(value, str | datetime.date)):
+            raise table.wrong(f"measured.{key} is neither text nor a table of numbers")
+        found[key] = value if numbers else str(value)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is made of texts, numbers, lists and tables alone."""
+    if isinstance(value, dict):
+        return all(_is_plain(v) for v in value.values())
+    if isinstance(value, list):
+        return all(_is_plain(v) for v in value)
+    return isinstance(value, str | bool) or _is_number(value)
+
+
 def _scales(table: _Table) -> tuple[float, float]:
     scales = table.get("scales", list, [1.0, 1.0])
-    numbers = [float(s) for s in scales if isinstance(s, int | float) and not isinstance(s, bool)]
+    numbers = [float(s) for s in scales if _is_number(s)]
     if len(scales) != 2 or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= 64:
         raise table.wrong(f"scales are two numbers from 1 to 64, the lower first, not {scales!r}"[:300])
     return numbers[0], numbers[1]
@@ -110,11 +146,13 @@ def _part(table: _Table, role: str) -> Part:
     if not NAME.fullmatch(role):
         raise table.wrong("a part's name has letters, digits, '.', '_' and '-'")
     file = table.matched("file", NAME)
+    if DEVICES.fullmatch(file):
+        raise table.wrong(f"file cannot be {file!r}, which Windows keeps for itself")
     if not file.endswith(SUFFIXES):
         raise table.wrong(f"weights are {', '.join(SUFFIXES)} files, not {file}")
     size = table.get("bytes", int, -1)
-    if "bytes" in table.values and size <= 0:
-        raise table.wrong(f"bytes is {size}")
+    if "bytes" in table.values and not 0 < size < LARGEST:
+        raise table.wrong(f"bytes is {size}"[:300])
     known = table.matched("sha256", re.compile("[0-9a-f]{8,64}"), "0" * 64).removesuffix("0" * 64)
     whole = len(known) == 64
     sources = tuple(_source(table, source) for source in table.get("sources", list, [{"embedded": True}]))
@@ -123,9 +161,15 @@ def _part(table: _Table, role: str) -> Part:
     if not whole and any(isinstance(s, Url) and _plain(s.url) for s in sources):
         raise table.wrong("a file that comes over plain http needs its whole sha256")
     architecture = table.get("architecture", dict, {}) or None
+    if not _is_plain(architecture or {}):
+        raise table.wrong("architecture has values other than texts, numbers, lists and tables")
+    plain = table.get("plain", bool, False)
+    if plain and not file.endswith(".safetensors"):
+        raise table.wrong("only safetensors can be kept as they are")
     return Part(
-        role, file, size if size > 0 else None, known if whole else None, sources, "" if whole else known, architecture
-    )
+        role, file, size if size > 0 else None, known if whole else None, sources, "" if whole else known,
+        architecture, plain,
+    )  # fmt: skip
 
 
 def _source(table: _Table, value: Any) -> Source:
@@ -150,7 +194,8 @@ def _source(table: _Table, value: Any) -> Source:
 def _checked(source: _Table, url: str) -> str:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("https", "http") and parts.hostname and not parts.username
+        good = parts.scheme in ("https", "http") and parts.hostname and not parts.username and parts.port != 0
+        (parts.hostname or "").encode("idna")
     except ValueError:
         good = False
     if not good or any(c.isspace() for c in url):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from srcli import files
-from srcli.weights import home, manifest, manifest_file
+from srcli.weights import home, manifest, manifest_file, store
 from srcli.weights.convert import Converted
 from srcli.weights.manifest import Entry, ManifestError
 
@@ -20,23 +20,36 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
         raise ManifestError(f"{path} is a learned prior, which makes no model without its flow")
     own = manifest.own_path()
     home.make(own.parent)
-    text = own.read_text(encoding="utf-8") if own.is_file() else ""
     low, high = converted.scales
     lines = (
-        f"[models.{name}]",
+        f"[models.{_quoted(name)}]",
         f"purpose = {_quoted(f'imported from {path.name}')}",
         f"pipeline = {_quoted(converted.pipeline)}",
         f"scales = [{low}, {high}]",
         'licence = "unstated"',
         'commercial = "unstated"',
-        f"[models.{name}.parts.{converted.role}]",
-        f"file = {_quoted(name + path.suffix)}",
+        f"[models.{_quoted(name)}.parts.{_quoted(converted.role)}]",
+        f"file = {_quoted(name + _suffix(path))}",
         "sources = []",
     )
-    files.write_text(own, text + ("\n" if text else "") + "\n".join(lines) + "\n")
+    with home.alone("models"):
+        text = own.read_text(encoding="utf-8") if own.is_file() else ""
+        text += ("\n" if text else "") + "\n".join(lines) + "\n"
+        _, entries = manifest_file.parse(text, own)
+        manifest.load().with_entries(entries, str(own))  # before it is written: a wrong one would stop every command
+        files.write_text(own, text)
     entry = manifest.load().find(name)
     home.accept(entry)
     return entry
+
+
+def _suffix(path: Path) -> str:
+    """What a file is, whatever it is called."""
+    try:
+        store.metadata(path)
+    except store.WeightsMissing:
+        return ".pth"
+    return ".safetensors"
 
 
 def _quoted(text: str) -> str:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import queue
-import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from srcli.errors import SrcliError
-from srcli.weights import home, store
+from srcli.weights import home, keeping, store
 from srcli.weights.download import DownloadError, Offline, Patience, Told, fetch
-from srcli.weights.download.base import Wanted
+from srcli.weights.download.base import Wanted, check_space
 from srcli.weights.download.http import discard
-from srcli.weights.download.hub import discard as discard_from_hub
+from srcli.weights.keeping import WrongFile
 from srcli.weights.manifest import Entry, Part, Source
 from srcli.weights.store import WeightsMissing, kept
 
@@ -36,12 +34,6 @@ class LicenceError(SrcliError):
 
 class PullError(WeightsMissing):
     """Weights that no source gave."""
-
-
-class WrongFile(SrcliError):
-    """A file that is not what was asked for."""
-
-    exit_code = 4
 
 
 def terms(entry: Entry) -> str:
@@ -69,7 +61,7 @@ class How:
 
     @property
     def silent(self) -> bool:
-        return self.offline or os.environ.get("SRCLI_OFFLINE", "") not in ("", "0")
+        return self.offline or os.environ.get("SRCLI_OFFLINE", "").lower() in ("1", "true", "yes", "on")
 
 
 def pull(entries: Sequence[Entry], how: How | None = None) -> dict[str, Path]:
@@ -81,6 +73,7 @@ def pull(entries: Sequence[Entry], how: How | None = None) -> dict[str, Path]:
     for file in wanted:
         if not home.accepted(parts[file][0]):
             raise LicenceError(parts[file][0])
+    check_space(home.make(home.weights()), sum(parts[file][1].bytes or 0 for file in wanted))
     found = {file: kept(part) for file, (_, part) in parts.items() if file not in wanted}
     for file in found:
         store.verify(parts[file][1], quick=True)
@@ -104,6 +97,8 @@ def _together(names: Sequence[str], work: Callable[[str], Path]) -> dict[str, Pa
         threading.Thread(target=run, daemon=True).start()
     results = dict(done.get() for _ in names)
     failed = [error for name in names if isinstance(error := results[name], BaseException)]
+    if len(failed) > 1 and all(isinstance(error, PullError) for error in failed):
+        raise PullError("; ".join(map(str, failed)))
     if failed:
         raise failed[0]
     return {name: path for name, path in results.items() if isinstance(path, Path)}
@@ -152,99 +147,24 @@ def _temporary(part: Part) -> Path:
 
 def _from(source: Source, part: Part, how: How) -> Path:
     wanted = Wanted(part.bytes, part.sha256, how.silent, how.patience)
-    temporary = _temporary(part)
-    home.make(temporary.parent)
+    temporary = home.make(home.weights()) / _temporary(part).name
     told: Told = lambda done, total: how.report.bytes(part.file, done, total)  # noqa: E731 - a partial with its type
-    for again in (True, False):
+    while True:
         begun = temporary.is_file()
-        path = fetch(source, temporary, wanted, told)
-        own = path == temporary
+        found = fetch(source, temporary, wanted, told)
+        own = found.path == temporary
         try:
-            made = keep(path, part, str(source), shutil.move if own else _linked)
+            made = keeping.keep(found.path, part, str(source), keeping.linked, found.sha256)
         except WrongFile:
-            if own:
-                discard(temporary)
-            else:
-                discard_from_hub(path)
-            if not (again and begun and own):  # pieces of two versions make a third
-                raise
-            continue
-        if own:
             discard(temporary)
+            if own and not begun:
+                raise
+            # Pieces of two versions make a third, and what another tool has left in the hub's cache may be an old one:
+            # once more, from the start and from the source itself.
+            wanted = replace(wanted, fresh=True)
+            continue
+        discard(temporary)
         return made
-    raise AssertionError("the loop returns or raises")
-
-
-def keep(path: Path, part: Part, source: str, move: Callable[[Path, Path], object]) -> Path:
-    """Give a whole file its place, if it is what the manifest and an earlier pin say; converted where it is no
-    safetensors file, else moved. Raises WrongFile."""
-    digest, size = store.sha256(path), path.stat().st_size
-    _check(part, digest, size, source)
-    to = kept(part)
-    ready = home.make(to.parent) / f".{to.name}.ready"
-    try:
-        _prepare(path, part, ready, move)
-        state = ready.stat()
-        pin = home.Pin(source, home.today(), digest, size, store.sha256(ready), state.st_size, state.st_mtime_ns)
-        home.pin(part.file, pin)
-        ready.replace(to)
-    except OSError as error:
-        raise home.HomeError(f"cannot write {to}: {error.strerror or error}") from None
-    finally:
-        ready.unlink(missing_ok=True)
-    return to
-
-
-def _check(part: Part, digest: str, size: int, source: str) -> None:
-    if part.bytes is not None and size != part.bytes:
-        raise WrongFile(f"{part.file} from {source} has {size:,} bytes, not {part.bytes:,}")
-    if not store.agrees(part, digest):
-        said = part.sha256 or part.starts
-        raise WrongFile(f"{part.file} from {source} is another file: sha256 {digest[:12]}..., not {said[:12]}...")
-    pin = home.pins().get(part.file)
-    if pin is not None and pin.sha256 != digest:
-        raise WrongFile(
-            f"{part.file} from {source} is not what it was on {pin.date} (sha256 {digest[:12]}..., then "
-            f"{pin.sha256[:12]}...); if you trust the change: srcli models rm --file {part.file} --forget"
-        )
-
-
-def _prepare(path: Path, part: Part, ready: Path, move: Callable[[Path, Path], object]) -> None:
-    """The file as it will lie here, under another name. Raises WrongFile."""
-    if part.file.endswith(".safetensors"):
-        try:
-            store.check(path)
-        except WeightsMissing as error:
-            raise WrongFile(str(error)) from None
-        move(path, ready)
-        return
-    from srcli.weights.convert import convert, write
-
-    converted = convert(path)
-    if (odd := differing(part.architecture or {}, converted.architecture)) is not None:
-        raise WrongFile(f"{path} is not {part.file}: it holds another network ({odd})")
-    write(converted, ready)
-
-
-def differing(known: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
-    """The first of the known hyper-parameters that a network does not have."""
-    for key, value in known.items():
-        got = found.get(key)
-        if isinstance(value, Mapping) and isinstance(got, Mapping):
-            if (odd := differing(value, got)) is not None:
-                return odd
-        elif got != value:
-            return f"{key} is {got}, not {value}"
-    return None
-
-
-def _linked(path: Path, to: Path) -> None:
-    """A second name for the same bytes where the file system has such, else a copy."""
-    to.unlink(missing_ok=True)
-    try:
-        os.link(os.path.realpath(path), to)
-    except OSError:
-        shutil.copyfile(path, to)
 
 
 def bring(path: Path, entry: Entry, part: Part) -> Path:
@@ -254,4 +174,14 @@ def bring(path: Path, entry: Entry, part: Part) -> Path:
     if not path.is_file():
         raise WrongFile(f"there is no file {path}")
     with home.alone(kept(part).name):
-        return keep(path, part, f"import of {path.name}", shutil.copyfile)
+        return keeping.keep(path, part, path.name)
+
+
+def remove(part: Part) -> bool:
+    """Take a downloaded file away, also one that was only begun; whether it was there."""
+    path = kept(part)
+    with home.alone(path.name):
+        there = path.is_file()
+        path.unlink(missing_ok=True)
+        discard(_temporary(part))
+    return there

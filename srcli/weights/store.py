@@ -66,7 +66,7 @@ def verify(part: Part, *, quick: bool = False) -> None:
     if not agrees(part, pin.sha256):
         raise WeightsMissing(f"{path} is not the file that the manifest names (sha256 {pin.sha256[:12]}...); {cure}")
     state = path.stat()
-    same = state.st_size == pin.kept_bytes
+    same = state.st_size == pin.kept_bytes and (pin.kept_sha256 == pin.sha256 or not part.plain)
     if same and not (quick and state.st_mtime_ns == pin.mtime_ns):
         same = sha256(path) == pin.kept_sha256
     if not same:
@@ -95,15 +95,15 @@ def read(path: Path) -> tuple[dict[str, Any], Mapping[str, str]]:
         raise WeightsMissing(f"{path} is not a readable safetensors file: {error}") from error
 
 
-def check(path: Path) -> None:
-    """Whether a file is safetensors, with its parts where its head says. Raises WeightsMissing."""
+def metadata(path: Path) -> Mapping[str, str]:
+    """Of a safetensors file whose parts are where its head says. Raises WeightsMissing."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            file.keys()
+            return file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsMissing(f"{path} is not a readable safetensors file: {error}") from None
+        raise WeightsMissing(f"{error}") from None
 
 
 def load_network(path: Path) -> nn.Module:

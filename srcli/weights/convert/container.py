@@ -38,6 +38,8 @@ TRAINING = ("optimizers", "optimizer", "schedulers", "optimizer_states")
 
 def read(path: Path) -> Checkpoint:
     """The state dict of a checkpoint. Raises `ConvertError`."""
+    if path.exists() and not path.is_file():
+        raise ConvertError(f"{path} is no file")
     try:
         size, start = path.stat().st_size, _start(path)
     except OSError as error:

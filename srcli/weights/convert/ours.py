@@ -48,5 +48,7 @@ def _range(scales: Any) -> tuple[float, float]:
     if scales is None:
         return SCALES
     if isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, (int, float)) for s in scales):
-        return float(scales[0]), float(scales[1])
-    raise Misfit(f"its scales are {str(scales)[:40]}, not two numbers")
+        low, high = scales
+        if 1 <= low <= high <= 64:
+            return float(low), float(high)
+    raise Misfit(f"its scales are {str(scales)[:40]}, not two numbers from 1 to 64")

@@ -43,12 +43,21 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """size, sha256: of the file, where they are known; with the hash it does not matter who sends it. offline: take
-    only what is on this machine."""
+    only what is on this machine. fresh: not what another tool has left."""
 
     size: int | None
     sha256: str | None
     offline: bool
     patience: Patience
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole file, and the hash that its sender says it has."""
+
+    path: Path
+    sha256: str | None = None
 
 
 def check_size(host: str, offered: int | None, wanted: Wanted) -> None:
@@ -60,7 +69,7 @@ def check_space(folder: Path, needed: int | None) -> None:
     """Raises DownloadError where a file will not fit."""
     free = shutil.disk_usage(folder).free
     if needed is not None and needed + SPARE > free:
-        text = f"{needed / 1e6:,.0f} MB do not fit into {folder}, where {free / 1e6:,.0f} MB are free"
+        text = f"{needed / 1e6:,.1f} MB do not fit into {folder}, where {free / 1e6:,.1f} MB are free"
         raise DownloadError(
             f"{text}; make room, or name another folder by SRCLI_HOME (for files of the hub by HF_HOME)"
         )

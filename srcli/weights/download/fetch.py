@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 from srcli.weights.download import drive, http, hub
-from srcli.weights.download.base import DownloadError, Offline, Told, Wanted
+from srcli.weights.download.base import DownloadError, Fetched, Offline, Told, Wanted
 from srcli.weights.manifest import Drive, Embedded, Hub, Source, Url
 
 LONGEST_WAIT = 60.0
 PROGRESS = 2**16  # bytes that an attempt must bring to count as one that got further
 
 
-def fetch(source: Source, part: Path, wanted: Wanted, told: Told) -> Path:
-    """Where the whole file lies: the temporary `part`, or the hub's cache. An attempt that got further is no failure.
+def fetch(source: Source, part: Path, wanted: Wanted, told: Told) -> Fetched:
+    """The whole file, in the temporary `part` or in the hub's cache. An attempt that got further is no failure.
     Raises DownloadError."""
     failures = 0
     while True:
@@ -30,7 +30,7 @@ def fetch(source: Source, part: Path, wanted: Wanted, told: Told) -> Path:
             time.sleep(min(LONGEST_WAIT, max(error.after, pause)))
 
 
-def _once(source: Source, part: Path, wanted: Wanted, told: Told) -> Path:
+def _once(source: Source, part: Path, wanted: Wanted, told: Told) -> Fetched:
     if wanted.offline and not isinstance(source, Hub):
         raise Offline("downloads are off")
     try:
@@ -45,7 +45,7 @@ def _once(source: Source, part: Path, wanted: Wanted, told: Told) -> Path:
             raise DownloadError("the package should hold it; reinstall srcli")
     except OSError as error:
         raise DownloadError(f"cannot write {part.parent}: {error.strerror or error}") from None
-    return part
+    return Fetched(part)
 
 
 def _bytes(part: Path) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK = 2**15  # of a connection that breaks, at most so much is asked for again
+WATCHED = 2**26  # bytes between looks at the free space, where the server does not say how much comes
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LONGEST_PAGE = 2**20
@@ -72,6 +73,7 @@ def fetch(
     """Bring a temporary file to its end, from where it is. more: headers. Raises DownloadError; the file stays, to be
     gone on with."""
     import requests
+    import urllib3
 
     host, begun = urlsplit(url).netloc, Begun.of(part)
     headers = {"User-Agent": f"srcli/{__version__}", **(more or {}), "Accept-Encoding": "identity"}
@@ -81,7 +83,9 @@ def fetch(
         with requests.get(url, query, headers=headers, stream=True, timeout=(min(10, timeout), timeout)) as answer:
             _take(answer, host, url, part, begun, wanted, told)
     except requests.RequestException as error:
-        raise DownloadError(f"{host} {_why(error)}", passing=True) from error
+        raise DownloadError(f"{host} {_why(error)}", passing=not isinstance(error, ValueError)) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise DownloadError(f"{host} broke off ({type(error).__name__})", passing=True) from error
 
 
 def _take(answer: requests.Response, host: str, url: str, part: Path, begun: Begun, wanted: Wanted, told: Told) -> None:
@@ -108,6 +112,13 @@ def _take(answer: requests.Response, host: str, url: str, part: Path, begun: Beg
             done += len(chunk)
             told(done, total)
             pace.check(len(chunk), host)
+            if wanted.size is not None and done > wanted.size:
+                break
+            if total is None and done % WATCHED < len(chunk):
+                check_space(part.parent, 0)
+    if wanted.size is not None and done > wanted.size:
+        discard(part)
+        raise DownloadError(f"{host} sends more than the {wanted.size:,} bytes that the file has")
     if total is not None and done < total:
         raise DownloadError(f"{host} broke off after {done:,} of {total:,} bytes", passing=True)
 
@@ -119,9 +130,10 @@ def _check_answer(answer: requests.Response, host: str, wanted: Wanted) -> None:
         raise DownloadError(text, passing=True, after=float(after) if after.isdecimal() else 0.0)
     if answer.status_code not in (200, 206):
         raise DownloadError(f"{host} answered {answer.status_code} {answer.reason}")
-    end = urlsplit(answer.url)
-    if end.scheme == "http" and end.hostname not in LOOPBACK and not wanted.sha256:
-        raise DownloadError(f"{host} leads to {end.netloc} without encryption, and the file's hash is not known")
+    for step in (*answer.history, answer):
+        end = urlsplit(step.url)
+        if end.scheme == "http" and end.hostname not in LOOPBACK and not wanted.sha256:
+            raise DownloadError(f"{host} leads by {end.netloc} without encryption, and the file's hash is not known")
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         page = answer.raw.read(LONGEST_PAGE, decode_content=True) or b""
         raise WebPage(host, page.decode("utf-8", "replace"), answer.url)
