@@ -45,14 +45,23 @@ def read_flowsr(path: Path) -> dict[str, Adapter]:
     try:
         fields, groups = _read_pickle(path) if zipfile.is_zipfile(path) else _read_safetensors(path)
         ranks = {name: int(fields[f"{name}_rank"]) for name in groups}
-        targets = {name: fields[f"{name}_lora_target_modules"] for name in groups}
+        targets = {name: _targets(fields[f"{name}_lora_target_modules"]) for name in groups}
     except (SafetensorError, OSError, pickle.UnpicklingError, RuntimeError) as error:
         raise WeightsMissing(f"{path} cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
         raise WeightsMissing(f"{path} is not a checkpoint of FlowSR: {error!r} of its metadata") from error
     if "unet" not in groups:
         raise WeightsMissing(f"{path} is not a checkpoint of FlowSR: it has nothing for the U-Net")
     return {name: Adapter(tensors, ranks[name], targets[name]) for name, tensors in groups.items()}
+
+
+def _targets(said: Any) -> list[str] | str:
+    """A list of endings, or a regular expression. Raises TypeError or re.error for anything else."""
+    if isinstance(said, str):
+        return re.compile(said).pattern
+    if not isinstance(said, list) or not all(isinstance(end, str) for end in said):
+        raise TypeError("the adapted modules are neither a list of names nor a pattern")
+    return said
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
