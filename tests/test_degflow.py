@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from scipy import integrate
 
 from srcli import runtime
 from srcli.geometry import Size, TargetError, Window
@@ -274,7 +275,6 @@ def test_solvers_give_the_path_at_all_times(solver, error):
 
 
 def test_adaptive_steps_are_those_of_scipy_also_where_some_are_rejected():
-    integrate = pytest.importorskip("scipy.integrate")
 
     def bump(t: float) -> float:
         return 40 * math.exp(-(((t - 0.6) / 0.02) ** 2)) + 5 * (t > 0.3)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size, Window
-from srcli.networks.resample import Taps, resample, taps
+from srcli.networks.resample import resample
 from srcli.networks.srflow import StackedRRDB
 from srcli.pipelines.base import Sampling, Scales, Stages
+from srcli.pipelines.resampled import needed, window_taps
 
 MARGIN = 2  # LR pixels that the doublings and the two last convolutions see, rounded up
 LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
@@ -84,24 +85,15 @@ class RrdbModel:
             if size == self._own(low):
                 y, x = window.top - top, window.left - left
                 return made[..., y : y + window.height, x : x + window.width].contiguous()
-            return resample(made, *self._taps(window, size, low), top, left)
+            return resample(made, *window_taps(window, self._own(low), size), top, left)
 
     # --- where ---
 
     def _own(self, low: Size) -> Size:
         return Size(low.height * self.scale, low.width * self.scale)
 
-    def _taps(self, window: Window, size: Size, low: Size) -> tuple[Taps, Taps]:
-        own = self._own(low)
-        return (
-            taps(window.top, window.bottom, own.height, size.height),
-            taps(window.left, window.right, own.width, size.width),
-        )
-
     def _core(self, window: Window, size: Size, low: Size) -> Window:
         """LR pixels that cover what is needed at the network's scale for a window of the output."""
-        if size != self._own(low):
-            rows, cols = self._taps(window, size, low)
-            window = Window(rows.first, cols.first, rows.last - rows.first, cols.last - cols.first)
+        window = needed(window, self._own(low), size)
         top, left = window.top // self.scale, window.left // self.scale
         return Window(top, left, -(-window.bottom // self.scale) - top, -(-window.right // self.scale) - left)

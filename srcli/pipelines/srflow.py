@@ -14,10 +14,11 @@ from srcli.geometry import Size, Window
 from srcli.networks.interpolation import interpolate
 from srcli.networks.level_prior import LevelPrior
 from srcli.networks.queries import axis
-from srcli.networks.resample import Taps, resample, taps
+from srcli.networks.resample import resample
 from srcli.networks.srflow import SRFlow
 from srcli.pipelines.base import Sampling, Scales, Stages, gaussian_field
 from srcli.pipelines.explode import PATCH, Exploded, as_pixels, exploded
+from srcli.pipelines.resampled import needed, window_taps
 from srcli.pipelines.srflow_official import even_sided
 
 BLOCK = 640  # side of what is decoded at once, in pixels of the network's own scale; a multiple of PATCH
@@ -126,7 +127,7 @@ class SRFlowModel:
         with self.stages("resample"):
             if size == self._own(features.low):
                 return cut(picture, window, core).contiguous()
-            return resample(picture, *self._taps(window, size, features.low), core.top, core.left)
+            return resample(picture, *window_taps(window, self._own(features.low), size), core.top, core.left)
 
     def _sound(self, features: SRFlowFeatures, block: Window, sampling: Sampling) -> tuple[Tensor, Tensor]:
         """A block without exploded patches, and which ones (rows, columns) had to be made again: with the same seed and
@@ -204,18 +205,9 @@ class SRFlowModel:
     def _own(self, low: Size) -> Size:
         return Size(low.height * self.flow.scale, low.width * self.flow.scale)
 
-    def _taps(self, window: Window, size: Size, low: Size) -> tuple[Taps, Taps]:
-        own = self._own(low)
-        return (
-            taps(window.top, window.bottom, own.height, size.height),
-            taps(window.left, window.right, own.width, size.width),
-        )
-
     def _core(self, window: Window, size: Size, low: Size) -> Window:
         """What is needed at the network's scale for a window of the output, in whole patches."""
-        if size != self._own(low):
-            rows, cols = self._taps(window, size, low)
-            window = Window(rows.first, cols.first, rows.last - rows.first, cols.last - cols.first)
+        window = needed(window, self._own(low), size)
         return window.within(self._own(even_size(low)), align=PATCH)
 
     def _grids(self, core: Window, even: Size) -> list[Window]:

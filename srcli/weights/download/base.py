@@ -70,6 +70,4 @@ def check_space(folder: Path, needed: int | None) -> None:
     free = shutil.disk_usage(folder).free
     if needed is not None and needed + SPARE > free:
         text = f"{needed / 1e6:,.1f} MB do not fit into {folder}, where {free / 1e6:,.1f} MB are free"
-        raise DownloadError(
-            f"{text}; make room, or name another folder by SRCLI_HOME (for files of the hub by HF_HOME)"
-        )
+        raise DownloadError(f"{text}; make room, or name another folder by SRCLI_HOME")
