@@ -157,6 +157,20 @@ def test_the_manifest_says_of_the_published_files_what_they_hold(reference, role
     assert found.tensors.keys() == keys.keys()
 
 
+@pytest.mark.slow
+def test_full_size_files_are_pulled_and_run(place, server, monkeypatch):
+    """By the manifest of the package; untrained, so the photo stays where it is on the path."""
+    monkeypatch.setattr(drive, "ENDPOINT", f"{server.url}/download")
+    entry = manifest.load().find(NAME)
+    ae, flow = (build(entry.parts[role].architecture).state_dict() for role in IDS)
+    both = saved(place / "two.ckpt", second_stage({AUTOENCODER: ae, FLOW: flow | {"sigmas": torch.zeros(1000)}}))
+    server.drive = dict.fromkeys(IDS.values(), both.read_bytes())
+    result = srcli("models", "pull", NAME, "--accept-license")
+    assert result.exit_code == 0, result.output
+    assert names(place / "home" / "weights") == {f"{NAME}-{role}.safetensors" for role in IDS}
+    assert degraded(place, "out", "--model", NAME).shape == (70, 90, 3)
+
+
 # --- what is wrong ---
 
 

@@ -42,6 +42,8 @@ def read(path: Path) -> Checkpoint:
         raise ConvertError(f"{path} is no file")
     try:
         size, start = path.stat().st_size, _start(path)
+    except FileNotFoundError:
+        raise ConvertError(f"{path} does not exist") from None
     except OSError as error:
         raise ConvertError(f"{path} cannot be read: {error.strerror or error}") from None
     if size > MOST_BYTES:
