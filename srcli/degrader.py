@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from srcli import runtime
+from srcli import runtime, weights
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.files import DegradeError
 from srcli.errors import OutOfMemory
 from srcli.images.picture import Picture
-from srcli.networks.degflow_ae import Autoencoder
-from srcli.networks.ncsnpp import NCSNpp
 from srcli.networks.ode import Solver
 from srcli.pipelines.degflow import DegflowModel, check_scales, time_of
-from srcli.weights import degflow, manifest, store
+from srcli.weights import manifest, store
+from srcli.weights.convert import ConvertError
+from srcli.weights.given import OtherPart, load_part
 
 LEAST_BUDGET = 2**20
 NAMES = ("degflow", "degflow-s")  # known also before they have weights
+ROLES = ("autoencoder", "flow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +36,37 @@ class Parts:
 
     def fingerprints(self) -> dict[str, str]:
         """The sha256 of both files."""
-        return {degflow.AUTOENCODER: store.sha256(self.autoencoder), degflow.FLOW: store.sha256(self.flow)}
+        return {role: store.sha256(path) for role, path in zip(ROLES, (self.autoencoder, self.flow), strict=True)}
 
     def load(self) -> DegflowModel:
-        """Raises WeightsMissing, also for files that do not hold what they should."""
-        autoencoder = degflow.load_network(self.autoencoder, degflow.AUTOENCODER)
-        flow = degflow.load_network(self.flow, degflow.FLOW)
-        for path, network, kind in ((self.autoencoder, autoencoder, Autoencoder), (self.flow, flow, NCSNpp)):
-            if not isinstance(network, kind):
-                raise store.WeightsMissing(f"{path} is not the {kind.__name__} of DegFlow")
+        """Raises ConvertError for files that do not hold what they should."""
+        flow = load_part(self.flow, manifest.DEGRADES, "flow")
         try:
-            return DegflowModel(autoencoder, flow)  # type: ignore[arg-type]  # checked above
+            autoencoder = load_part(self.autoencoder, manifest.DEGRADES, "autoencoder")
+            return DegflowModel(autoencoder, flow)  # type: ignore[arg-type]  # what these roles are
+        except OtherPart:
+            if self.autoencoder != self.flow:
+                raise
+            raise ConvertError(f"{self.flow} has no autoencoder beside the flow; add --autoencoder FILE") from None
         except ValueError as error:
-            raise store.WeightsMissing(f"{self.autoencoder} and {self.flow} do not go together: {error}") from None
+            raise ConvertError(f"{self.autoencoder} and {self.flow} do not go together: {error}") from None
 
 
 def find(model: str | None = None, autoencoder: Path | None = None, flow: Path | None = None) -> Parts:
-    """The files of a model of the manifest, or those given, which come first. Raises WeightsMissing."""
-    if autoencoder is not None and flow is not None:
-        return Parts("degflow", autoencoder, flow)
-    if autoencoder is not None or flow is not None:
-        raise DegradeError("autoencoder and flow belong together: give the files of both")
+    """The files of a model of the manifest, downloaded where they are missing, or those given: of the flow and of its
+    autoencoder, or one with both. Raises SrcliError."""
+    if flow is not None:
+        if model is not None:
+            raise DegradeError("give either a model's name (-n) or files (-m, --autoencoder), not both")
+        return Parts("degflow", autoencoder or flow, flow)
+    if autoencoder is not None:
+        raise DegradeError("autoencoder and flow belong together: give the file of the flow too, with -m")
+    paths = weights.resolve((entry := entry_of(model)).name)
+    return Parts(entry.name, *(paths[role] for role in ROLES))
+
+
+def entry_of(model: str | None) -> manifest.Entry:
+    """The manifest's entry of a generator; our own for None. Raises SrcliError for what is none."""
     name = model or NAMES[0]
     try:
         entry = manifest.load().find(name)
@@ -64,11 +75,13 @@ def find(model: str | None = None, autoencoder: Path | None = None, flow: Path |
             raise
         raise store.WeightsMissing(
             f"the weights of {name} are not part of this version; train them with srcli train degflow-ae and "
-            "srcli train degflow, or give published ones: --autoencoder FILE --flow FILE"
+            "srcli train degflow, or use the published ones: --model degflow-realsr"
         ) from None
-    if entry.pipeline != "degflow":
+    if entry.pipeline != manifest.DEGRADES:
         raise DegradeError(f"{entry.name} makes pictures larger, not smaller; use --model degflow or --preset")
-    return Parts(entry.name, *(store.locate(entry.parts[role]) for role in (degflow.AUTOENCODER, degflow.FLOW)))
+    if lacking := [role for role in ROLES if role not in entry.parts]:
+        raise DegradeError(f"{entry.name} has no {lacking[0]} in the manifest, without which it makes no pictures")
+    return entry
 
 
 class Degrader:

@@ -1,4 +1,4 @@
-"""Fixtures: where the reference data lies, and tiny networks."""
+"""Fixtures: where the reference data lies, a browser, a web server, and a machine without weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from weights_server import running
 
 REFERENCE = Path(__file__).parents[2] / "shared"
 
@@ -38,3 +39,20 @@ def browser():
         running = playwright.chromium.launch(executable_path=shutil.which(program), args=flags)
         yield running
         running.close()
+
+
+@pytest.fixture
+def server():
+    """A web server on the loopback."""
+    with running() as made:
+        yield made
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """A machine of its own."""
+    for name, value in {"SRCLI_HOME": "home", "XDG_CONFIG_HOME": "config", "HF_HOME": "hf"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    for name in ("SRCLI_MANIFEST", "SRCLI_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path

@@ -1,4 +1,4 @@
-"""DegFlow against the numbers of the reference implementation; its files, its solvers, and its tiles."""
+"""DegFlow against the numbers of the reference implementation; its solvers, and its tiles."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from srcli.networks.ncsnpp import NCSNpp, embedding
 from srcli.networks.ode import Solver, TooRough
 from srcli.networks.spline import Spline, taylor
 from srcli.pipelines.degflow import DegflowModel, Tiles, TooSmall, time_of, to_bytes
-from srcli.weights import degflow, store
-from srcli.weights.degflow import AUTOENCODER, FLOW, LayoutError, convert_degflow
+from srcli.weights.given import load_part
 
 FORWARD, LATENT, PICTURE = 1e-5, 5e-4, 1e-5  # tolerances of the fixtures
 SMALL_AE, SMALL_FLOW = {"kind": "degflow-ae", "base_dim": 8}, {"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1}
@@ -44,12 +43,12 @@ def data(reference) -> dict[str, torch.Tensor]:
 def published(reference) -> dict[str, Path]:
     """Files in the layouts of the public ones."""
     folder = reference / "parity" / "degflow" / "weights"
-    return {AUTOENCODER: folder / "ae_layout.pth", FLOW: folder / "flow_layout.pth"}
+    return {"autoencoder": folder / "ae_layout.pth", "flow": folder / "flow_layout.pth"}
 
 
 @pytest.fixture(scope="module")
 def model(published) -> DegflowModel:
-    networks = [degflow.load_network(path, role) for role, path in published.items()]
+    networks = [load_part(path, "degflow", role) for role, path in published.items()]
     return DegflowModel(*networks)  # type: ignore[arg-type]
 
 
@@ -142,90 +141,9 @@ def test_interpolation_of_known_levels_is_the_official_one(data, model):
     close(made.clamp(-1, 1), data["interp.lr_2.4"].clamp(-1, 1), FORWARD)
 
 
-# --- files ---
-
-
-@pytest.mark.parametrize(
-    ("name", "architecture"), [("autoencoder", {"kind": "degflow-ae"}), ("flow", {"kind": "ncsnpp"})]
-)
-def test_full_size_networks_have_the_published_keys(reference, name, architecture):
-    table = json.loads((reference / "parity" / "degflow" / f"keys_degflow_{name}.json").read_text())
-    parts = {k: v for k, v in table.items() if k in ("encoder", "decoder", "t_params")} or {"": table["model"]}
-    listed = {f"{part}.{k}" if part else k: tuple(v[0]) for part, entries in parts.items() for k, v in entries.items()}
-    listed.pop("sigmas", None)  # of no use to a rectified flow
-    with torch.device("meta"):
-        network = build(architecture)
-    assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == listed
-
-
-@pytest.mark.parametrize("role", [AUTOENCODER, FLOW])
-def test_full_size_architectures_are_told_by_their_tensors(role):
-    architecture = {AUTOENCODER: {"kind": "degflow-ae"}, FLOW: {"kind": "ncsnpp"}}[role]
-    with torch.device("meta"):
-        tensors = build(architecture).state_dict()
-    prefix = "" if role == AUTOENCODER else "model."
-    state = {"state_dict": {prefix + k: torch.empty(v.shape) for k, v in tensors.items()}}
-    told, _ = convert_degflow(state)
-    full = {
-        AUTOENCODER: {"kind": "degflow-ae", "base_dim": 128, "latent_dim": 4},
-        FLOW: {"kind": "ncsnpp", "nf": 128, "ch_mult": [1, 2, 2, 2], "num_res_blocks": 4, "channels": 4},
-    }
-    assert told == full[role]
-
-
-def test_lightning_checkpoints_give_the_same_networks(published, tmp_path, data, model):
-    ae, flow = (torch.load(published[role], weights_only=True) for role in (AUTOENCODER, FLOW))
-    first = {f"autoencoder._orig_mod.{p}.{k}": v for p in ("encoder", "decoder") for k, v in ae[p].items()}
-    first |= {f"autoencoder._orig_mod.t_params.{k}": v for k, v in ae["t_params"].items()}
-    second = {f"{p}.{k}": v for p in ("encoder", "decoder", "t_params") for k, v in ae[p].items()}
-    second |= {f"model.{k}": v for k, v in flow["model"].items()} | {"lpips.net.slice1.0.weight": torch.zeros(3)}
-    for name, tensors in (("first", first), ("second", second)):
-        torch.save({"state_dict": tensors, "epoch": 3, "hyper_parameters": {}}, tmp_path / f"{name}.ckpt")
-        loaded = degflow.load_network(tmp_path / f"{name}.ckpt", AUTOENCODER)
-        assert isinstance(loaded, Autoencoder)
-        close(loaded.encoder(data["hr"])[0], data["rae.z"], FORWARD)
-    assert convert_degflow({"state_dict": second})[0]["kind"] == "ncsnpp"
-    loaded = degflow.load_network(tmp_path / "second.ckpt", FLOW)
-    assert torch.equal(loaded(data["flow.z"], data["flow.t"]), model.flow(data["flow.z"], data["flow.t"]))
-    with pytest.raises(store.WeightsMissing, match="no flow, but the autoencoder"):
-        degflow.load_network(tmp_path / "first.ckpt", FLOW)
-
-
 def test_knots_of_the_published_autoencoder_are_kept(model, reference):
     cases = json.loads((reference / "parity" / "degflow" / "cases.json").read_text())
     assert model.autoencoder.positions().tolist() == pytest.approx([0, cases["t_positions"][1], 1], abs=1e-6)
-
-
-class Trap:
-    """What runs code when it is unpickled."""
-
-    def __reduce__(self):
-        return (Path.touch, (Path("sprung"),))
-
-
-def test_files_that_are_no_degflow_are_refused_and_run_nothing(published, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    torch.save({"encoder": Trap()}, "trap.pth")
-    Path("text.pth").write_text("no weights")
-    known = torch.load(published[AUTOENCODER], weights_only=True)
-    torch.save(known | {"extra": {"k": torch.zeros(1)}}, "more.pth")
-    known["encoder"].pop("stem.bias")
-    torch.save(known, "less.pth")
-    known["decoder"]["odd"] = torch.zeros(1)
-    torch.save(known, "odd.pth")
-    says = {
-        "trap": "read safely",
-        "text": "read safely",
-        "none": "does not exist",
-        "more": "extra",
-        "less": "stem.bias",
-    }
-    for name, words in (says | {"odd": "odd"}).items():
-        with pytest.raises(store.WeightsMissing, match=words):
-            degflow.load_network(tmp_path / f"{name}.pth", AUTOENCODER)
-    assert not Path("sprung").exists()
-    with pytest.raises(LayoutError):
-        convert_degflow({})
 
 
 # --- mathematics ---

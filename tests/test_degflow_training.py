@@ -30,7 +30,8 @@ from srcli.training.pairs import Pairs
 from srcli.training.task_degflow import step_at
 from srcli.training.tasks import make_task
 from srcli.training.validation import LevelValidation
-from srcli.weights import degflow, store
+from srcli.weights import store
+from srcli.weights.given import load_part
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CAT = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:144, :144]
@@ -106,8 +107,8 @@ def files(trained: Path) -> list[object]:
 def test_a_training_step_is_the_official_one(reference):
     folder = reference / "parity" / "degflow"
     data = load_file(folder / "in" / "inputs.safetensors") | load_file(folder / "out" / "outputs.safetensors")
-    ae = degflow.load_network(folder / "weights" / "ae_layout.pth", degflow.AUTOENCODER)
-    flow = degflow.load_network(folder / "weights" / "flow_layout.pth", degflow.FLOW)
+    ae = load_part(folder / "weights" / "ae_layout.pth", "degflow", "autoencoder")
+    flow = load_part(folder / "weights" / "flow_layout.pth", "degflow", "flow")
     images = data["train.imgs"]
     with torch.no_grad(), torch.autocast("cpu", enabled=False), _no_mixed():
         for number in range(4):

@@ -248,13 +248,16 @@ def test_bad_commands_are_one_sentence_and_leave_nothing(parts, tmp_path, monkey
     ("options", "code", "says"),
     [
         (["--model", "degflow"], 4, "srcli train degflow"),
-        (["--model", "degflow-s", "--scale", "2"], 4, "--autoencoder FILE --flow FILE"),
+        (["--model", "degflow-s", "--scale", "2"], 4, "--model degflow-realsr"),
         (["--model", "degflwo"], 2, "unknown model"),
         (["--model", "linf-s"], 2, "makes pictures larger"),
         (["--autoencoder", "a.png"], 2, "belong together"),
-        (["--autoencoder", "a.png", "--flow", "a.png"], 4, "read safely"),
+        (["--autoencoder", "a.png", "--flow", "a.png"], 4, "a.png is no checkpoint"),
         (["--autoencoder", "no.pth", "--flow", "no.pth"], 4, "no.pth does not exist"),
-        (["--autoencoder", "FLOW", "--flow", "FLOW"], 4, "is not the Autoencoder"),
+        (["--autoencoder", "FLOW", "--flow", "FLOW"], 4, "has no autoencoder beside the flow"),
+        (["-m", "FLOW"], 4, "add --autoencoder FILE"),
+        (["-m", "FLOW", "--model", "degflow"], 2, "not both"),
+        (["--autoencoder", "LINF", "--flow", "FLOW"], 4, "holds the flow of linf, not the autoencoder of degflow"),
         (["--scales", "2,3"], 2, "--model degflow"),
         (["--resize"], 2, "--model degflow"),
     ],
@@ -262,7 +265,8 @@ def test_bad_commands_are_one_sentence_and_leave_nothing(parts, tmp_path, monkey
 def test_missing_models_say_what_to_do(parts, tmp_path, monkeypatch, options, code, says):
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "a.png")
-    given = [str(parts.flow) if o == "FLOW" else o for o in options]
+    known = {"FLOW": str(parts.flow), "LINF": str(store.EMBEDDED / "linf-s.safetensors")}
+    given = [known.get(option, option) for option in options]
     result = RUNNER.invoke(app, ["degrade", "a.png", *given])
     assert (result.exit_code, says in result.stderr) == (code, True), result.output
     assert names(tmp_path) == ["a.png"]

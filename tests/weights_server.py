@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RESOLVE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([\w./-]+?)/(.+)")
@@ -21,11 +21,12 @@ Fault = Callable[["Handler", bytes, int], None]
 @dataclass
 class Server:
     """files: by path. faults: by path, for its next GETs in order; each is given the handler, the body and its start.
-    hub: contents of repositories by repo/path. asked: what came, as (method, path, Range)."""
+    hub: contents of repositories by repo/path. drive: files by id. asked: what came, as (method, path, Range)."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     hub: dict[str, bytes] = field(default_factory=dict)
+    drive: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
@@ -64,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
             self.resolve(match[1], match[3])
         elif path.startswith("/blobs/"):
             self.send(next(b for b in self.server_.hub.values() if digest(b) == path.removeprefix("/blobs/")), path)
+        elif (identity := parse_qs(urlsplit(self.path).query).get("id", [""])[0]) in self.server_.drive:
+            self.send(self.server_.drive[identity], f"{path}?{identity}")
         elif path in self.server_.files:
             self.send(self.server_.files[path], path)
         else:

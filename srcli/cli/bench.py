@@ -173,7 +173,7 @@ def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, s
 
     device, precision, tile = engine
     made: list[Bicubic | Model] = []
-    ours = [e.name for e in manifest.load().entries.values() if e.embedded]
+    ours = [e.name for e in manifest.load().entries.values() if e.embedded and e.enlarges]
     for name in ["bicubic", *ours] if names is None else names:
         if name == "bicubic":
             made.append(Bicubic())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import Output, errors
+from srcli.cli.fetching import bring_entries
 from srcli.errors import SrcliError
 
 if TYPE_CHECKING:
@@ -49,15 +50,17 @@ def command(
                                  rich_help_panel=PRESET),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("-n", "--model", help="degflow: a learned path instead of a preset.",
+        str | None, typer.Option("-n", "--model", help="A learned path instead of a preset, e.g. degflow-realsr.",
                                  rich_help_panel=LEARNED),
     ] = None,
     autoencoder: Annotated[
-        Path | None, typer.Option("--autoencoder", help="Its autoencoder as a file: .safetensors, .pth or .ckpt.",
+        Path | None, typer.Option("--autoencoder", help="The file of its autoencoder, where -m does not hold it.",
                                   rich_help_panel=LEARNED),
     ] = None,
     flow: Annotated[
-        Path | None, typer.Option("--flow", help="Its flow as a file.", rich_help_panel=LEARNED),
+        Path | None,
+        typer.Option("-m", "--model-file", "--flow", rich_help_panel=LEARNED,
+                     help="Its flow in a file: a published .pth, .pt or .ckpt, or safetensors."),
     ] = None,
     scales: Annotated[
         str | None, typer.Option("--scales", help="Several at once, e.g. 1.5,2,2.4,3,4.", rich_help_panel=LEARNED),
@@ -129,6 +132,8 @@ def command(
 
             chosen = _chosen(scale, scales, trajectory)
             how = _solver(solver, steps)
+            if autoencoder is None and flow is None:
+                bring_entries([degrader.entry_of(model)], output)
             parts = degrader.find(model, autoencoder, flow)
             runtime.reuse_heap()
             ready = degrader.Degrader(parts, how, device=device, precision=precision, threads=threads)

@@ -37,14 +37,21 @@ MANIFEST = Annotated[
 
 
 def bring(names: Sequence[str | None], output: Output) -> None:
-    """Fetch what models lack, after saying how much it is and on what terms. Raises SrcliError."""
-    from srcli.weights import extras, manifest, store
-    from srcli.weights import pull as pulling
+    """Fetch what models that enlarge pictures lack. Raises SrcliError."""
+    from srcli.weights import manifest
 
     known = manifest.load()
-    for name in names:
-        extras.check(known.model(name))
-    lacking = [entry for name in names if store.missing(entry := known.model(name))]
+    bring_entries([known.model(name) for name in names], output)
+
+
+def bring_entries(entries: Sequence[Entry], output: Output) -> None:
+    """Fetch what models lack, after saying how much it is and on what terms. Raises SrcliError."""
+    from srcli.weights import extras, store
+    from srcli.weights import pull as pulling
+
+    for entry in entries:
+        extras.check(entry)
+    lacking = [entry for entry in entries if store.missing(entry)]
     for entry in lacking:
         announce(entry, output)
     if lacking:

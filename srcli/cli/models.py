@@ -10,10 +10,11 @@ import typer
 
 from srcli.cli.console import Output, errors
 from srcli.cli.fetching import MANIFEST, announce, how, progress
+from srcli.cli.models_choice import parts_in, to_remove
 from srcli.cli.models_view import description, facts, table_of, tell_file
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry, Manifest, Part
+    from srcli.weights.manifest import Entry, Manifest
 
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
@@ -145,7 +146,7 @@ def rm(
     with errors(debug, json):
         from srcli.weights import home, pull, store
 
-        for entry, part in _to_remove(names or [], file or [], output):
+        for entry, part in to_remove(names or [], file or [], output):
             path, there = store.kept(part), pull.remove(part)
             if forget:
                 home.pin(part.file, None)
@@ -199,32 +200,39 @@ def import_file(
             entry = own.add(name, file, converted(file))
         else:
             entry = known.find(name)
-        part = _part(entry, role, file)
+        parts = parts_in(file, entry, role)
         if not home.accepted(entry) and (accept or _agreed(entry, output)):
             home.accept(entry)
-        tell_file(entry, part, pull.bring(file, entry, part), output)
+        for part in parts:
+            tell_file(entry, part, pull.bring(file, entry, part), output)
 
 
 @app.command()
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="An official .pth, .pt or .ckpt file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
+    role: Annotated[
+        str | None, typer.Option("--part", help="Which network, of a file with several.", show_default="the main one")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace a file that exists.")] = False,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Turn an official checkpoint into safetensors that `srcli upscale -m` runs. Nothing in it is executed."""
+    """Turn an official checkpoint into safetensors that `srcli upscale -m` or `srcli degrade -m` runs. Nothing in it is
+    executed."""
     output = Output(json)
     with errors(debug, json):
         from srcli.batch import UsageError
         from srcli.weights.convert import convert as converted
-        from srcli.weights.convert import write
+        from srcli.weights.convert import held, write
 
         if out.suffix != ".safetensors":
             raise UsageError(f"the result is a .safetensors file, not {out.name}")
         if out.exists() and not overwrite:
             raise UsageError(f"{out} exists; --overwrite replaces it")
-        made = converted(checkpoint)
+        made = converted(checkpoint, role)
+        if role not in (None, made.role):
+            raise UsageError(f"{checkpoint} has no {role}; it holds {' and '.join(held(checkpoint))}")
         if out.exists() and out.samefile(checkpoint):
             raise UsageError(f"{out} is the checkpoint itself; give another name")
         write(made, out, overwrite=overwrite)
@@ -264,7 +272,7 @@ def _known() -> Manifest:
 
 
 def _ready_to_use(entry: Entry) -> bool:
-    """Whether it enlarges pictures and can be had."""
+    """Whether it makes pictures and can be had."""
     from srcli.weights import store
 
     return entry.pipeline is not None and all(p.sources or store.kept(p).is_file() for p in entry.parts.values())
@@ -280,52 +288,3 @@ def _agreed(entry: Entry, output: Output) -> bool:
         return typer.confirm(f"{entry.name}: {pull.terms(entry)}. Accept?", err=True)
     except typer.Abort:
         raise KeyboardInterrupt from None
-
-
-def _part(entry: Entry, role: str | None, file: Path) -> Part:
-    """The part of a model that a file is."""
-    from srcli.batch import UsageError
-
-    if role is not None:
-        if role not in entry.parts:
-            raise UsageError(f"{entry.name} has no part {role!r}; it has {', '.join(entry.parts)}")
-        return entry.parts[role]
-    if len(entry.parts) == 1:
-        return next(iter(entry.parts.values()))
-    for part in entry.parts.values():
-        if file.name == part.file:
-            return part
-    from srcli.weights.convert import convert as converted
-
-    if (found := converted(file).role) in entry.parts:
-        return entry.parts[found]
-    raise UsageError(f"{entry.name} has several parts; say which with --part {'|'.join(entry.parts)}")
-
-
-def _to_remove(names: list[str], files: list[str], output: Output) -> list[tuple[Entry, Part]]:
-    from srcli.batch import UsageError
-
-    known, chosen = _known(), []
-    going = [known.find(name) for name in names]
-    staying = {p.file for e in known.entries.values() if e not in going for p in e.parts.values() if _whole(e)}
-    for entry in going:
-        if entry.embedded:
-            raise UsageError(f"{entry.name} is in the package; only pip removes it")
-        chosen += [(entry, part) for part in entry.parts.values() if part.file not in staying and not part.embedded]
-        for part in entry.parts.values():
-            if part.file in staying:
-                output.notice(f"{part.file} stays: another model that is here uses it")
-    for file in files:
-        found = [(e, p) for e in known.entries.values() for p in e.parts.values() if p.file == file and not p.embedded]
-        if not found:
-            raise UsageError(f"no model has a downloaded file {file}")
-        chosen.append(found[0])
-    if not names and not files:
-        raise UsageError("name a model, or a file with --file")
-    return chosen
-
-
-def _whole(entry: Entry) -> bool:
-    from srcli.weights import store
-
-    return not entry.embedded and not store.missing(entry)

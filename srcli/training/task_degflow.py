@@ -19,7 +19,8 @@ from srcli.pipelines.degflow import DegflowModel
 from srcli.training.levels import LevelBatch
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.weights import degflow, store
+from srcli.weights import store
+from srcli.weights.given import load_part
 
 EDGE = 1e-5  # times stay so far from the ends
 
@@ -73,9 +74,8 @@ class DegflowTask:
         self.network, self.weights = network, recipe.loss
         self.relative = bool(recipe.options.get("relative"))
         self.networks: dict[str, nn.Module] = {"network": network}
-        loaded = degflow.load_network(autoencoder, degflow.AUTOENCODER)
-        if not isinstance(loaded, Autoencoder):
-            raise RecipeError(f"{autoencoder} is not an autoencoder of DegFlow")
+        loaded = load_part(autoencoder, "degflow", "autoencoder")
+        assert isinstance(loaded, Autoencoder)
         self.autoencoder, self.origin = loaded, {"autoencoder": store.sha256(autoencoder)}
         align = DegflowModel(loaded, network).align
         if recipe.crops.crop % align or getattr(recipe.crops, "levels", None) != (1, 2, 4):

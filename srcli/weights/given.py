@@ -52,6 +52,19 @@ def load_files(path: Path, prior: Path | None = None) -> Loaded:
     return Loaded(entry, networks)
 
 
+class OtherPart(ConvertError):
+    """A sound file of another network than the one that was asked for."""
+
+
+def load_part(path: Path, pipeline: str, role: str) -> nn.Module:
+    """The network of a role of a pipeline, in a published checkpoint or in safetensors that `srcli` has written. Raises
+    `ConvertError`, one sentence that names the file."""
+    found = convert(path, role)
+    if (found.pipeline, found.role) != (pipeline, role):
+        raise OtherPart(f"{path} holds the {found.role} of {found.pipeline}, not the {role} of {pipeline}")
+    return network_of(found.architecture, found.tensors, path)
+
+
 def _check_roles(path: Path, main: Converted, prior: Path | None, second: Converted | None) -> None:
     if main.role == "prior":
         raise ConvertError(

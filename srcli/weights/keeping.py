@@ -77,7 +77,9 @@ def _prepare(raw: Path, part: Part, ready: Path, source: str) -> bool:
             raw.replace(ready)
             return False
     try:
-        converted = convert(raw)
+        converted = convert(raw, part.role)
+        if converted.role != part.role:
+            raise WrongFile(f"{part.file} from {source} holds the {converted.role} of a model, not the {part.role}")
         _compare(part, converted.architecture, source)
         write(converted, ready, overwrite=True)
     except ConvertError as error:

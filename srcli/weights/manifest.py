@@ -21,10 +21,11 @@ PLACES = (HERE / "weights_manifest.toml", HERE.parent.parent / "weights_manifest
 
 SHOWN = 30  # names in one sentence
 ADDED: list[Path] = []  # manifests that this process was told of
+DEGRADES = "degflow"  # the pipeline that takes resolution away
 
 
 class NoPictures(SrcliError):
-    """A model that is known, but only measures."""
+    """A model that is known, but makes no picture larger."""
 
     exit_code = 2
 
@@ -131,6 +132,10 @@ class Entry:
         return all(part.embedded for part in self.parts.values())
 
     @property
+    def enlarges(self) -> bool:
+        return self.pipeline not in (None, DEGRADES)
+
+    @property
     def bytes(self) -> int | None:
         """Of all its files, None where that of one is not known."""
         sizes = [part.bytes for part in self.parts.values()]
@@ -160,6 +165,8 @@ class Manifest:
         entry = self.find(name)
         if entry.pipeline is None:
             raise NoPictures(f"{entry.name} makes no pictures: {entry.purpose}")
+        if not entry.enlarges:
+            raise NoPictures(f"{entry.name} makes no pictures larger; use it with srcli degrade --model {entry.name}")
         return entry
 
     def with_entries(self, others: Iterable[Entry], where: str) -> Manifest:

@@ -18,6 +18,11 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
         raise ManifestError(f"a model's name has letters, digits, '.', '_' and '-', not {name!r}")
     if converted.role == "prior":
         raise ManifestError(f"{path} is a learned prior, which makes no model without its flow")
+    if converted.pipeline == manifest.DEGRADES:
+        raise ManifestError(
+            f"{path} is the {converted.role} of DegFlow, half a model; run both halves with srcli degrade -m FLOW "
+            "--autoencoder FILE, or import it --as a model of the manifest"
+        )
     own = manifest.own_path()
     home.make(own.parent)
     low, high = converted.scales

@@ -16,12 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from srcli.files import WriteError
-from srcli.weights.convert import linf, linf_lp, lpips, ours, rrdb, srflow, srflow_lp
+from srcli.weights.convert import degflow, linf, linf_lp, lpips, ours, rrdb, srflow, srflow_lp
 from srcli.weights.convert.container import read
 from srcli.weights.convert.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
 from srcli.weights.convert.shapes import account, check_indices, check_invertible
 
-__all__ = ["FAMILIES", "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "write"]
+__all__ = [
+    "FAMILIES", "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "held", "write",
+]  # fmt: skip
 
 # In the order in which they are asked.
 FAMILIES: tuple[Family, ...] = (
@@ -32,24 +34,45 @@ FAMILIES: tuple[Family, ...] = (
     rrdb.FAMILY,
     lpips.HEADS,
     lpips.TRUNK,
+    *degflow.FAMILIES,
 )
 
 OURS = Family("srcli", "weights of srcli", lambda keys: False, ours.convert)  # told by its metadata
 
 
-def convert(path: Path) -> Converted:
+def convert(path: Path, role: str | None = None) -> Converted:
     """A published checkpoint (.pth, .pt, .ckpt, .safetensors) under the names of our networks, every key accounted for;
     or what `write` or `srcli train export` has made, as it is.
 
-    Code in the file does not run. Raises `ConvertError` (exit code 4), one sentence that names the file.
+    role: which network, of a file that holds several; where it does not have that one, or for None, the one that the
+    file was made for. Code in the file does not run. Raises `ConvertError` (exit code 4), one sentence that names the
+    file.
     """
     checkpoint = read(path)
-    family = OURS if "architecture" in checkpoint.metadata else None
-    family = family or next((f for f in FAMILIES if f.detect(checkpoint.tensors.keys())), None)
-    if family is None:
+    families = _families(path, checkpoint)
+    return _converted(path, checkpoint, next((f for f in families if f.role == role), families[0]))
+
+
+def held(path: Path) -> list[str]:
+    """The roles of the networks in a file, first the one that it was made for. Raises `ConvertError`."""
+    checkpoint = read(path)
+    return [_converted(path, checkpoint, family).role for family in _families(path, checkpoint)]
+
+
+def _families(path: Path, checkpoint: Checkpoint) -> list[Family]:
+    """Those of the networks in a file, at least one."""
+    if "architecture" in checkpoint.metadata:
+        return [OURS]
+    keys = checkpoint.tensors.keys()
+    found = [family for family in FAMILIES if family.detect(keys)]
+    if not found:
         known = ", ".join(f.title for f in FAMILIES)
-        example = next(iter(checkpoint.tensors), "nothing")[:80]
+        example = next(iter(keys), "nothing")[:80]
         raise ConvertError(f"{path} holds an unknown network (its first key is {example}); known are {known}")
+    return [family for family in found if family.role] if found[0].role else found[:1]
+
+
+def _converted(path: Path, checkpoint: Checkpoint, family: Family) -> Converted:
     try:
         converted = family.convert(checkpoint)
         account(converted.tensors, converted.architecture)

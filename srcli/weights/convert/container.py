@@ -42,6 +42,8 @@ def read(path: Path) -> Checkpoint:
         raise ConvertError(f"{path} is no file")
     try:
         size, start = path.stat().st_size, _start(path)
+    except FileNotFoundError:
+        raise ConvertError(f"{path} does not exist") from None
     except OSError as error:
         raise ConvertError(f"{path} cannot be read: {error.strerror or error}") from None
     if size > MOST_BYTES:
@@ -104,6 +106,7 @@ def _unwrapped(path: Path, content: Any, size: int) -> Checkpoint:
         inner = next((name for name in WRAPPED if isinstance(content.get(name), Mapping)), "")
         if inner:
             content, wrapping = content[inner], inner
+        content = _joined(content)
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
         if isinstance(content, Mapping) and any(name in content for name in TRAINING):
             raise ConvertError(
@@ -111,6 +114,20 @@ def _unwrapped(path: Path, content: Any, size: int) -> Checkpoint:
             )
         raise ConvertError(f"{path} holds no state dict, but {_what(content)}")
     return _checkpoint(path, content, size, wrapping, args)
+
+
+def _joined(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """One state dict of several, as DegFlow's {"encoder": ..., "decoder": ...}; what is beside them is left."""
+    if any(isinstance(value, Tensor) for value in content.values()):
+        return content
+    parts = {
+        name: part
+        for name, part in content.items()
+        if isinstance(part, Mapping) and all(isinstance(value, Tensor | float) for value in part.values())
+    }
+    if not any(isinstance(value, Tensor) for part in parts.values() for value in part.values()):
+        return content
+    return {f"{name}.{key}": torch.as_tensor(v) for name, part in parts.items() for key, v in part.items()}
 
 
 def _checkpoint(path: Path, state: Mapping[Any, Any], size: int, wrapping: str, args: Mapping[str, Any]) -> Checkpoint:

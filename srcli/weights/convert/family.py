@@ -69,10 +69,12 @@ class Family:
     detect: whether a state dict with these keys is of this kind; families are asked in order, and the first that says
     yes is taken, so it should look at what is characteristic and not be strict. convert: the checkpoint under our
     names, or `Misfit` with what is wrong; sizes come from keys and shapes, `args` only have to agree. What it returns
-    is checked key by key against the network of its architecture.
+    is checked key by key against the network of its architecture. role: of what `convert` returns, where a file may
+    hold several networks, each with a family of its own.
     """
 
     name: str
     title: str  # for people, e.g. "SRFlow"
     detect: Callable[[Collection[str]], bool]
     convert: Callable[[Checkpoint], Converted]
+    role: str = ""

@@ -20,8 +20,11 @@ TAKEN = {
     "srflow-unet": (("srflow-official", "prior"),),
     "srflow-rrdb": (("rrdb", "encoder"),),
     "velocity": (("flowsr", "velocity"),),
+    "degflow-ae": (("degflow", "autoencoder"),),
+    "ncsnpp": (("degflow", "flow"),),
 }
-SCALES = (1.0, 8.0)
+SCALES = {"degflow": (1.0, 4.0)}  # where a file does not say, by pipeline
+MOST = (1.0, 8.0)  # of the other pipelines
 
 
 def convert(checkpoint: Checkpoint) -> Converted:
@@ -41,12 +44,14 @@ def convert(checkpoint: Checkpoint) -> Converted:
     if (pipeline, role) not in taken:
         raise Misfit(f"a network of the kind {kind} is no {role[:40]} in the pipeline {pipeline[:40]}")
     family = said.get("family", pipeline)
-    return Converted(family, pipeline, role, _range(scales), architecture, checkpoint.tensors, checkpoint.source)
+    return Converted(
+        family, pipeline, role, _range(scales, pipeline), architecture, checkpoint.tensors, checkpoint.source
+    )
 
 
-def _range(scales: Any) -> tuple[float, float]:
+def _range(scales: Any, pipeline: str) -> tuple[float, float]:
     if scales is None:
-        return SCALES
+        return SCALES.get(pipeline, MOST)
     if isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, (int, float)) for s in scales):
         low, high = scales
         if 1 <= low <= high <= 64:

@@ -1,0 +1,111 @@
+"""Models by the command: listed, shown, removed, and run by their names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from weights_server import breaks, says
+from weights_steps import BODY, ROOT, listed, names, part, pulled, srcli
+
+from srcli import weights
+from srcli.weights import manifest, pull
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+def test_a_model_of_the_users_own_manifest_upscales(place, server):
+    server.files["/far"] = BODY
+    listed(place, far=part(f"{server.url}/far"))
+    made = srcli("upscale", ROOT / "examples" / "cat.png", "-n", "far", "-s", "2", "-o", place / "large.png")
+    assert made.exit_code == 0, made.output
+    assert re.search(r"far: 1\.1 MB from http://127.*; licence MIT", made.stderr.replace("\n", ""))
+    ours = srcli(
+        "upscale", ROOT / "examples" / "cat.png", "-n", "linf-s", "-s", "2", "-o", place / "ours.png", "--strip"
+    )
+    assert ours.exit_code == 0
+    from PIL import Image
+
+    with Image.open(place / "large.png") as a, Image.open(place / "ours.png") as b:
+        assert a.tobytes() == b.tobytes()
+    assert weights.resolve("far") == {"flow": place / "home" / "weights" / "far.safetensors"}
+
+
+def test_a_batch_is_made_again_by_other_weights_of_the_same_name(place, server):
+    """The ledger knows weights by their hash, also where the manifest does not know it."""
+    server.files["/far"] = BODY
+    listed(place, far=part(f"{server.url}/far", known=False))
+    (place / "in").mkdir()
+    shutil.copy(ROOT / "examples" / "cat.png", place / "in")
+    words = ("upscale", place / "in", "-n", "far", "-s", "1", "-o", place / "out", "-y", "--json")
+
+    def statuses() -> list[str]:
+        return [json.loads(line).get("status") for line in srcli(*words).stdout.splitlines()][:-1]
+
+    assert [statuses(), statuses()] == [["done"], ["skipped"]]
+    assert srcli("models", "rm", "far", "--forget").exit_code == 0
+    server.files["/far"] = BODY[:-1] + bytes([BODY[-1] ^ 1])
+    assert statuses() == ["done"]
+
+
+def test_upscale_says_how_to_get_what_it_cannot(place):
+    result = srcli("upscale", ROOT / "examples" / "cat.png", "-n", "edsr-linf", "-o", place / "large.png")
+    assert result.exit_code == 4
+    assert "srcli models pull edsr-linf --accept-license" in " ".join(result.stderr.split())
+    result = srcli("upscale", ROOT / "examples" / "cat.png", "-n", "lpips-alex", "-o", place / "large.png")
+    assert result.exit_code == 2
+    assert not (place / "large.png").exists()
+
+
+def test_the_list_tells_licence_size_scales_and_scores(place):
+    result = srcli("models", "list")
+    assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if line.startswith("linf-lp-s"))
+    assert re.search(r"1 to 8 +1\.8 MB +Apache-2\.0 +in the package +Set5 x4 \d\d\.\d\d dB, LPIPS 0\.\d+", row)
+    objects = [json.loads(line) for line in srcli("models", "list", "--all", "--json").stdout.splitlines()]
+    assert {o["name"] for o in objects} == set(manifest.load().entries)
+    assert all(o["licence"] and o["files"] for o in objects)
+    assert {o["name"]: o["installed"] for o in objects}["srflow-df2k-x4"] == "to import"
+
+
+def test_every_command_speaks_json(place, server):
+    server.files["/far"] = BODY
+    listed(place, far=part(f"{server.url}/far"))
+    for words in ("pull far", "show far", "verify far", "path far", "path", "licenses", "rm far"):
+        result = srcli("models", *words.split(), "--json")
+        assert result.exit_code == 0, (words, result.output)
+        assert all(json.loads(line) for line in result.stdout.splitlines())
+        assert result.stdout
+    assert names(place / "home" / "weights") == set()
+
+
+def test_what_another_model_uses_stays(place, server):
+    server.files["/far"] = BODY
+    listed(place, far=part(f"{server.url}/far"), near=part(f"{server.url}/far"))
+    pulled("far", "near")
+    assert server.gets("/far") == [""]
+    assert srcli("models", "rm", "far").exit_code == 0
+    assert names(place / "home" / "weights") == {"far.safetensors"}
+    assert srcli("models", "rm", "far", "near").exit_code == 0
+    assert names(place / "home" / "weights") == set()
+    assert srcli("models", "rm", "linf-s").exit_code == 2
+
+
+def test_what_was_begun_is_removed_too(place, server):
+    server.files["/far"] = BODY
+    server.faults["/far"] = [breaks(0.5), *[says(503)] * 3]
+    listed(place, far=part(f"{server.url}/far"))
+    with pytest.raises(pull.PullError):
+        pulled("far")
+    assert list((place / "home" / "weights").iterdir())
+    assert srcli("models", "rm", "far").exit_code == 0
+    assert not list((place / "home" / "weights").iterdir())
+
+
+def test_help_imports_no_network():
+    code = "import sys, srcli.cli.app; assert 'torch' not in sys.modules and 'requests' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
