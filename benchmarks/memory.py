@@ -54,7 +54,7 @@ def one(megapixels: float, suffix: str, detail: float) -> None:
         runtime.return_heap()
         idle = status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the highest value starts anew
-        job = Job(upscaler, target, sampling, Options(suffix), frozenset())
+        job = Job(upscaler, target, sampling, options=Options(suffix))
         start = time.perf_counter()
         (record,) = run(plan([Path(folder) / "large.jpg"], None, suffix=suffix).items, job)
         seconds, peak = time.perf_counter() - start, status("VmHWM")
