@@ -12,8 +12,9 @@ from PIL import Image
 
 from srcli import runtime
 from srcli.degradation.bicubic import downscale
-from srcli.degradation.files import DegradeError
+from srcli.degradation.photo import DegradeError
 from srcli.errors import OutOfMemory
+from srcli.geometry import Size
 from srcli.images.picture import Picture
 from srcli.networks.degflow_ae import Autoencoder
 from srcli.networks.ncsnpp import NCSNpp
@@ -56,6 +57,12 @@ def find(model: str | None = None, autoencoder: Path | None = None, flow: Path |
         return Parts("degflow", autoencoder, flow)
     if autoencoder is not None or flow is not None:
         raise DegradeError("autoencoder and flow belong together: give the files of both")
+    entry = known(model)
+    return Parts(entry.name, *(store.locate(entry.parts[role]) for role in (degflow.AUTOENCODER, degflow.FLOW)))
+
+
+def known(model: str | None = None) -> manifest.Entry:
+    """A generator on the manifest. Raises WeightsMissing."""
     name = model or NAMES[0]
     try:
         entry = manifest.load().find(name)
@@ -68,7 +75,7 @@ def find(model: str | None = None, autoencoder: Path | None = None, flow: Path |
         ) from None
     if entry.pipeline != "degflow":
         raise DegradeError(f"{entry.name} makes pictures larger, not smaller; use --model degflow or --preset")
-    return Parts(entry.name, *(store.locate(entry.parts[role]) for role in (degflow.AUTOENCODER, degflow.FLOW)))
+    return entry
 
 
 class Degrader:
@@ -103,7 +110,16 @@ class Degrader:
         """
         check_scales(scales)
         for scale, pixels in zip(scales, self._pixels(picture.rgb(), scales, progress), strict=True):
-            yield _as(picture.eight(), pixels, scale if resize else 1.0)
+            yield _as(picture.eight(), pixels, self.size(picture.size, scale, resize=resize))
+
+    def check(self, photo: Size) -> None:
+        """Raises TooSmall for photos that are none for the model."""
+        self.model.padding(photo)
+
+    @staticmethod
+    def size(photo: Size, scale: float, *, resize: bool) -> Size:
+        """Of a result."""
+        return Size(*(max(1, round(n / scale)) for n in (photo.height, photo.width))) if resize else photo
 
     def _pixels(
         self, photo: np.ndarray, scales: Sequence[float], progress: Callable[[int, int], None]
@@ -139,14 +155,13 @@ class Degrader:
         return self.told(scale=scale, time=time_of(scale), resized=resize)
 
 
-def _as(picture: Picture, pixels: np.ndarray, scale: float) -> Picture:
-    """The picture with other pixels, 1 / scale of its size."""
-    height, width = (max(1, round(n / scale)) for n in pixels.shape[:2])
+def _as(picture: Picture, pixels: np.ndarray, size: Size) -> Picture:
+    """The picture with other pixels, made smaller to the size where they are not of it."""
     alpha = picture.alpha
-    if scale != 1:
-        pixels = downscale(pixels, height, width)
+    if size != picture.size:
+        pixels = downscale(pixels, size.height, size.width)
         if alpha is not None:
-            alpha = np.asarray(Image.fromarray(alpha).resize((width, height), Image.Resampling.BOX))
+            alpha = np.asarray(Image.fromarray(alpha).resize((size.width, size.height), Image.Resampling.BOX))
     if picture.grey:
         pixels = np.rint(pixels.mean(2, keepdims=True)).astype(np.uint8)
     return replace(picture, colour=pixels, alpha=alpha)

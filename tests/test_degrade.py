@@ -14,7 +14,7 @@ from test_degflow import SMALL_AE, SMALL_FLOW, lively, photo
 from typer.testing import CliRunner
 
 from srcli import degrader, runtime
-from srcli.batch.degrade import path_scales
+from srcli.degradation.trajectory import path_scales
 from srcli.cli.app import app
 from srcli.degradation.bicubic import downscale
 from srcli.degrader import Degrader, Parts
@@ -61,6 +61,11 @@ def saved(path: Path, height: int = 70, width: int = 90, mode: str = "RGB") -> P
 
 def names(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def records(result) -> list[dict]:
+    """Of a run with --json, without the summary."""
+    return [json.loads(line) for line in result.stdout.splitlines()][:-1]
 
 
 def read(path: Path) -> np.ndarray:
@@ -146,8 +151,7 @@ def test_a_batch_goes_on_where_it_was_and_survives_bad_files(learned, tmp_path):
     (source / "bad.png").write_text("no picture")
     command = [source, "-o", out, "-r", "--scales", "2,3", "--json"]
     first = learned(*command, code=3)
-    records = [json.loads(line) for line in first.stdout.splitlines()]
-    assert sorted(r["status"] for r in records) == ["done"] * 4 + ["failed"] * 2
+    assert sorted(r["status"] for r in records(first)) == ["done"] * 4 + ["failed"] * 2
     assert "bad.png is not a picture" in first.stderr
     assert "small.png: 20x20 is too small for DegFlow, which needs 33 pixels a side" in first.stderr
     made = [n for n in names(out) if n.endswith(".png")]
@@ -155,11 +159,11 @@ def test_a_batch_goes_on_where_it_was_and_survives_bad_files(learned, tmp_path):
     (out / "a_degflow_x2.png").unlink()
     (out / "a_degflow_x2.json").unlink()
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
-    again = [json.loads(line) for line in learned(*command, code=3).stdout.splitlines()]
+    again = records(learned(*command, code=3))
     assert [r["output"] for r in again if r["status"] == "done"] == [str(out / "a_degflow_x2.png")]
     assert "known from before" in next(r["error"] for r in again if "bad.png" in r["input"])
     assert all(p.stat().st_mtime_ns == t for p, t in before.items())
-    other = [json.loads(line) for line in learned(*command, "--resize", "-y", code=3).stdout.splitlines()]
+    other = records(learned(*command, "--resize", "-y", code=3))
     assert sum(r["status"] == "done" for r in other) == 4  # another result than the one in the ledger
 
 

@@ -59,6 +59,10 @@ class Options:
     fail_fast: bool = False
     retry_failed: bool = False
 
+    def settings(self) -> dict[str, Any]:
+        """What of this decides a result's bytes."""
+        return {"style": asdict(self.style), "output": (self.suffix, self.frame, self.strip, self.provenance)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -89,14 +93,12 @@ class Job(Batch):
 
     def settings(self) -> dict[str, Any]:
         """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
-        entry, options = self.upscaler.entry, self.options
-        chosen = (options.suffix, options.frame, options.strip, options.provenance)
+        entry = self.upscaler.entry
         weights = [store.digest(part) for part in entry.parts.values()]
         return {
             "version": __version__, "model": entry.name, "weights": weights,
             "target": asdict(self.target), "sampling": asdict(self.sampling),
-            "style": asdict(options.style), "output": chosen,
-        }  # fmt: skip
+        } | self.options.settings()  # fmt: skip
 
 
 def failure(item: Item, error: Exception, alone: bool) -> Record:

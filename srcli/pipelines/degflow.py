@@ -79,6 +79,8 @@ class Tiles:
 class DegflowModel:
     """Autoencoder and flow, ready to run. budget: bytes of work that a tile may take."""
 
+    tiling = "exact"
+
     def __init__(self, autoencoder: Autoencoder, flow: NCSNpp) -> None:
         if flow.all_modules[2].in_channels != autoencoder.latent_dim:
             raise ValueError("autoencoder and flow are not of one kind: their latents have other channels")
@@ -131,14 +133,19 @@ class DegflowModel:
                 made = self._decoded(canvas, tiles, [path[i] for i in group], advance)
             yield from made
 
-    def canvas(self, photo: np.ndarray) -> Canvas:
-        height, width = photo.shape[:2]
-        below, right = -height % self.align, -width % self.align
-        if below >= height or right >= width:
+    def padding(self, photo: Size) -> tuple[int, int]:
+        """Pixels by which a photo is mirrored at the bottom and on the right. Raises TooSmall."""
+        below, right = -photo.height % self.align, -photo.width % self.align
+        if below >= photo.height or right >= photo.width:
             least = self.align // 2 + 1
-            raise TooSmall(f"{width}x{height} is too small for DegFlow, which needs {least} pixels a side")
+            raise TooSmall(f"{photo} is too small for DegFlow, which needs {least} pixels a side")
+        return below, right
+
+    def canvas(self, photo: np.ndarray) -> Canvas:
+        size = Size(*photo.shape[:2])
+        below, right = self.padding(size)
         pixels = np.pad(photo, ((0, below), (0, right), (0, 0)), mode="reflect") if below or right else photo
-        return Canvas(pixels, Size(height, width))
+        return Canvas(pixels, size)
 
     def tiles(self, size: Size, budget: int) -> Tiles:
         """Tiles whose work fits into so many bytes."""
