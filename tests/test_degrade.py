@@ -14,9 +14,9 @@ from test_degflow import SMALL_AE, SMALL_FLOW, lively, photo
 from typer.testing import CliRunner
 
 from srcli import degrader, runtime
-from srcli.degradation.trajectory import path_scales
 from srcli.cli.app import app
 from srcli.degradation.bicubic import downscale
+from srcli.degradation.trajectory import path_scales
 from srcli.degrader import Degrader, Parts
 from srcli.errors import OutOfMemory
 from srcli.images import Picture

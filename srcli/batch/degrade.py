@@ -121,6 +121,7 @@ def _file(item: Item, job: DegradeJob, progress: Progress) -> Iterator[Record]:
         yield reading.refused(item, whole, job, error)
         return
     results = [_result(item, picture, label, key, job) for label, key in keys.items()]
+    results[0].record = replace(results[0].record, notes=picture.notes)  # once
     planned = [result for result in results if result.record.status == "planned"]
     yield from (result.record for result in results if result.record.status == "skipped")
     if job.options.dry_run:
@@ -154,9 +155,8 @@ def _result(item: Item, picture: Picture, label: str, key: str, job: DegradeJob)
         path = filled(item, item.name, ending, values | {"model": engine.model})
     check_size(kind_of(path), size)
     record = Record(
-        str(item.source), "planned", output=str(path), width=size.width, height=size.height,
-        scale=engine.scale(label), notes=picture.notes,
-    )  # fmt: skip
+        str(item.source), "planned", output=str(path), width=size.width, height=size.height, scale=engine.scale(label)
+    )
     about = {"input": name, "width": size.width, "height": size.height} | engine.told(name, picture, label)
     result = Result(path, label, key, record, json.dumps(about, indent=2) + "\n")
     job.sweep(path.parent)

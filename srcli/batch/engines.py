@@ -104,7 +104,7 @@ class Learned:
         return tuple(self.scales)
 
     def settings(self, name: str) -> dict[str, Any]:
-        return _settings(self.degrader, resized=self.resize)
+        return self.degrader.told(resized=self.resize) | _computed(self.degrader)
 
     def scale(self, label: str) -> float | None:
         return self.scales[label]
@@ -114,7 +114,7 @@ class Learned:
         return self.degrader.size(photo, self.scales[label], resize=self.resize)
 
     def told(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
-        return self.degrader.told_scale(self.scales[label], resize=self.resize)
+        return self.degrader.told_scale(self.scales[label], resize=self.resize) | _computed(self.degrader)
 
     def made(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
         scales = [self.scales[label] for label in labels]
@@ -139,7 +139,7 @@ class Trajectory:
         return (trajectory.NAMES[self.kind],)
 
     def settings(self, name: str) -> dict[str, Any]:
-        return _settings(self.degrader)
+        return self.degrader.told() | _computed(self.degrader)
 
     def scale(self, label: str) -> float | None:
         return None
@@ -149,7 +149,7 @@ class Trajectory:
         return trajectory.size(self.kind, photo)
 
     def told(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
-        return self.degrader.told(scales=[1.0, *trajectory.path_scales(self.kind)])
+        return self.degrader.told(scales=[1.0, *trajectory.path_scales(self.kind)]) | _computed(self.degrader)
 
     def made(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
         middle = trajectory.middle(self.kind, picture)
@@ -158,5 +158,6 @@ class Trajectory:
         yield trajectory.cycle(frames) if self.kind == trajectory.MOVIE else (trajectory.strip(frames),)
 
 
-def _settings(degrader: Degrader, **more: Any) -> dict[str, Any]:
-    return degrader.told(version=__version__, precision=degrader.runtime.precision, **more)
+def _computed(degrader: Degrader) -> dict[str, Any]:
+    """What moves a result by a step or two of its 8 bits."""
+    return {"precision": degrader.runtime.precision, "version": __version__}
