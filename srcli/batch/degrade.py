@@ -186,7 +186,8 @@ def _made(item: Item, picture: Picture, results: list[Result], job: DegradeJob, 
             except files.Taken as taken:
                 yield replace(result.record, status="skipped", error=str(taken))
                 continue
-            if why := reading.made_meanwhile(result.path, result.key, job, item):
+            whole = result.parameters.exists() or not job.options.overwrite
+            if whole and (why := reading.made_meanwhile(result.path, result.key, job, item)):
                 yield replace(result.record, status="skipped", error=why)
             else:
                 claimed.append((result, destination))
