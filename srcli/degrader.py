@@ -138,7 +138,8 @@ class Degrader:
                 if not runtime.is_out_of_memory(error):
                     raise
                 if self.budget // 2 < LEAST_BUDGET:
-                    text = f"out of memory for {photo.shape[1]}x{photo.shape[0]}; try --device cpu"
+                    cure = "" if self.runtime.device.type == "cpu" else "; try --device cpu"
+                    text = f"not enough memory for {photo.shape[1]}x{photo.shape[0]}, even in small tiles{cure}"
                     raise OutOfMemory(text) from error
                 self.budget //= 2
                 runtime.return_heap()

@@ -209,8 +209,25 @@ def test_where_memory_runs_out_tiles_become_smaller(tiny_degflow, monkeypatch):
         yield
 
     monkeypatch.setattr(DegflowModel, "generate", never)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemory, match="even in small tiles"):
         next(ready.degrade(picture, [2.0]))
+
+
+def test_a_path_without_memory_is_not_tried_in_smaller_tiles(learned, tmp_path, monkeypatch):
+    source, asked = saved(tmp_path / "a.png"), []
+
+    def short(self, *arguments):
+        asked.append(1)
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(DegflowModel, "path", short)
+    result = learned(source, "--scale", 2, "-o", tmp_path / "out", code=5)
+    assert f"{source}: not enough memory for the path of 90x70" in result.stderr
+    assert (len(asked), (tmp_path / "out").exists()) == (1, False)
+    monkeypatch.setattr(runtime, "free_memory", lambda: 2**17)
+    result = learned(source, "--scale", 2, "-o", tmp_path / "out", code=5)
+    assert f"{source}: the path of 90x70 takes about" in result.stderr
+    assert len(asked) == 1
 
 
 # --- bad input ---
