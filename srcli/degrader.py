@@ -57,11 +57,11 @@ def find(model: str | None = None, autoencoder: Path | None = None, flow: Path |
         return Parts("degflow", autoencoder, flow)
     if autoencoder is not None or flow is not None:
         raise DegradeError("autoencoder and flow belong together: give the files of both")
-    entry = known(model)
+    entry = entry_of(model)
     return Parts(entry.name, *(store.locate(entry.parts[role]) for role in (degflow.AUTOENCODER, degflow.FLOW)))
 
 
-def known(model: str | None = None) -> manifest.Entry:
+def entry_of(model: str | None = None) -> manifest.Entry:
     """A generator on the manifest. Raises WeightsMissing."""
     name = model or NAMES[0]
     try:

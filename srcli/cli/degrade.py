@@ -165,7 +165,7 @@ def command(
             from srcli import runtime
             from srcli.degrader import Degrader
 
-            wanted, way = _chosen(scale, scales, trajectory), _solver(solver, steps)
+            wanted, way = _chosen(scale, scales, trajectory, resize), _solver(solver, steps)
             parts = _parts(model, autoencoder, flow, output)
             runtime.reuse_heap()
             memory = options.bytes_of(max_memory)
@@ -208,7 +208,7 @@ def _parts(model: str | None, autoencoder: Path | None, flow: Path | None, outpu
     from srcli import degrader
 
     if autoencoder is None and flow is None:
-        bring([degrader.known(model).name], output)
+        bring([degrader.entry_of(model).name], output)
     return degrader.find(model, autoencoder, flow)
 
 
@@ -220,7 +220,7 @@ def _how(ready: Degrader) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chosen(scale: float | None, scales: str | None, trajectory: str | None) -> dict[str, float]:
+def _chosen(scale: float | None, scales: str | None, trajectory: str | None, resize: bool) -> dict[str, float]:
     """The scales asked for, in order, each once, by what names carry. Raises SrcliError."""
     from srcli.degradation.photo import DegradeError
     from srcli.degradation.trajectory import MOVIE, STRIP
@@ -229,6 +229,8 @@ def _chosen(scale: float | None, scales: str | None, trajectory: str | None) -> 
     if sum(v is not None for v in (scale, scales, trajectory)) > 1:
         raise DegradeError("give one of --scale, --scales and --trajectory, which shows the whole path")
     if trajectory is not None:
+        if resize:
+            raise DegradeError("--resize is for --scale and --scales; a trajectory shows a part at its own size")
         if trajectory not in (STRIP, MOVIE):
             raise DegradeError(f"a trajectory is shown as {STRIP} or {MOVIE}, not as {trajectory!r}")
         return {}
