@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import ImageCms
 
 from srcli import Upscaler, images, runtime
-from srcli.batch import Choice, Job, Options, plan, run
+from srcli.batch import Choice, Job, plan, run
 from srcli.geometry import Target
 from srcli.images.picture import Picture
 from srcli.images.source import Source
@@ -63,7 +63,7 @@ def main() -> None:
     for folder in given.folders:
         with tempfile.TemporaryDirectory() as out:
             items = plan([folder], Path(out), Choice()).items
-            job = Job(upscaler, target, sampling, Options(), frozenset(i.source.resolve() for i in items))
+            job = Job(upscaler, target, sampling, sources=frozenset(i.source.resolve() for i in items))
             for record in run(items, job):
                 print(row(Path(record.input), record, Path(out)), flush=True)
 

@@ -1,28 +1,40 @@
 """Memory above idle of large results that go to a file.
 
     python benchmarks/memory.py [--megapixels 12 37.5] [--format png] [--detail 1]
+    python benchmarks/memory.py --degrade --megapixels 12 [--scales 2.4] [--autoencoder FILE --flow FILE]
 
-Every case runs in a process of its own, which first makes a small picture; what it has then is idle.
+Every case runs in a process of its own, which first makes a small picture; what it has then is idle. Without files,
+--degrade measures random weights in the architectures of the recipes: memory is the same. The path is solved with
+four evaluations of the flow, so the time is not that of a default run.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors.torch import save_file
 
 from srcli import Upscaler, runtime
-from srcli.batch import Job, Options, plan, run
+from srcli.batch import Job, Options, Record, degrade, plan, run
+from srcli.batch.engines import Learned
+from srcli.degrader import Degrader, Parts
 from srcli.geometry import Target
 from srcli.images.picture import Picture
+from srcli.networks.build import build
+from srcli.networks.ode import Solver
 from srcli.pipelines.base import Sampling
+from srcli.training import recipe
 
 SIDES = 4 / 3
 
@@ -44,50 +56,104 @@ def photo(path: Path, megapixels: float) -> None:
     small.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=90)
 
 
-def one(megapixels: float, suffix: str, detail: float) -> None:
+@contextmanager
+def measured() -> Iterator[list[float]]:
+    """MiB above what the process has now and seconds, once what is inside is over."""
+    runtime.return_heap()
+    idle, found = status("VmRSS"), []
+    Path("/proc/self/clear_refs").write_text("5")  # the highest value starts anew
+    start = time.perf_counter()
+    yield found
+    found += [(status("VmHWM") - idle) / 2**20, time.perf_counter() - start]
+
+
+def done(records: Iterable[Record]) -> list[Record]:
+    """Records of results that are there."""
+    records = list(records)
+    if failed := [record for record in records if record.status != "done"]:
+        raise SystemExit(failed[0].error)
+    return records
+
+
+def one(megapixels: float, suffix: str, detail: float, folder: Path) -> None:
     """Runs in the process that is measured."""
-    runtime.reuse_heap()
-    with tempfile.TemporaryDirectory() as folder:
-        photo(Path(folder) / "large.jpg", megapixels)
-        upscaler, target, sampling = Upscaler(), Target(scale=4), Sampling(detail=detail)
-        upscaler.run(Picture(np.zeros((64, 64, 3), np.uint8)), target, sampling)
-        runtime.return_heap()
-        idle = status("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the highest value starts anew
-        job = Job(upscaler, target, sampling, Options(suffix), frozenset())
-        start = time.perf_counter()
-        (record,) = run(plan([Path(folder) / "large.jpg"], None, suffix=suffix).items, job)
-        seconds, peak = time.perf_counter() - start, status("VmHWM")
-        if record.status != "done":
-            raise SystemExit(record.error)
-        made = record.width * record.height / 1e6
-        size = Path(record.output).stat().st_size / 2**20
-        print(
-            f"| {megapixels:g} | {made:.0f} | {suffix[1:]} | {detail:g} | {(peak - idle) / 2**20:.0f} MiB "
-            f"| {seconds:.0f} s | {size:.0f} MiB |",
-            flush=True,
-        )
+    upscaler, target, sampling = Upscaler(), Target(scale=4), Sampling(detail=detail)
+    upscaler.run(Picture(np.zeros((64, 64, 3), np.uint8)), target, sampling)
+    job = Job(upscaler, target, sampling, options=Options(suffix))
+    items = plan([folder / "large.jpg"], None, suffix=suffix).items
+    with measured() as found:
+        (record,) = done(run(items, job))
+    made = record.width * record.height / 1e6
+    size = Path(record.output).stat().st_size / 2**20
+    print(
+        f"| {megapixels:g} | {made:.0f} | {suffix[1:]} | {detail:g} | {found[0]:.0f} MiB "
+        f"| {found[1]:.0f} s | {size:.0f} MiB |",
+        flush=True,
+    )
+
+
+def degraded(megapixels: float, scales: list[float], parts: Parts, folder: Path) -> None:
+    """Runs in the process that is measured."""
+    ready = Degrader(parts, Solver("rk4", 1))
+    list(ready.degrade(Picture(np.zeros((64, 64, 3), np.uint8)), scales))
+    engine = Learned(ready, {f"x{s:g}": s for s in scales})
+    items = plan([folder / "large.jpg"], None, suffix=".png").items
+    with measured() as found:
+        done(degrade.run(items, degrade.DegradeJob(engine)))
+    print(f"| {megapixels:g} | {len(scales)} | {found[0]:.0f} MiB | {found[1]:.0f} s |", flush=True)
+
+
+def random_parts(folder: Path) -> Parts:
+    """Networks of the recipes that have learnt nothing."""
+    paths = []
+    for name in ("degflow-ae", "degflow"):
+        architecture = recipe.load(name).architecture
+        path = folder / f"{name}.safetensors"
+        save_file(build(architecture).state_dict(), path, {"architecture": json.dumps(architecture)})
+        paths.append(path)
+    return Parts("degflow", *paths)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[12.0, 37.5])
     parser.add_argument("--format", nargs="+", default=["png"])
     parser.add_argument("--detail", type=float, default=1.0)
+    parser.add_argument("--degrade", action="store_true", help="srcli degrade --model degflow instead of upscale")
+    parser.add_argument("--scales", type=float, nargs="+", default=[2.4])
+    parser.add_argument("--autoencoder", type=Path)
+    parser.add_argument("--flow", type=Path)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
-        one(given.megapixels[0], "." + given.format[0], given.detail)
+        measure(given)
         return
     chosen = runtime.choose()
     cpu = runtime.facts(chosen)["cpu"]
     print(f"{datetime.date.today()}, {cpu}, {chosen.precision}\n")
-    print("| megapixels in | out (x4) | format | detail | memory above idle | time | file |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    if given.degrade:
+        print("| megapixels | scales | memory above idle | time |\n|---|---|---|---|", flush=True)
+    else:
+        print("| megapixels in | out (x4) | format | detail | memory above idle | time | file |")
+        print("|---|---|---|---|---|---|---|", flush=True)
     for megapixels in given.megapixels:
         for suffix in given.format:
-            options = ["--here", "--megapixels", str(megapixels), "--format", suffix, "--detail", str(given.detail)]
-            subprocess.run([sys.executable, __file__, *options], check=True)
+            # The last of an option counts.
+            options = ["--here", "--megapixels", str(megapixels), "--format", suffix]
+            subprocess.run([sys.executable, __file__, *sys.argv[1:], *options], check=True)
+
+
+def measure(given: argparse.Namespace) -> None:
+    runtime.reuse_heap()
+    megapixels = given.megapixels[0]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photo(folder / "large.jpg", megapixels)
+        if not given.degrade:
+            one(megapixels, "." + given.format[0], given.detail, folder)
+            return
+        files = given.autoencoder and Parts("degflow", given.autoencoder, given.flow)
+        degraded(megapixels, given.scales, files or random_parts(folder), folder)
 
 
 if __name__ == "__main__":

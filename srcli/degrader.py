@@ -12,8 +12,9 @@ from PIL import Image
 
 from srcli import runtime, weights
 from srcli.degradation.bicubic import downscale
-from srcli.degradation.files import DegradeError
+from srcli.degradation.photo import DegradeError
 from srcli.errors import OutOfMemory
+from srcli.geometry import Size
 from srcli.images.picture import Picture
 from srcli.networks.ode import Solver
 from srcli.pipelines.degflow import DegflowModel, check_scales, time_of
@@ -116,7 +117,16 @@ class Degrader:
         """
         check_scales(scales)
         for scale, pixels in zip(scales, self._pixels(picture.rgb(), scales, progress), strict=True):
-            yield _as(picture.eight(), pixels, scale if resize else 1.0)
+            yield _as(picture.eight(), pixels, self.size(picture.size, scale, resize=resize))
+
+    def check(self, photo: Size) -> None:
+        """Raises TooSmall for photos that are none for the model."""
+        self.model.padding(photo)
+
+    @staticmethod
+    def size(photo: Size, scale: float, *, resize: bool) -> Size:
+        """Of a result."""
+        return Size(*(max(1, round(n / scale)) for n in (photo.height, photo.width))) if resize else photo
 
     def _pixels(
         self, photo: np.ndarray, scales: Sequence[float], progress: Callable[[int, int], None]
@@ -135,7 +145,8 @@ class Degrader:
                 if not runtime.is_out_of_memory(error):
                     raise
                 if self.budget // 2 < LEAST_BUDGET:
-                    text = f"out of memory for {photo.shape[1]}x{photo.shape[0]}; try --device cpu"
+                    cure = "" if self.runtime.device.type == "cpu" else "; try --device cpu"
+                    text = f"not enough memory for {photo.shape[1]}x{photo.shape[0]}, even in small tiles{cure}"
                     raise OutOfMemory(text) from error
                 self.budget //= 2
                 runtime.return_heap()
@@ -152,14 +163,13 @@ class Degrader:
         return self.told(scale=scale, time=time_of(scale), resized=resize)
 
 
-def _as(picture: Picture, pixels: np.ndarray, scale: float) -> Picture:
-    """The picture with other pixels, 1 / scale of its size."""
-    height, width = (max(1, round(n / scale)) for n in pixels.shape[:2])
+def _as(picture: Picture, pixels: np.ndarray, size: Size) -> Picture:
+    """The picture with other pixels, made smaller to the size where they are not of it."""
     alpha = picture.alpha
-    if scale != 1:
-        pixels = downscale(pixels, height, width)
+    if size != picture.size:
+        pixels = downscale(pixels, size.height, size.width)
         if alpha is not None:
-            alpha = np.asarray(Image.fromarray(alpha).resize((width, height), Image.Resampling.BOX))
+            alpha = np.asarray(Image.fromarray(alpha).resize((size.width, size.height), Image.Resampling.BOX))
     if picture.grey:
         pixels = np.rint(pixels.mean(2, keepdims=True)).astype(np.uint8)
     return replace(picture, colour=pixels, alpha=alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -20,6 +21,21 @@ def reference() -> Path:
             pytest.fail(f"the reference data must be at {REFERENCE}")
         pytest.skip("the reference data is not beside the project")
     return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def tiny_degflow(tmp_path_factory):
+    """The files of a generator of degradations with random weights, of the kind that we train."""
+    from safetensors.torch import save_file
+    from test_degflow import SMALL_AE, SMALL_FLOW, lively
+
+    from srcli.degrader import Parts
+
+    folder = tmp_path_factory.mktemp("degflow")
+    for name, architecture in (("ae", SMALL_AE), ("flow", SMALL_FLOW | {"tileable": True})):
+        about = {"architecture": json.dumps(architecture)}
+        save_file(lively(architecture).state_dict(), folder / f"{name}.safetensors", about)
+    return Parts("degflow", folder / "ae.safetensors", folder / "flow.safetensors")
 
 
 @pytest.fixture(scope="session")

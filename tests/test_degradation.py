@@ -228,7 +228,8 @@ def test_degrade_writes_a_picture_and_what_was_drawn(tmp_path):
     assert np.array_equal(np.asarray(Image.open(made)), again)
     assert srcli("degrade", tmp_path / "a.png", "--preset", "heavy", "--scale", 4).exit_code == 1  # it exists
     assert srcli("degrade", tmp_path, "--scale", 1.5, "-o", tmp_path / "out").exit_code == 0
-    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == ["a_moderate_x1.5.json", "a_moderate_x1.5.png"]
+    made = [".srcli-ledger.jsonl", "a_moderate_x1.5.json", "a_moderate_x1.5.png"]
+    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == made
 
 
 def test_degrade_survives_a_bad_file_and_says_what_is_wrong(tmp_path):

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
-from test_degflow import SMALL_AE, SMALL_FLOW, lively, photo
+from test_degflow import photo
 from typer.testing import CliRunner
 
 from srcli import degrader, runtime
-from srcli.batch.degrade import path_scales
 from srcli.cli.app import app
 from srcli.degradation.bicubic import downscale
-from srcli.degrader import Degrader, Parts
+from srcli.degradation.trajectory import path_scales
+from srcli.degrader import Degrader
 from srcli.errors import OutOfMemory
 from srcli.images import Picture
 from srcli.networks.ode import Solver
@@ -29,22 +28,12 @@ RUNNER = CliRunner()
 QUICK = ["--solver", "rk4", "--steps", 2, "--threads", 1]
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> Parts:
-    """A tiny generator in files."""
-    folder = tmp_path_factory.mktemp("weights")
-    for name, architecture in (("ae", SMALL_AE), ("flow", SMALL_FLOW | {"tileable": True})):
-        about = {"architecture": json.dumps(architecture)}
-        save_file(lively(architecture).state_dict(), folder / f"{name}.safetensors", about)
-    return Parts("degflow", folder / "ae.safetensors", folder / "flow.safetensors")
-
-
 @pytest.fixture
-def learned(parts):
+def learned(tiny_degflow):
     """Runs the command with that generator; the exit code and what it said."""
 
     def run(*arguments: object, code: int = 0):
-        given = ["--autoencoder", parts.autoencoder, "--flow", parts.flow, *QUICK]
+        given = ["--autoencoder", tiny_degflow.autoencoder, "--flow", tiny_degflow.flow, *QUICK]
         result = RUNNER.invoke(app, [str(a) for a in ["degrade", *arguments, *given]])
         assert result.exit_code == code, result.output
         assert "Traceback" not in result.output
@@ -63,6 +52,11 @@ def names(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+def records(result) -> list[dict]:
+    """Of a run with --json, without the summary."""
+    return [json.loads(line) for line in result.stdout.splitlines()][:-1]
+
+
 def read(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
@@ -70,7 +64,7 @@ def read(path: Path) -> np.ndarray:
 # --- one photo ---
 
 
-def test_a_photo_keeps_its_size_or_becomes_smaller_and_says_how_it_was_made(learned, parts, tmp_path):
+def test_a_photo_keeps_its_size_or_becomes_smaller_and_says_how_it_was_made(learned, tiny_degflow, tmp_path):
     source = saved(tmp_path / "a.png")
     learned(source, "--scale", 2.4, "-o", tmp_path / "same")
     learned(source, "--scale", 2.4, "-o", tmp_path / "small", "--resize")
@@ -81,7 +75,10 @@ def test_a_photo_keeps_its_size_or_becomes_smaller_and_says_how_it_was_made(lear
     assert (told["width"], told["height"], told["scale"], told["resized"]) == (38, 29, 2.4, True)
     assert told["time"] == pytest.approx(1.4 / 3)
     assert told["solver"] == {"kind": "rk4", "steps": 2}
-    assert told["weights"] == {"autoencoder": store.sha256(parts.autoencoder), "flow": store.sha256(parts.flow)}
+    assert told["weights"] == {
+        "autoencoder": store.sha256(tiny_degflow.autoencoder),
+        "flow": store.sha256(tiny_degflow.flow),
+    }
 
 
 def test_several_scales_are_what_each_alone_is(learned, tmp_path):
@@ -146,8 +143,7 @@ def test_a_batch_goes_on_where_it_was_and_survives_bad_files(learned, tmp_path):
     (source / "bad.png").write_text("no picture")
     command = [source, "-o", out, "-r", "--scales", "2,3", "--json"]
     first = learned(*command, code=3)
-    records = [json.loads(line) for line in first.stdout.splitlines()]
-    assert sorted(r["status"] for r in records) == ["done"] * 4 + ["failed"] * 2
+    assert sorted(r["status"] for r in records(first)) == ["done"] * 4 + ["failed"] * 2
     assert "bad.png is not a picture" in first.stderr
     assert "small.png: 20x20 is too small for DegFlow, which needs 33 pixels a side" in first.stderr
     made = [n for n in names(out) if n.endswith(".png")]
@@ -155,11 +151,11 @@ def test_a_batch_goes_on_where_it_was_and_survives_bad_files(learned, tmp_path):
     (out / "a_degflow_x2.png").unlink()
     (out / "a_degflow_x2.json").unlink()
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
-    again = [json.loads(line) for line in learned(*command, code=3).stdout.splitlines()]
+    again = records(learned(*command, code=3))
     assert [r["output"] for r in again if r["status"] == "done"] == [str(out / "a_degflow_x2.png")]
     assert "known from before" in next(r["error"] for r in again if "bad.png" in r["input"])
     assert all(p.stat().st_mtime_ns == t for p, t in before.items())
-    other = [json.loads(line) for line in learned(*command, "--resize", "-y", code=3).stdout.splitlines()]
+    other = records(learned(*command, "--resize", "-y", code=3))
     assert sum(r["status"] == "done" for r in other) == 4  # another result than the one in the ledger
 
 
@@ -188,8 +184,8 @@ def test_nothing_half_written_is_left(learned, tmp_path, monkeypatch):
     assert names(tmp_path / "out") == ["a_degflow_x2.json", "a_degflow_x2.png"]
 
 
-def test_where_memory_runs_out_tiles_become_smaller(parts, monkeypatch):
-    ready = Degrader(parts, Solver("rk4", 2), device="cpu", precision="fp32")
+def test_where_memory_runs_out_tiles_become_smaller(tiny_degflow, monkeypatch):
+    ready = Degrader(tiny_degflow, Solver("rk4", 2), device="cpu", precision="fp32")
     picture = Picture(photo(64, 96))
     wanted = [p.colour for p in ready.degrade(picture, [1.5, 3.0])]
     plain, budgets = DegflowModel.generate, []
@@ -213,8 +209,25 @@ def test_where_memory_runs_out_tiles_become_smaller(parts, monkeypatch):
         yield
 
     monkeypatch.setattr(DegflowModel, "generate", never)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemory, match="even in small tiles"):
         next(ready.degrade(picture, [2.0]))
+
+
+def test_a_path_without_memory_is_not_tried_in_smaller_tiles(learned, tmp_path, monkeypatch):
+    source, asked = saved(tmp_path / "a.png"), []
+
+    def short(self, *arguments):
+        asked.append(1)
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(DegflowModel, "path", short)
+    result = learned(source, "--scale", 2, "-o", tmp_path / "out", code=5)
+    assert f"{source}: not enough memory for the path of 90x70" in result.stderr
+    assert (len(asked), (tmp_path / "out").exists()) == (1, False)
+    monkeypatch.setattr(runtime, "free_memory", lambda: 2**17)
+    result = learned(source, "--scale", 2, "-o", tmp_path / "out", code=5)
+    assert f"{source}: the path of 90x70 takes about" in result.stderr
+    assert len(asked) == 1
 
 
 # --- bad input ---
@@ -228,6 +241,7 @@ def test_where_memory_runs_out_tiles_become_smaller(parts, monkeypatch):
         (["--scales", "2,two"], 2, "no list of numbers"),
         (["--scales", "2", "--scale", "2"], 2, "one of --scale"),
         (["--trajectory", "film"], 2, "strip or webp"),
+        (["--trajectory", "strip", "--resize"], 2, "--resize is for"),
         (["--scales", "2,3", "-o", "out.png"], 2, "several scales"),
         (["--solver", "euler"], 2, "unknown solver"),
         (["--preset", "light"], 2, "leave out one"),
@@ -235,10 +249,10 @@ def test_where_memory_runs_out_tiles_become_smaller(parts, monkeypatch):
         (["--device", "cuda:77"], 2, "device"),
     ],
 )
-def test_bad_commands_are_one_sentence_and_leave_nothing(parts, tmp_path, monkeypatch, options, code, says):
+def test_bad_commands_are_one_sentence_and_leave_nothing(tiny_degflow, tmp_path, monkeypatch, options, code, says):
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "a.png")
-    given = ["--autoencoder", str(parts.autoencoder), "--flow", str(parts.flow)]
+    given = ["--autoencoder", str(tiny_degflow.autoencoder), "--flow", str(tiny_degflow.flow)]
     result = RUNNER.invoke(app, ["degrade", "a.png", *given, *options])
     assert (result.exit_code, says in result.stderr) == (code, True), result.output
     assert names(tmp_path) == ["a.png"]
@@ -262,10 +276,10 @@ def test_bad_commands_are_one_sentence_and_leave_nothing(parts, tmp_path, monkey
         (["--resize"], 2, "--model degflow"),
     ],
 )
-def test_missing_models_say_what_to_do(parts, tmp_path, monkeypatch, options, code, says):
+def test_missing_models_say_what_to_do(tiny_degflow, tmp_path, monkeypatch, options, code, says):
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "a.png")
-    known = {"FLOW": str(parts.flow), "LINF": str(store.EMBEDDED / "linf-s.safetensors")}
+    known = {"FLOW": str(tiny_degflow.flow), "LINF": str(store.EMBEDDED / "linf-s.safetensors")}
     given = [known.get(option, option) for option in options]
     result = RUNNER.invoke(app, ["degrade", "a.png", *given])
     assert (result.exit_code, says in result.stderr) == (code, True), result.output
@@ -290,28 +304,28 @@ def test_an_input_is_never_replaced(learned, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == before
 
 
-def test_models_on_the_manifest_are_found_by_name(parts, monkeypatch):
+def test_models_on_the_manifest_are_found_by_name(tiny_degflow, monkeypatch):
     from srcli.weights import manifest
 
     entry = manifest.Entry(
         "degflow-s", ("degflow",), "", "degflow", (1, 4), "", "", True,
         {role: manifest.Part(role, path.name, path.stat().st_size, store.sha256(path))
-         for role, path in (("autoencoder", parts.autoencoder), ("flow", parts.flow))},
+         for role, path in (("autoencoder", tiny_degflow.autoencoder), ("flow", tiny_degflow.flow))},
     )  # fmt: skip
     known = manifest.Manifest("degflow-s", {"degflow-s": entry})
     monkeypatch.setattr(manifest, "load", lambda: known)
-    monkeypatch.setattr(store, "EMBEDDED", parts.flow.parent)
+    monkeypatch.setattr(store, "EMBEDDED", tiny_degflow.flow.parent)
     found = degrader.find("degflow")
-    assert (found.name, found.autoencoder, found.flow) == ("degflow-s", parts.autoencoder, parts.flow)
+    assert (found.name, found.autoencoder, found.flow) == ("degflow-s", tiny_degflow.autoencoder, tiny_degflow.flow)
     result = RUNNER.invoke(app, ["upscale", str(EXAMPLES / "cat.png"), "--model", "degflow-s", "--dry-run"])
     assert result.exit_code == 2
     assert "use it with srcli degrade" in result.stderr
 
 
-def test_memory_does_not_grow_with_the_scales_asked_for(parts):
+def test_memory_does_not_grow_with_the_scales_asked_for(tiny_degflow):
     from srcli.pipelines import degflow
 
-    ready = Degrader(parts, Solver("rk4", 1), device="cpu")
+    ready = Degrader(tiny_degflow, Solver("rk4", 1), device="cpu")
     assert isinstance(ready.runtime, runtime.Runtime)
     scales = [1 + n / 10 for n in range(1, degflow.TOGETHER + 3)]
     made, asked = ready.model.generate(photo(64, 64), scales, Solver("rk4", 1)), []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli import __version__, files
 from srcli.batch.ledger import Ledger, Ledgers
-from srcli.batch.plan import Item
+from srcli.batch.plan import Item, UsageError
+from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Target
 from srcli.images.encode import Style
 from srcli.images.source import MOST_PIXELS
@@ -57,16 +59,17 @@ class Options:
     fail_fast: bool = False
     retry_failed: bool = False
 
+    def settings(self) -> dict[str, Any]:
+        """What of this decides a result's bytes."""
+        return {"style": asdict(self.style), "output": (self.suffix, self.frame, self.strip, self.provenance)}
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What all files of a run share."""
 
-    upscaler: Upscaler
-    target: Target
-    sampling: Sampling
-    options: Options
-    sources: frozenset[Path]  # resolved: no result may take their place
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What all files of a run share, whatever is made of them."""
+
+    options: Options = field(default_factory=Options)
+    sources: frozenset[Path] = frozenset()  # resolved: no result may take their place
     ledgers: Ledgers | None = None
     swept: set[Path] = field(default_factory=set)  # folders
 
@@ -79,13 +82,38 @@ class Job:
             self.swept.add(folder)
             files.sweep(folder)
 
+
+@dataclass(frozen=True, slots=True)
+class Job(Batch):
+    """A run that makes pictures larger."""
+
+    upscaler: Upscaler
+    target: Target
+    sampling: Sampling
+
     def settings(self) -> dict[str, Any]:
         """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
-        entry, options = self.upscaler.entry, self.options
-        chosen = (options.suffix, options.frame, options.strip, options.provenance)
+        entry = self.upscaler.entry
         weights = [store.digest(part) for part in entry.parts.values()]
         return {
             "version": __version__, "model": entry.name, "weights": weights,
             "target": asdict(self.target), "sampling": asdict(self.sampling),
-            "style": asdict(options.style), "output": chosen,
-        }  # fmt: skip
+        } | self.options.settings()  # fmt: skip
+
+
+def failure(item: Item, error: Exception, alone: bool) -> Record:
+    """The record of a file that failed: a bug, or a library's surprise, with one must not cost the others. A usage
+    error of the only file (`alone`) is raised."""
+    from srcli.runtime import is_out_of_memory
+
+    logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
+    if isinstance(error, SrcliError):
+        if error.exit_code == UsageError.exit_code and alone:
+            raise error
+        return Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+    text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
+    if is_out_of_memory(error):
+        text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code
+    elif isinstance(error, OSError):
+        text = f"{item.source}: {error.strerror or error}"
+    return Record(str(item.source), "failed", error=" ".join(text.split()), exit_code=code)

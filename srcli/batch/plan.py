@@ -91,14 +91,18 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def plan(inputs: Iterable[Path], out: Path | None, choice: Choice | None = None, *, suffix: str | None = None) -> Plan:
+def plan(
+    inputs: Iterable[Path], out: Path | None, choice: Choice | None = None, *, suffix: str | None = None,
+    results: re.Pattern[str] = RESULT,
+) -> Plan:  # fmt: skip
     """The items of a run, in the order given and by name within folders. Raises UsageError.
 
     `out` is a template where it has braces; a file when there is one input file and it ends in an image suffix; else a
     folder. By default results lie beside their inputs. Folders give their pictures, recursively also those of folders
     below, whose structure is kept under `out`. A path that does not exist and a folder without pictures stay items:
     they fail when their turn comes. Inputs whose results would have the same name are told apart by their suffix, then
-    by a number.
+    by a number. results: how such a run names what it makes of the first group; pictures in folders that look so are
+    left out.
     """
     choice, inputs = choice or Choice(), _unique(inputs)
     if STREAM in inputs:
@@ -110,7 +114,7 @@ def plan(inputs: Iterable[Path], out: Path | None, choice: Choice | None = None,
     many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
     if many and root is not None:
         _check_folder(root, template)
-    found, left_out = _found(inputs, root, choice)
+    found, left_out = _found(inputs, root, choice, results)
     sources = frozenset(resolved(item.source) for item in found)
     if not many:
         _check_single(inputs[0], out, suffix)
@@ -194,7 +198,9 @@ def _fixed_part(template: str) -> Path:
     return Path(template[: template.index("{")] + "x").parent
 
 
-def _found(inputs: Sequence[Path], out: Path | None, choice: Choice) -> tuple[list[Item], list[Path]]:
+def _found(
+    inputs: Sequence[Path], out: Path | None, choice: Choice, names: re.Pattern[str]
+) -> tuple[list[Item], list[Path]]:
     found: list[Item] = []
     left_out: list[Path] = []
     for path in inputs:
@@ -205,7 +211,7 @@ def _found(inputs: Sequence[Path], out: Path | None, choice: Choice) -> tuple[li
         if not inside and not closed:
             closed = [path]  # it says so when its turn comes
         found += [Item(folder, out or path, root=out or path) for folder in closed]
-        results = set(_results(inside))
+        results = set(_results(inside, names))
         left_out += sorted(results)
         for picture in inside:
             below, root = picture.relative_to(path), out or path
@@ -233,10 +239,10 @@ def _pictures(folder: Path, out: Path | None, choice: Choice) -> tuple[list[Path
     return sorted(pictures), sorted(closed)
 
 
-def _results(found: list[Path]) -> list[Path]:
+def _results(found: list[Path], names: re.Pattern[str]) -> list[Path]:
     """Files that look like results of others among them: a_x2.png beside a.png was made by an earlier run."""
     stems = {(p.parent, name) for p in found for name in (p.stem, f"{p.stem}_{p.suffix[1:]}")}
-    return [p for p in found if (made := RESULT.fullmatch(p.stem)) and (p.parent, made[1]) in stems]
+    return [p for p in found if (made := names.fullmatch(p.stem)) and (p.parent, made[1]) in stems]
 
 
 def _named(found: list[Item], suffix: str | None) -> list[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections import deque
@@ -12,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from srcli.batch.job import Job, Record
-from srcli.batch.plan import Item, UsageError
+from srcli.batch.job import Job, Record, failure
+from srcli.batch.plan import Item
 from srcli.batch.work import Ready, Writing, prepare
-from srcli.errors import OutOfMemory, SrcliError
 from srcli.images.layout import Band
 
 if TYPE_CHECKING:
@@ -208,26 +206,9 @@ class _Worker:
 
     def _failed(self, item: Item, error: Exception) -> Record:
         """The record of a failure; a usage error of the only file is raised."""
-        logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
         if isinstance(error, Stopped):
             raise KeyboardInterrupt from None
-        if isinstance(error, SrcliError):
-            if error.exit_code == UsageError.exit_code and self.alone:
-                raise error
-            return Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
-        return self._surprise(item, error)
-
-    @staticmethod
-    def _surprise(item: Item, error: Exception) -> Record:
-        """A bug or a library's surprise with one file must not cost the others."""
-        from srcli.runtime import is_out_of_memory
-
-        text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
-        if is_out_of_memory(error):
-            text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code
-        elif isinstance(error, OSError):
-            text = f"{item.source}: {error.strerror or error}"
-        return Record(str(item.source), "failed", error=" ".join(text.split()), exit_code=code)
+        return failure(item, error, self.alone)
 
 
 def _encode(writing: Writing, bands: Bands, told: Callable[[int, int], None]) -> Record:
@@ -242,7 +223,7 @@ def exit_code(records: list[Record], many: bool = False) -> int:
     What is there already was done, except where it is all that a run was asked for that is no batch (`many`)."""
     failed = [r for r in records if r.status == "failed"]
     if not failed:
-        return 1 if len(records) == 1 and records[0].status == "skipped" and not many else 0
+        return 1 if records and all(r.status == "skipped" for r in records) and not many else 0
     if len(failed) < len(records):
         return 3
     codes = {r.exit_code for r in failed}

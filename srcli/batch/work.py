@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from srcli import __version__, files, images
+from srcli.batch import reading
 from srcli.batch.job import Job, Options, Record
-from srcli.batch.ledger import Ledger, LedgerError, key_of, stamp
-from srcli.batch.plan import STREAM, InputError, Item, UsageError, output_path, resolved
+from srcli.batch.ledger import key_of
+from srcli.batch.plan import STREAM, Item, output_path
 from srcli.geometry import Size
 from srcli.images.encode import FORMATS
 from srcli.images.layout import Band, Layout
 from srcli.images.metadata import Provenance
 from srcli.images.picture import Picture
-from srcli.images.read import file_bytes
 from srcli.images.source import Source
 from srcli.images.write import can_animate, check_size, described, kind_of
 
@@ -46,24 +44,21 @@ class Ready:
 
 def prepare(item: Item, job: Job) -> Ready | Record:
     """Read and decode a file and decide what to do with it. Raises SrcliError."""
-    if item.source != STREAM and item.source.is_dir():
-        list(os.scandir(item.source))  # a folder that cannot be read says why
-        raise InputError(f"no pictures in {item.source}; --recursive also takes those of folders below")
     if item.source != STREAM and item.folder.is_dir():
         job.sweep(item.folder)
-    data, ledger = _bytes(item), job.ledger(item)
+    data, ledger = reading.bytes_of(item), job.ledger(item)
     key = "" if ledger is None else key_of(data, job.settings() | {"place": ledger.place(item)})
-    if known := _known(item, key, job):
-        return known
-    if item.found and ledger is not None and ledger.origin(item.source) in job.sources:
-        text = f"{item.source} is a result of an earlier run; name it to enlarge it again"
-        return Record(str(item.source), "skipped", error=text)
+    for known in (reading.done_before, reading.refused_before):
+        if record := known(item, key, job):
+            return record
+    if record := reading.earlier_result(item, job):
+        return record
     options = job.options
     try:
         source = images.open_bytes(data, "standard input" if item.source == STREAM else str(item.source), options.most)
         picture = source.picture(options.frame or 0)
     except images.ImageError as error:
-        return _refused(item, key, job, error)
+        return reading.refused(item, key, job, error)
     size = job.upscaler.size_for(picture.size, job.target)
     moving = source.animated and options.frame is None
     path = output_path(item, picture.size, job.target, options.suffix, model=job.upscaler.entry.name, animated=moving)
@@ -75,63 +70,10 @@ def prepare(item: Item, job: Job) -> Ready | Record:
     )  # fmt: skip
     if path != STREAM:
         job.sweep(path.parent)
-        if os.path.exists(path) and resolved(path) in job.sources:  # not Path.exists: it raises for too long names
-            raise UsageError(f"{path} is an input itself; give another output")
-        if os.path.lexists(path) and not options.overwrite:
-            return replace(record, status="skipped", error=_why_there(path, ledger))
+        if why := reading.why_kept(path, job, item):
+            return replace(record, status="skipped", error=why)
         check_size(kind_of(path), size)
     return record if options.dry_run else Ready(item, key, source, picture, path, size, record, frames)
-
-
-def _bytes(item: Item) -> bytes:
-    if item.source != STREAM:
-        if item.source.is_symlink() and not item.source.exists():
-            raise InputError(f"{item.source} is a link to {os.readlink(item.source)}, which does not exist")
-        return file_bytes(item.source)
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise InputError("nothing came on standard input")
-    return data
-
-
-def _known(item: Item, key: str, job: Job) -> Record | None:
-    """What the ledger says of a file, if that settles it. What was made from the same bytes with the same settings, and
-    was not touched since, would be the same again: it is kept also with --overwrite, so that such a run can go on."""
-    ledger, name = job.ledger(item), str(item.source)
-    if ledger is None:
-        return None
-    if path := ledger.done(key):
-        again = "; --no-ledger makes it again" if job.options.overwrite else ""
-        return Record(name, "skipped", output=str(path), error=f"{path} was made before from the same file{again}")
-    if not job.options.retry_failed and (why := ledger.failed(key)):
-        return Record(name, "failed", error=f"{why} (known from before; --retry-failed tries again)", exit_code=1)
-    return None
-
-
-def _why_there(path: Path, ledger: Ledger | None) -> str:
-    if ledger is not None and ledger.origin(path):
-        return f"{path} was made before, from another version of the file or otherwise; --overwrite replaces it"
-    return f"{path} exists; --overwrite replaces it"
-
-
-def _refused(item: Item, key: str, job: Job, error: images.ImageError) -> Record:
-    """The record of a file that is no picture; it will be none the next time either, unless the person changes
-    something."""
-    logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
-    record = Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
-    if type(error) is not images.ImageError:
-        return record
-    return _entered(record, job.ledger(item), key, {"status": "failed", "input": record.input, "error": record.error})
-
-
-def _entered(record: Record, ledger: Ledger | None, key: str, entry: dict[str, Any]) -> Record:
-    """Write what became of a file into the ledger. A ledger that cannot be written costs no result: it is a note."""
-    if ledger is not None:
-        try:
-            ledger.add(key, entry)
-        except LedgerError as error:
-            return replace(record, notes=(*record.notes, str(error)))
-    return record
 
 
 def _frames(source: Source, path: Path, options: Options) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -171,20 +113,10 @@ class Writing:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
             return replace(ready.record, status="skipped", error=str(taken))
-        if os.path.lexists(path) and (why := self._made_meanwhile(path)):
+        if why := reading.made_meanwhile(path, ready.key, self.job, ready.item):
             self.close()
             return replace(ready.record, status="skipped", error=why)
         return None
-
-    def _made_meanwhile(self, path: Path) -> str | None:
-        """Whether another process has finished the same piece of work since this one looked."""
-        ledger = self.job.ledger(self.ready.item)
-        if not self.job.options.overwrite:
-            return f"{path} exists; --overwrite replaces it"
-        if ledger is not None:
-            with contextlib.suppress(LedgerError):
-                ledger.read()
-        return f"{path} was made by another process" if ledger is not None and ledger.done(self.ready.key) else None
 
     def close(self) -> None:
         self._stack.close()
@@ -202,14 +134,9 @@ class Writing:
         return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._unentered)))
 
     def _enter(self, part: Path) -> None:
-        """Into the ledger just before the file has its name, so that another process which finds the name, or was
-        waiting for the claim, also finds the entry. If this process dies in between, the entry fits no file."""
-        ledger, ready = self.job.ledger(self.ready.item), self.ready
-        if ledger is None:
-            return
-        where = os.path.relpath(ready.path, ledger.path.parent)
-        entry = {"status": "done", "input": ready.record.input, "output": where, **stamp(part)}
-        self._unentered = _entered(replace(ready.record, notes=()), ledger, ready.key, entry).notes
+        ready = self.ready
+        bare = replace(ready.record, notes=())
+        self._unentered = reading.enter(bare, ready.path, part, ready.key, self.job.ledger(ready.item)).notes
 
     def _encode(
         self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]

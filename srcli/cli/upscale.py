@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srcli.cli.console import INTERRUPTED, Output, errors
+from srcli.cli import options
+from srcli.cli.console import Output, errors
 from srcli.cli.fetching import MANIFEST, bring
-from srcli.cli.upscale_report import progress, report, summary_of, tell_plan, warn
+from srcli.cli.options import MACHINE, WRITING
+from srcli.cli.running import follow, log_to_stderr, tell_plan
 
 if TYPE_CHECKING:
-    from srcli.batch import Job, Plan
     from srcli.geometry import Target
+    from srcli.pipelines.base import Sampling
+    from srcli.upscaler import Upscaler
     from srcli.weights.given import Loaded
 
-WRITING, MANY, MACHINE, REPORT = "Writing", "Many files", "Machine", "Report"
 DEFAULT_SCALE = 4.0
-UTF8_MARK = b"\xef\xbb\xbf"  # that editors put at the start of lists
 
 EXAMPLES = """Examples:\n
   srcli upscale photo.jpg --scale 3.5\n
@@ -82,27 +82,11 @@ def command(
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
     ] = None,
-    suffix: Annotated[
-        str | None,
-        typer.Option(
-            "-f", "--format", help="png, jpg, webp, tif, avif, gif, bmp, ppm or pfm.", rich_help_panel=WRITING
-        ),
-    ] = None,
-    quality: Annotated[
-        int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.", rich_help_panel=WRITING)
-    ] = 95,
-    compression: Annotated[
-        int, typer.Option("--compression", min=0, max=9, help="Effort for PNG and TIFF.", rich_help_panel=WRITING)
-    ] = 6,
-    background: Annotated[
-        str,
-        typer.Option(
-            "--background", help="Colour behind transparency where the format has none.", rich_help_panel=WRITING
-        ),
-    ] = "white",
-    strip: Annotated[
-        bool, typer.Option("--strip", help="Leave out all metadata but the colour profile.", rich_help_panel=WRITING)
-    ] = False,
+    suffix: options.FORMAT = None,
+    quality: options.QUALITY = 95,
+    compression: options.COMPRESSION = 6,
+    background: options.BACKGROUND = "white",
+    strip: options.STRIP = False,
     provenance: Annotated[
         bool,
         typer.Option(
@@ -115,72 +99,29 @@ def command(
             "--frame", min=1, help="Only this frame or page, from 1.", show_default="all", rich_help_panel=WRITING
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("-y", "--overwrite", help="Replace files that exist.", rich_help_panel=WRITING)
-    ] = False,
-    recursive: Annotated[
-        bool, typer.Option("-r", "--recursive", help="Also pictures in folders below.", rich_help_panel=MANY)
-    ] = False,
-    include: Annotated[
-        list[str] | None,
-        typer.Option("--include", help="Only files of this pattern, e.g. '*.jpg' or 'scans/*'.", rich_help_panel=MANY),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="No files of this pattern.", rich_help_panel=MANY)
-    ] = None,
-    listed: Annotated[
-        str | None, typer.Option("--from", help="File with one path a line; - is standard input.", rich_help_panel=MANY)
-    ] = None,
-    shard: Annotated[
-        str, typer.Option("--shard", help="I/N: only the I-th of N parts, for several machines.", rich_help_panel=MANY)
-    ] = "1/1",
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=MANY)
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try files again that were refused before.", rich_help_panel=MANY)
-    ] = False,
-    ledger: Annotated[
-        bool,
-        typer.Option("--ledger/--no-ledger", help="Remember in the output folder what is done.", rich_help_panel=MANY),
-    ] = True,
-    max_pixels: Annotated[
-        float, typer.Option("--max-pixels", min=0, help="Refuse larger inputs; in megapixels.", rich_help_panel=MACHINE)
-    ] = 250.0,
-    max_memory: Annotated[
-        float | None,
-        typer.Option(
-            "--max-memory",
-            min=0.1,
-            help="GiB for the work, roughly.",
-            show_default="a quarter of what is free",
-            rich_help_panel=MACHINE,
-        ),
-    ] = None,
+    overwrite: options.OVERWRITE = False,
+    recursive: options.RECURSIVE = False,
+    include: options.INCLUDE = None,
+    exclude: options.EXCLUDE = None,
+    listed: options.LISTED = None,
+    shard: options.SHARD = "1/1",
+    fail_fast: options.FAIL_FAST = False,
+    retry_failed: options.RETRY_FAILED = False,
+    ledger: options.LEDGER = True,
+    max_pixels: options.MAX_PIXELS = 250.0,
+    max_memory: options.MAX_MEMORY = None,
     tile: Annotated[
         int,
         typer.Option("-t", "--tile", help="Side of a tile in output pixels; 0: by memory.", rich_help_panel=MACHINE),
     ] = 0,
-    device: Annotated[
-        str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.", rich_help_panel=MACHINE)
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option("--threads", help="CPU threads.", show_default="all", rich_help_panel=MACHINE)
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, do nothing.", rich_help_panel=REPORT)
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per file, then a summary.", rich_help_panel=REPORT)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.", rich_help_panel=REPORT)] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Also say how each result was made.", rich_help_panel=REPORT)
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=REPORT)] = False,
+    device: options.DEVICE = "auto",
+    precision: options.PRECISION = "auto",
+    threads: options.THREADS = None,
+    dry_run: options.DRY_RUN = False,
+    json: options.JSON = False,
+    quiet: options.QUIET = False,
+    verbose: options.VERBOSE = False,
+    debug: options.DEBUG = False,
 ) -> None:
     """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT.
 
@@ -189,21 +130,22 @@ def command(
     """
     output = Output(json, quiet, verbose)
     if debug:
-        logging.basicConfig()
-        logging.getLogger("srcli").setLevel(logging.DEBUG)
+        log_to_stderr()
     with errors(debug, json):
         from srcli import batch, runtime
         from srcli.images.encode import Style
 
-        target, ending = _target(scale, size, long_side, megapixels), _suffix(suffix)
+        target, ending = _target(scale, size, long_side, megapixels), options.suffix_of(suffix)
         choice = batch.Choice(recursive, tuple(include or ()), tuple(exclude or ()), batch.parse_shard(shard))
-        plan = batch.plan(_inputs(inputs, listed), None if out is None else Path(out), choice, suffix=ending)
+        plan = batch.plan(
+            options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending
+        )  # fmt: skip
         if any(item.file == batch.STREAM for item in plan.items):
             _check_stdout(json)
             output.data_on_stdout = True
         tell_plan(plan, output)
-        style = Style(quality, compression, False, _colour(background))
-        options = batch.Options(
+        style = Style(quality, compression, False, options.colour_of(background))
+        chosen = batch.Options(
             ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
             int(max_pixels * 1e6), fail_fast, retry_failed,
         )  # fmt: skip
@@ -214,57 +156,39 @@ def command(
         sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour))
         if model_file is None:
             bring([model], output)
-        memory = None if max_memory is None else int(max_memory * 2**30)
+        memory = options.bytes_of(max_memory)
         source = _source(model, model_file, prior)
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         upscaler.settled(sampling)
-        warn(upscaler, sampling, output)
+        _warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
-        code = _run(plan, batch.Job(upscaler, target, sampling, options, plan.sources, kept), output)
+        job = batch.Job(upscaler, target, sampling, options=chosen, sources=plan.sources, ledgers=kept)
+        how = _how(upscaler)
+        if verbose:
+            reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"
+            output.notice(f"{how['model']} on {how['device']} in {how['precision']} ({reason}")
+        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True)
     sys.exit(code)
 
 
-def _run(plan: Plan, job: Job, output: Output) -> int:
-    """All files of a plan, reported; the exit code."""
-    from srcli import batch
-    from srcli.cli import signals
-
-    control, records, ended = batch.Control.new(), [], False
-    code = 0
-    try:
-        with signals.gently(control, output.notice), progress(len(plan.items), output) as told:
-            for record in batch.run(plan.items, job, told, control):
-                records.append(record)
-                report(record, output, len(plan.items) == 1 and not plan.many)
-    except signals.Ended as signal:
-        code, ended = signal.code, True
-        output.problem(f"srcli: ended by {signal}")
-    left = len(plan.items) - len(records)
-    if not ended:
-        code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
-    summary_of(records, job.upscaler, output, code, left)
-    if control.finish.is_set() or ended:
-        signals.leave(code)
-    return code
+def _how(upscaler: Upscaler) -> dict[str, Any]:
+    """What the summary says of all results."""
+    how = upscaler.runtime
+    return {
+        "model": upscaler.entry.name, "device": str(how.device), "precision": how.precision,
+        "tiling": upscaler.model.tiling,
+    }  # fmt: skip
 
 
-def _inputs(inputs: list[Path] | None, listed: str | None) -> list[Path]:
-    """The arguments, and the lines of a list; one with zero bytes, as find -print0 makes it, is parted by those."""
-    from srcli.batch import UsageError
-
-    found = list(inputs or [])
-    if listed is not None:
-        try:
-            text = sys.stdin.buffer.read() if listed == "-" else Path(listed).read_bytes()
-        except OSError as error:
-            raise UsageError(f"{listed} cannot be read: {error.strerror or error}") from None
-        if b"\0" not in text:
-            text = text.removeprefix(UTF8_MARK).replace(b"\r\n", b"\n").replace(b"\n", b"\0")
-        found += [Path(os.fsdecode(line)) for line in text.split(b"\0") if line]
-    if not found:
-        raise UsageError("nothing to do: give pictures or folders" + (f"; {listed} has no lines" if listed else ""))
-    return found
+def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
+    """Say which options the model does not look at."""
+    if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
+        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
+    if sampling.detail != 1.0 and not upscaler.model.most_detail:
+        output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
+    if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
+        output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
 
 
 def _check_stdout(json: bool) -> None:
@@ -291,18 +215,6 @@ def _source(model: str | None, file: Path | None, prior: Path | None) -> str | L
     return load_files(file, prior)
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    from PIL import ImageColor
-
-    from srcli.batch import UsageError
-
-    try:
-        red, green, blue = ImageColor.getrgb(name)[:3]
-    except ValueError:
-        raise UsageError(f"unknown colour {name!r}; use a name such as white, or #rrggbb") from None
-    return red, green, blue
-
-
 def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:
     from srcli.geometry import Target, TargetError
 
@@ -313,15 +225,3 @@ def _target(scale: float | None, size: str | None, long_side: int | None, megapi
     if scale is None and long_side is None and megapixels is None:
         scale = DEFAULT_SCALE
     return Target(scale=scale, long_side=long_side, megapixels=megapixels)
-
-
-def _suffix(name: str | None) -> str | None:
-    from srcli.batch import UsageError
-    from srcli.images.encode import FORMATS
-
-    if name is None:
-        return None
-    suffix = "." + name.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise UsageError(f"unknown format {name!r}; use {', '.join(s[1:] for s in FORMATS)}")
-    return suffix

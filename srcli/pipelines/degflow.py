@@ -5,11 +5,15 @@ decoded with the skips of the photo. Tiles hold all that their pixels depend on,
 for the rounding of other convolution kernels. What is not so: the padding on the right and at the bottom to whole
 positions of the flow, and, with the published flow, whose norms and attention take in the whole map, that a part of a
 photo gets another path than the photo. The adaptive solver's steps also depend on the whole state.
+
+Memory: tiles take what they are given. The flow sees the whole map at an eighth of the resolution, in float32, and
+takes about 50 MiB a megapixel of the photo in the size that we train, 190 MiB in the published size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +21,7 @@ import torch
 from torch import Tensor
 
 from srcli import runtime, tiling
-from srcli.errors import SrcliError
+from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Size, TargetError, Window
 from srcli.networks.degflow_ae import FACTOR, Autoencoder
 from srcli.networks.ncsnpp import NCSNpp
@@ -26,6 +30,7 @@ from srcli.networks.ode import Solver
 LEAST, MOST = 1.0, 4.0  # scales above the first, up to the second
 START = 1e-3  # the time at which the path begins with the photo's own latent
 MAPS = 12  # of `base_dim` channels at full resolution that a tile takes, roughly
+PATH_MAPS = 26  # of `nf` channels at the latent's resolution that one evaluation of the flow takes, measured
 TOGETHER = 8  # results that are made in one pass over the photo, and lie in memory together
 Progress = Callable[[int, int], None]
 
@@ -79,6 +84,8 @@ class Tiles:
 class DegflowModel:
     """Autoencoder and flow, ready to run. budget: bytes of work that a tile may take."""
 
+    tiling = "exact"
+
     def __init__(self, autoencoder: Autoencoder, flow: NCSNpp) -> None:
         if flow.all_modules[2].in_channels != autoencoder.latent_dim:
             raise ValueError("autoencoder and flow are not of one kind: their latents have other channels")
@@ -108,11 +115,13 @@ class DegflowModel:
         """The photo, uint8 (H, W, 3), at each of the scales, in their order: uint8 of the same size.
 
         One solution of the path serves all scales. `progress` is told tiles done and in all. Raises TargetError for
-        scales outside (1, 4], TooSmall for photos with a side too short to be mirrored.
+        scales outside (1, 4], TooSmall for photos with a side too short to be mirrored, OutOfMemory for photos whose
+        path does not fit.
         """
         check_scales(scales)
         computing = computing or runtime.choose(str(self.device), "fp32")
         canvas = self.canvas(photo)
+        self._check_memory(canvas)
         tiles = self.tiles(canvas.whole, budget or runtime.strip_budget(computing))
         groups = [range(i, min(i + TOGETHER, len(scales))) for i in range(0, len(scales), TOGETHER)]
         total, done = len(tiles.windows) * (1 + len(groups)), 0
@@ -124,21 +133,36 @@ class DegflowModel:
 
         with computing.computing():
             z = self.latents(canvas, tiles, advance)
-        with computing.computing("fp32"):
+        with computing.computing("fp32"), _no_smaller_path(canvas.size):
             path = self.path(z, scales, solver or Solver())
         for group in groups:
             with computing.computing():
                 made = self._decoded(canvas, tiles, [path[i] for i in group], advance)
             yield from made
 
-    def canvas(self, photo: np.ndarray) -> Canvas:
-        height, width = photo.shape[:2]
-        below, right = -height % self.align, -width % self.align
-        if below >= height or right >= width:
+    def padding(self, photo: Size) -> tuple[int, int]:
+        """Pixels by which a photo is mirrored at the bottom and on the right. Raises TooSmall."""
+        below, right = -photo.height % self.align, -photo.width % self.align
+        if below >= photo.height or right >= photo.width:
             least = self.align // 2 + 1
-            raise TooSmall(f"{width}x{height} is too small for DegFlow, which needs {least} pixels a side")
+            raise TooSmall(f"{photo} is too small for DegFlow, which needs {least} pixels a side")
+        return below, right
+
+    def canvas(self, photo: np.ndarray) -> Canvas:
+        size = Size(*photo.shape[:2])
+        below, right = self.padding(size)
         pixels = np.pad(photo, ((0, below), (0, right), (0, 0)), mode="reflect") if below or right else photo
-        return Canvas(pixels, Size(height, width))
+        return Canvas(pixels, size)
+
+    def _check_memory(self, canvas: Canvas) -> None:
+        """Raises OutOfMemory, before long work, where the machine has no room for the path; it would be killed."""
+        positions = canvas.whole.height * canvas.whole.width // FACTOR**2
+        need = 4 * PATH_MAPS * self.flow.nf * positions
+        if self.device.type == "cpu" and need > runtime.free_memory():
+            raise OutOfMemory(
+                f"the path of {canvas.size} takes about {need / 2**30:.1f} GiB of memory, more than is free; make the "
+                "photo smaller or cut it"
+            )
 
     def tiles(self, size: Size, budget: int) -> Tiles:
         """Tiles whose work fits into so many bytes."""
@@ -194,6 +218,17 @@ class DegflowModel:
                     result[shown.top : shown.bottom, shown.left : shown.right] = to_bytes(made)
             advance()
         return results
+
+
+@contextmanager
+def _no_smaller_path(photo: Size) -> Iterator[None]:
+    """Smaller tiles are no help where the whole map does not fit. Raises OutOfMemory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not runtime.is_out_of_memory(error):
+            raise
+        raise OutOfMemory(f"not enough memory for the path of {photo}; make the photo smaller or cut it") from error
 
 
 def time_of(scale: float) -> float:
