@@ -109,3 +109,17 @@ def test_what_was_begun_is_removed_too(place, server):
 def test_help_imports_no_network():
     code = "import sys, srcli.cli.app; assert 'torch' not in sys.modules and 'requests' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_doctor_does_not_open_files_that_keep_their_authors_names(place, server):
+    """Such a file names no architecture."""
+    import torch
+    from safetensors.torch import save
+
+    body = save({"text_model.weight": torch.zeros(2, 2)})
+    server.files["/theirs"] = body
+    listed(place, theirs=part(f"{server.url}/theirs", file="theirs.safetensors", body=body) + "\nplain = true")
+    pulled("theirs")
+    found = {m["name"]: m for m in json.loads(srcli("doctor", "--json").stdout)["models"]}
+    assert found["theirs"]["files"]
+    assert "error" not in found["theirs"]

@@ -72,7 +72,7 @@ def _model(entry: Any) -> dict[str, Any]:
         for part in entry.parts.values():
             path = store.locate(part)
             facts["files"].append({"file": part.file, "bytes": path.stat().st_size, "sha256": store.sha256(path)})
-            if entry.pipeline is not None:
+            if entry.pipeline is not None and not part.plain:
                 store.load_network(path)
     except SrcliError as error:
         facts["error"] = str(error)
