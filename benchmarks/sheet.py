@@ -1,16 +1,16 @@
 """A contact sheet: the same part of each picture as several folders of results have it, side by side, pixel for pixel.
 
-    srcli upscale photos/ -o results/bicubic -s 4 --model bicubic
-    python benchmarks/sheet.py results/bicubic results/flowsr-s peers/upscayl-lite-4x --out docs/sheet.jpg
+    srcli upscale photos/ -o results/linf -s 4
+    python benchmarks/sheet.py results/linf peers/upscayl-lite-4x --low photos/ --out docs/sheet.jpg
 
-Pictures are matched by name (what `srcli upscale` appends is left out). Without --at the part is where the folders
-differ most. A row is a picture, a column is a folder; results of other sizes than the first folder's are resized.
+A row is a picture, a column is a folder; the first column is what bicubic makes of the small picture (--low). Pictures
+are matched by name, that of the small picture or else of the last folder's. Without --at the part is where the folders
+differ most. Results of other sizes than the first folder's are resized.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 import cv2
@@ -23,6 +23,7 @@ GAP, TITLE = 4, 22  # pixels between parts, and above for names
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--low", type=Path, help="the small pictures")
     parser.add_argument("--label", action="append", help="a name for each folder, in order")
     parser.add_argument("--side", type=int, default=240, help="of a part, in pixels of the results")
     parser.add_argument(
@@ -35,24 +36,36 @@ def main() -> None:
     if len(labels) != len(options.folders):
         parser.error(f"{len(labels)} labels for {len(options.folders)} folders")
     places = {name: tuple(map(float, at.split(","))) for name, at in (entry.split("=") for entry in options.at)}
-    listed = [by_name(folder) for folder in options.folders]
-    names = [name for name in listed[0] if not options.only or name in options.only]
-    if missing := [name for name in names if any(name not in found for found in listed)]:
+    names = [path.stem for path in pictures(options.low or options.folders[-1])]
+    names = [name for name in names if not options.only or name in options.only]
+    listed = [made_from(names, folder) for folder in options.folders]
+    low = made_from(names, options.low) if options.low else {}
+    if missing := [n for n in names if any(n not in found for found in [*listed, *([low] if low else [])])]:
         parser.error(f"not in every folder: {', '.join(missing)}")
-    rows = [row([found[name] for found in listed], options.side, places.get(name)) for name in names]
+    rows = [row([f[name] for f in listed], low.get(name), options.side, places.get(name)) for name in names]
+    labels = ["bicubic", *labels] if low else labels
     options.out.parent.mkdir(parents=True, exist_ok=True)
     sheet(rows, names, labels, options.side).save(options.out, quality=90)
 
 
-def by_name(folder: Path) -> dict[str, Path]:
-    """Pictures of a folder by the name of what they were made from: `cat_linf-lp-s_x4.png` is of `cat`."""
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".webp", ".tif"))
-    return {re.sub(r"(_[a-z0-9-]+)?_x[\d.]+$", "", path.stem): path for path in files}
+def pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".webp", ".tif"))
 
 
-def row(files: list[Path], side: int, place: tuple[float, ...] | None) -> list[np.ndarray]:
+def made_from(names: list[str], folder: Path) -> dict[str, Path]:
+    """A folder's pictures by the names of what they were made from: `cat_linf-s_x4.png` is of `cat`."""
+    found = {}
+    for path in pictures(folder):
+        fitting = [name for name in names if f"{path.stem}_".startswith(f"{name}_")]
+        found |= {max(fitting, key=len): path} if fitting else {}
+    return found
+
+
+def row(files: list[Path], low: Path | None, side: int, place: tuple[float, ...] | None) -> list[np.ndarray]:
     pictures = [Image.open(path).convert("RGB") for path in files]
     size = pictures[0].size
+    if low:
+        pictures.insert(0, Image.open(low).convert("RGB"))
     arrays = [np.asarray(p if p.size == size else p.resize(size, Image.Resampling.BICUBIC)) for p in pictures]
     height, width = arrays[0].shape[:2]
     if place is None:
