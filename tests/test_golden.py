@@ -57,7 +57,7 @@ def filled(architecture: dict):
         else:
             fan = max(1, value[0].numel()) if value.ndim > 1 else 16
             # Small in the flow of SRFlow, whose norms are exponents, and in its upsampling.
-            size = 0.2 if "Upsampler" in name or "upsampling" in name else 1.2
+            size = 0.05 if "Upsampler" in name or "upsampling" in name else 1.2
             state[name] = wave(value.shape, number, size / fan**0.5)
     net.load_state_dict(state)
     return net.eval().requires_grad_(False)
@@ -96,7 +96,7 @@ def cases() -> dict[str, Tensor]:
         features = model.encode(lr, size)
         for label, sampling in (
             ("mean", Sampling(detail=0)),
-            ("sampled", Sampling(detail=0, temperature=0.5, seed=2)),
+            ("sampled", Sampling(detail=0, temperature=0.3, seed=2)),
             ("prior", Sampling(detail=0.7)),
         ):
             if label != "prior" or model.prior is not None:
@@ -144,8 +144,9 @@ def srflow_cases(lr: Tensor) -> dict[str, Tensor]:
     centred, prior = filled(SRFLOW | {"centred": True}), filled({"kind": "level-prior", "condition": 16, "width": 8})
     made["level-prior"] = torch.cat([z.flatten() for z in prior(centred.features(lr))])
     model = SRFlowModel(centred, prior)
-    for label, sampling in (("sampled", Sampling(detail=0, temperature=0.5, seed=2)), ("prior", Sampling(detail=0.7))):
+    for label, sampling in (("sampled", Sampling(detail=0, temperature=0.3, seed=2)), ("prior", Sampling(detail=0.15))):
         made[f"srflow {label}"] = whole(model, lr, Size(33, 40), sampling)
+    assert not model.exploded  # repaired patches would say nothing of the network
     return made
 
 

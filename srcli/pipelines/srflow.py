@@ -26,7 +26,9 @@ BLOCK = 640  # side of what is decoded at once, in pixels of the network's own s
 # beyond, so that a tile has the bits of the whole.
 FEW = 20480
 HEAT = 0.8  # where none is asked for, as in the paper
-COOLER = (0.5, 0.25, 0.0)  # shares of the heat, or of the prior's latents, at which exploded patches are made again
+# Shares of the heat, or of the prior's latents, at which exploded patches are made again, beginning at HEAT or below:
+# half of a heat that makes everything explode would still make noise.
+COOLER = (0.5, 0.25, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class SRFlowModel:
             raise Exploded(f"the inverse of the flow explodes at pixel {where}; lower the temperature or repair")
         left = bad
         for share in COOLER:
-            again = self._decoded(features, block, strength * share, sampling)
+            again = self._decoded(features, block, min(strength, 2 * HEAT) * share, sampling)
             picture = torch.where(as_pixels(left, block.height, block.width), again, picture)
             left = left & exploded(again, base, scale)
             if not left.any():
