@@ -57,7 +57,7 @@ def filled(architecture: dict):
         else:
             fan = max(1, value[0].numel()) if value.ndim > 1 else 16
             # Small in the flow of SRFlow, whose norms are exponents, and in its upsampling.
-            size = 0.05 if "Upsampler" in name or "upsampling" in name else 1.2
+            size = 0.2 if "Upsampler" in name or "upsampling" in name else 1.2
             state[name] = wave(value.shape, number, size / fan**0.5)
     net.load_state_dict(state)
     return net.eval().requires_grad_(False)

@@ -134,9 +134,9 @@ class SRFlowModel:
     def _sound(self, features: SRFlowFeatures, block: Window, sampling: Sampling) -> tuple[Tensor, Tensor]:
         """A block without exploded patches, and which ones (rows, columns) had to be made again: with the same seed and
         ever less heat, at last as the upsampling alone. A function of the patch, whatever block it lies in."""
-        strength, scale = self._strength(sampling), self.flow.scale
+        strength, lr = self._strength(sampling), cut(features.lr, scaled(block, 1 / self.flow.scale))
         base, picture = self._upsampling(features, block), self._decoded(features, block, strength, sampling)
-        bad = exploded(picture, base, scale)
+        bad = exploded(picture, base, lr)
         if not bad.any():
             return picture, bad
         if sampling.on_explode == "error":
@@ -147,7 +147,7 @@ class SRFlowModel:
         for share in COOLER:
             again = self._decoded(features, block, min(strength, 2 * HEAT) * share, sampling)
             picture = torch.where(as_pixels(left, block.height, block.width), again, picture)
-            left = left & exploded(again, base, scale)
+            left = left & exploded(again, base, lr)
             if not left.any():
                 return picture, bad
         return torch.where(as_pixels(left, block.height, block.width), base, picture), bad
