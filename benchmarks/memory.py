@@ -1,6 +1,6 @@
 """Memory above idle of large results that go to a file.
 
-    python benchmarks/memory.py [--megapixels 12 37.5] [--format png] [--detail 1]
+    python benchmarks/memory.py [--megapixels 12 37.5] [--format png] [--model NAME] [--detail 1]
     python benchmarks/memory.py --degrade --megapixels 12 [--scales 2.4] [--autoencoder FILE --flow FILE]
 
 Every case runs in a process of its own, which first makes a small picture; what it has then is idle. Without files,
@@ -75,9 +75,9 @@ def done(records: Iterable[Record]) -> list[Record]:
     return records
 
 
-def one(megapixels: float, suffix: str, detail: float, folder: Path) -> None:
+def one(megapixels: float, suffix: str, model: str | None, detail: float, folder: Path) -> None:
     """Runs in the process that is measured."""
-    upscaler, target, sampling = Upscaler(), Target(scale=4), Sampling(detail=detail)
+    upscaler, target, sampling = Upscaler(model), Target(scale=4), Sampling(detail=detail)
     upscaler.run(Picture(np.zeros((64, 64, 3), np.uint8)), target, sampling)
     job = Job(upscaler, target, sampling, options=Options(suffix))
     items = plan([folder / "large.jpg"], None, suffix=suffix).items
@@ -118,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[12.0, 37.5])
     parser.add_argument("--format", nargs="+", default=["png"])
+    parser.add_argument("--model", help="the default one if left out")
     parser.add_argument("--detail", type=float, default=1.0)
     parser.add_argument("--degrade", action="store_true", help="srcli degrade --model degflow instead of upscale")
     parser.add_argument("--scales", type=float, nargs="+", default=[2.4])
@@ -150,7 +151,7 @@ def measure(given: argparse.Namespace) -> None:
         folder = Path(name)
         photo(folder / "large.jpg", megapixels)
         if not given.degrade:
-            one(megapixels, "." + given.format[0], given.detail, folder)
+            one(megapixels, "." + given.format[0], given.model, given.detail, folder)
             return
         files = given.autoencoder and Parts("degflow", given.autoencoder, given.flow)
         degraded(megapixels, given.scales, files or random_parts(folder), folder)
