@@ -81,6 +81,13 @@ def test_csv_json_and_terminal_tell_the_same(report):
     assert len(json.loads((report / "out" / "crops.json").read_text())["found"]) == 2
 
 
+def test_models_that_do_not_make_a_scale_are_named_and_left_out(photos):
+    result = bench("--data", photos, "--scales", "5", "--metrics", "psnr_y", "--json")
+    assert result.exit_code == 0, result.output
+    assert "do not make all of these scales: srflow-lp-s, srflow-s" in " ".join(result.stderr.split())
+    assert {r["variant"].split()[0] for r in records(result.stdout)} == {"bicubic", "linf-lp-s", "linf-s"}
+
+
 def test_a_run_goes_on_where_it_was(photos, tmp_path):
     arguments = ["--data", photos, "--scales", "8", "--models", "bicubic,linf-s", "--report", tmp_path / "out"]
     assert bench(*arguments).exit_code == 0

@@ -37,7 +37,8 @@ def command(
     ] = None,
     scales: Annotated[str, typer.Option("--scales", "--scale", help="Factors; with --data whole ones.")] = "2,3,4",
     models: Annotated[
-        str | None, typer.Option("--models", help="Names; 'bicubic' with --data.", show_default="all embedded")
+        str | None,
+        typer.Option("--models", help="Names; 'bicubic' with --data.", show_default="all embedded"),
     ] = None,
     manifest: MANIFEST = None,
     detail: Annotated[
@@ -95,8 +96,9 @@ def command(
         samplings = _samplings(detail, temperature, steps, seed)
         _check_degradation(degradation, low, data)
         factors = _factors(scales, whole=data is not None)
-        names = None if models is None else [n.strip() for n in models.split(",") if n.strip()]
-        bring([name for name in names or [] if name != "bicubic"], output)
+        named = models is not None or bool(score)
+        names = [n.strip() for n in (models or "").split(",") if n.strip()] if named else _embedded(factors, output)
+        bring([name for name in names if name != "bicubic"], output)
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
@@ -112,8 +114,7 @@ def command(
         wanted = known.choose(metrics.split(",") if metrics else None, files, tile, seeds)
         photos = quality.Photos(data, low, degradation)
         everything = [Ready(folder) for folder in score or []]
-        if names is not None or not score:
-            everything += _models(names, samplings, seeds, (device, precision, tile))
+        everything += _models(names, samplings, seeds, (device, precision, tile))
         variants = distinct(everything)
         if not variants:
             raise UsageError("nothing to score; give --models or --score")
@@ -165,16 +166,25 @@ def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str
     }
 
 
-def _models(names: list[str] | None, samplings, seeds: int, engine: tuple[str, str, int]) -> list:
-    """The models of these names, each with its choices; without names the baseline and all that are embedded."""
+def _embedded(factors: Sequence[float], output: Output) -> list[str]:
+    """The baseline and all models of the package that make these scales; the others are named."""
+    from srcli.weights import manifest
+
+    ours = [e for e in manifest.load().entries.values() if e.embedded and e.enlarges]
+    made = [e.name for e in ours if e.scales[0] <= min(factors) and max(factors) <= e.scales[1]]
+    if lacking := [e.name for e in ours if e.name not in made]:
+        output.notice(f"left out, for they do not make all of these scales: {', '.join(lacking)}")
+    return ["bicubic", *made]
+
+
+def _models(names: Sequence[str], samplings, seeds: int, engine: tuple[str, str, int]) -> list:
+    """The models of these names, each with its choices."""
     from srcli.bench.variants import Bicubic, Model
     from srcli.upscaler import Upscaler
-    from srcli.weights import manifest
 
     device, precision, tile = engine
     made: list[Bicubic | Model] = []
-    ours = [e.name for e in manifest.load().entries.values() if e.embedded and e.enlarges]
-    for name in ["bicubic", *ours] if names is None else names:
+    for name in names:
         if name == "bicubic":
             made.append(Bicubic())
             continue
