@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srcli.cli import bench_view
 from srcli.cli.console import Output, errors
 from srcli.cli.fetching import MANIFEST, bring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from srcli.bench.metrics import Metric
-    from srcli.bench.quality import Row
-    from srcli.bench.timing import Timing
     from srcli.bench.variants import Model, Variant
     from srcli.pipelines.base import Sampling
 
@@ -120,11 +118,11 @@ def command(
             raise UsageError("nothing to score; give --models or --score")
         _check(variants, whole)
         settings = run.settings_of(variants, photos, wanted, files, tile)
-        scored = run.score(variants, photos, whole, wanted, settings, report, _progress(output))
+        scored = run.score(variants, photos, whole, wanted, settings, report, bench_view.progress(output))
         for row in scored.rows:
             output.record(row.to_dict())
         if not json:
-            _table(scored.rows, wanted, photos.folder.resolve().name, output)
+            bench_view.scores(scored.rows, wanted, photos.folder.resolve().name, output)
         if report is not None:
             output.say(str(run.publish_quality(report, _command(), chosen, wanted, scored)))
         for problem in scored.course.problems:
@@ -237,7 +235,7 @@ def _time(
         timings.append(timed)
         output.record(timed.to_dict() | {"peak_gflops": peak})
     if not output.json:
-        _times(timings, peak, output)
+        bench_view.times(timings, peak, output)
     if folder is not None:
         output.say(str(run.publish_times(folder, _command(), chosen, timings, peak)))
 
@@ -258,58 +256,3 @@ def _factors(text: str, whole: bool) -> list[float]:
     if whole and not all(v.is_integer() and v >= 2 for v in factors):
         raise UsageError(f"--scales takes whole factors of at least 2 with --data, not {text!r}")
     return factors
-
-
-def _progress(output: Output):
-    if output.json or not sys.stderr.isatty():
-        return lambda done, total: None
-    return lambda done, total: print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr)
-
-
-def _table(rows: list[Row], metrics: list[Metric], title: str, output: Output) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    columns = [column for metric in metrics for column in metric.columns()]
-    table = Table(title=Text(title))
-    for heading in ("scale", "model", "pictures", *(heading for _, heading, _ in columns)):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
-    for number, row in enumerate(rows):
-        last = number + 1 == len(rows) or rows[number + 1].scale != row.scale
-        values = ("" if (v := row.values[name]) is None else f"{v:.{digits}f}" for name, _, digits in columns)
-        count = f"{row.images}" + (f" ({row.failed} failed)" if row.failed else "")
-        table.add_row(f"x{row.scale}", Text(row.variant), count, *values, end_section=last)
-    output.table(table)
-
-
-def _times(timings: list[Timing], peak: float, output: Output) -> None:
-    from rich.table import Table
-
-    stages = list(dict.fromkeys(s for t in timings for s in t.stages))
-    title = f"seconds per output megapixel, {timings[0].repeats} runs after a warm-up"
-    table = Table(title=title, caption=f"the machine's own 3x3 convolution: {peak:.0f} GFLOP/s")
-    headings = (
-        "scale",
-        "model",
-        "picture",
-        "output",
-        "s/Mpx",
-        "fastest",
-        "slowest",
-        *stages,
-        "load",
-        "GFLOP/s",
-        "memory",
-    )
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("model", "picture") else "right")
-    for number, row in enumerate(timings):
-        last = number + 1 == len(timings) or timings[number + 1].scale != row.scale
-        memory = "" if row.memory_above_idle is None else f"{row.memory_above_idle / 1e6:.0f} MB"
-        parts = (f"{row.stages.get(s, 0) / row.megapixels:.3f}" for s in stages)
-        seconds = (f"{v:.3f}" for v in (row.seconds_per_megapixel, row.fastest, row.slowest))
-        ends = (f"{row.load_seconds:.2f} s", f"{row.gflops:.0f}", memory)
-        table.add_row(
-            f"x{row.scale:g}", row.variant, row.picture, row.output, *seconds, *parts, *ends, end_section=last
-        )
-    output.table(table)
