@@ -148,7 +148,7 @@ class Job:
         region = engine.model.region(window, size, planes.low, planes.sampling)
         before = engine.model.exploded
         with engine.runtime.computing():
-            features = planes.shared if planes.shared is not None else engine.model.encode(planes.lr, size, region)
+            features = planes.shared if planes.shared is not None else self._features(planes, region)
             part = engine.model.decode(features, window, size, planes.sampling)
         if not torch.isfinite(part).all():
             part = self._again(planes, window, region)
@@ -158,6 +158,14 @@ class Job:
         if planes.channels == 1:
             part = part.mean(1, keepdim=True)
         return part[0].float().permute(1, 2, 0).cpu().numpy()
+
+    def _features(self, planes: Planes, region: Window) -> Any:
+        """Features of a tile. What encoding and decoding free has other sizes than what the other asks for: kept, the
+        pieces add up to a gigabyte in large pictures."""
+        runtime.return_heap()
+        features = self.engine.model.encode(planes.lr, self.layout.size, region)
+        runtime.return_heap()
+        return features
 
     def _again(self, planes: Planes, window: Window, region: Window) -> Tensor:
         """A tile in float32, after it was not finite at a lower precision."""

@@ -24,7 +24,7 @@ from srcli.metrics.psnr import psnr
 from srcli.metrics.seam import LEAST_TILE, seam_score
 from srcli.metrics.ssim import WINDOW, ssim
 
-USUAL = frozenset({"psnr_y", "ssim_y", "lr_psnr", "grid"})
+USUAL = frozenset({"psnr_y", "ssim_y", "lr_psnr", "grid", "grid_4"})
 NEEDS = {
     "lpips_squeeze": "--lpips-weights FILE, or: srcli models pull lpips-squeeze",
     "lpips_alex": "--lpips-alex-weights FILE, or: srcli models pull lpips-alex",
@@ -142,6 +142,7 @@ def _known(files: Files, tile: int) -> list[Metric]:
     metrics += [
         Metric("lr_psnr", "LR-PSNR", True, 2, lambda a, o: lr_psnr(a, o.low)),
         Metric("grid", "grid score", False, 2, lambda a, o: grid_score(a), spread=True),
+        Metric("grid_4", "grid score of 4", False, 2, lambda a, o: grid_score(a, 4), spread=True),
         Metric("colour", "colour drift", False, 2, lambda a, o: colour_drift(a, o.image)),
         Metric("diversity", "diversity", True, 2, None, together=_diversity),
         Metric("inf", "% Inf", False, 2, None, together=lambda made: 100 * sum(m.exploded for m in made) / len(made)),

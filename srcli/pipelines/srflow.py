@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from srcli.geometry import Size, Window
 from srcli.networks.interpolation import interpolate
 from srcli.networks.level_prior import LevelPrior
+from srcli.networks.notch import Notch
 from srcli.networks.queries import axis
 from srcli.networks.resample import resample
 from srcli.networks.srflow import SRFlow
@@ -21,6 +22,7 @@ from srcli.pipelines.explode import PATCH, Exploded, as_pixels, exploded
 from srcli.pipelines.resampled import needed, window_taps
 from srcli.pipelines.srflow_official import even_sided
 
+FOLD = 4  # period of the weave that the prior leaves: the finest split has pixels of 2, the next of 4
 BLOCK = 640  # side of what is decoded at once, in pixels of the network's own scale; a multiple of PATCH
 # Up to this many numbers a thread PyTorch takes other convolutions, which round differently: smaller windows are grown
 # beyond, so that a tile has the bits of the whole.
@@ -59,6 +61,7 @@ class SRFlowModel:
         self.stages, self.exploded = Stages(), 0
         self.heat, self.most_detail = (HEAT, 0.0) if prior is None else (0.0, 1.0)
         self.levels = flow.flowUpsamplerNet.fold(inverse=True)
+        self.notch = Notch(FOLD) if flow.centred else None  # published flows are as their authors made them
         few = FEW * torch.get_num_threads()
         self.least = [few // level.narrowest + 1 for level in self.levels]  # positions of a level's windows
         self.least_low = few // 3 + 1  # pixels of an LR window
@@ -66,6 +69,8 @@ class SRFlowModel:
     def to(self, device: torch.device) -> SRFlowModel:
         """Moves the model; returns itself."""
         self.flow.to(device)
+        if self.notch is not None:
+            self.notch.to(device)
         self.levels = self.flow.flowUpsamplerNet.fold(inverse=True)
         if self.prior is not None:
             self.prior.to(device)
@@ -78,7 +83,7 @@ class SRFlowModel:
         even = even_size(low)
         areas = [
             self._area(grid, ratio, even)
-            for block in _blocks(self._core(window, size, low))
+            for block in _blocks(self._wide(self._core(window, size, low), low))
             for grid, ratio in zip(self._grids(block, even)[1:], self.flow.ratios, strict=True)
         ]
         top, left = min(a.top for a in areas), min(a.left for a in areas)
@@ -86,9 +91,9 @@ class SRFlowModel:
         return Window(top, left, height, width).within(even, align=2)
 
     def encode_bytes(self, region: Window) -> int:
-        """Working memory of encoding a region, roughly."""
-        rrdb = self.flow.RRDB
-        return 4 * region.height * region.width * (2 * rrdb.channels + 3 * rrdb.widest + 150)
+        """Working memory of encoding a region with the margin that the networks see, roughly."""
+        rrdb, margin = self.flow.RRDB, 2 * self._margin
+        return 4 * (region.height + margin) * (region.width + margin) * (2 * rrdb.channels + 3 * rrdb.widest + 150)
 
     def decode_bytes(self, pixels: int) -> int:
         """Working memory of decoding a window of that many output pixels, roughly: a block at the network's scale,
@@ -104,8 +109,7 @@ class SRFlowModel:
         low, lr = Size(*lr.shape[-2:]), even_sided(lr)
         region = region or Window.whole(even_size(low))
         # What is inside depends only on pixels within the radii, so cropping the margin is exact.
-        margin = self.flow.radius + (self.prior.radius if self.prior is not None else 1)
-        part = region.within(even_size(low), margin=margin, align=2, least=self.least_low)
+        part = region.within(even_size(low), margin=self._margin, align=2, least=self.least_low)
         with self.stages("encode"):
             features = self.flow.features(cut(lr, part))
             residual = None
@@ -121,11 +125,16 @@ class SRFlowModel:
 
     def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
         core = self._core(window, size, features.low)
-        picture = features.lr.new_empty(1, 3, core.height, core.width)
-        for block in _blocks(core):
+        wide = self._wide(core, features.low)
+        picture = features.lr.new_empty(1, 3, wide.height, wide.width)
+        for block in _blocks(wide):
             made, bad = self._sound(features, block, sampling)
             self.exploded += self._count(bad, block, window, size, features.low)
-            cut(picture, block, core).copy_(made)
+            cut(picture, block, wide).copy_(made)
+        if self.notch is not None:
+            with self.stages("notch"):
+                picture = without_grid(picture, self._enlarged(features, wide), self.notch)
+        picture = cut(picture, core, wide)
         with self.stages("resample"):
             if size == self._own(features.low):
                 return cut(picture, window, core).contiguous()
@@ -186,15 +195,18 @@ class SRFlowModel:
 
     def _upsampling(self, features: SRFlowFeatures, core: Window) -> Tensor:
         """What the flow is centred on, or the bilinear upsampling where it is not."""
-        scale, (h, w) = self.flow.scale, features.lr.shape[-2:]
-        rows = axis(torch.arange(core.top, core.bottom), h, scale * h).to(features.lr.device)
-        cols = axis(torch.arange(core.left, core.right), w, scale * w).to(features.lr.device)
-        base = interpolate(features.lr, rows, cols)
+        base, scale = self._enlarged(features, core), self.flow.scale
         if features.residual is not None:
             area = scaled(core, 1 / scale)
             residual = F.pixel_shuffle(cut(features.residual, area, features.region), scale)
             base = base + cut(residual, core, scaled(area, scale))
         return base
+
+    def _enlarged(self, features: SRFlowFeatures, core: Window) -> Tensor:
+        scale, (h, w) = self.flow.scale, features.lr.shape[-2:]
+        rows = axis(torch.arange(core.top, core.bottom), h, scale * h).to(features.lr.device)
+        cols = axis(torch.arange(core.left, core.right), w, scale * w).to(features.lr.device)
+        return interpolate(features.lr, rows, cols)
 
     def _strength(self, sampling: Sampling) -> float:
         """Share of the prior's latents, or the heat."""
@@ -204,6 +216,11 @@ class SRFlowModel:
 
     # --- where ---
 
+    @property
+    def _margin(self) -> int:
+        """LR pixels around a region that its features depend on."""
+        return self.flow.radius + (self.prior.radius if self.prior is not None else 1)
+
     def _own(self, low: Size) -> Size:
         return Size(low.height * self.flow.scale, low.width * self.flow.scale)
 
@@ -211,6 +228,10 @@ class SRFlowModel:
         """What is needed at the network's scale for a window of the output, in whole patches."""
         window = needed(window, self._own(low), size)
         return window.within(self._own(even_size(low)), align=PATCH)
+
+    def _wide(self, core: Window, low: Size) -> Window:
+        """With the surroundings that the notch sees."""
+        return core if self.notch is None else core.within(self._own(even_size(low)), Notch.radius * FOLD)
 
     def _grids(self, core: Window, even: Size) -> list[Window]:
         """Windows of the picture and of each level, each with what the couplings of its level see: two positions a
@@ -236,6 +257,12 @@ class SRFlowModel:
         return int(inside.sum())
 
 
+def without_grid(picture: Tensor, base: Tensor, notch: Notch) -> Tensor:
+    """The picture without what its deviation from the bilinear upsampling `base` repeats from patch to patch."""
+    patches = F.pixel_unshuffle(picture - base, FOLD).permute(0, 2, 3, 1)
+    return base + F.pixel_shuffle(notch(patches).permute(0, 3, 1, 2), FOLD)
+
+
 def even_size(low: Size) -> Size:
     return Size(low.height + low.height % 2, low.width + low.width % 2)
 
@@ -253,8 +280,14 @@ def cut(image: Tensor, window: Window, origin: Window | None = None) -> Tensor:
 
 
 def _blocks(core: Window) -> Iterator[Window]:
-    """Parts of a window along lines at multiples of BLOCK, so that they are the same for every window."""
-    for top in range(core.top // BLOCK * BLOCK, core.bottom, BLOCK):
-        for left in range(core.left // BLOCK * BLOCK, core.right, BLOCK):
-            y, x = max(top, core.top), max(left, core.left)
-            yield Window(y, x, min(top + BLOCK, core.bottom) - y, min(left + BLOCK, core.right) - x)
+    """Equal parts of a window, in whole patches, the last of each row and column smaller: few shapes, because the
+    convolutions keep what they have prepared for each."""
+    height, width = (_part(n) for n in (core.height, core.width))
+    for top in range(core.top, core.bottom, height):
+        for left in range(core.left, core.right, width):
+            yield Window(top, left, min(height, core.bottom - top), min(width, core.right - left))
+
+
+def _part(length: int) -> int:
+    """Length of the fewest equal parts of at most BLOCK, in whole patches."""
+    return math.ceil(length / math.ceil(length / BLOCK) / PATCH) * PATCH

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from srcli import runtime
 from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.networks.level_prior import LevelPrior
+from srcli.networks.notch import Notch
 from srcli.networks.srflow import SRFlow
+from srcli.pipelines.srflow import FOLD, SRFlowModel, without_grid
 from srcli.training import losses
 from srcli.training.data import Batch
 from srcli.training.recipe import Recipe, RecipeError
@@ -23,15 +26,16 @@ LIMIT = 2.0  # pictures are judged within this distance from grey: what explodes
 
 
 class SRFlowPriorTask:
-    """Perceptual and pixel losses of the picture, and L1 between predicted latents and those of the photo (SRFlow-LP,
-    eq. 8, lambda = 0.1), a mean over values of each level and then over levels.
+    """Perceptual and pixel losses of the picture, L1 between predicted latents and those of the photo (SRFlow-LP,
+    eq. 8, lambda = 0.1), a mean over values of each level and then over levels, and `periodic`: what repeats with the
+    flow's coarsest grid, which the eye sees as a weave and the others forgive.
 
     trunk: SqueezeNet 1.1 weights for the perceptual loss. The share of pictures with values that are not finite is
     logged as `not_finite`; those are left out of the step.
     """
 
     kind = LevelPrior
-    weighted = frozenset({"pixel", "perceptual", "latent"})
+    weighted = frozenset({"pixel", "perceptual", "periodic", "latent"})
     options: frozenset[str] = frozenset()
 
     def __init__(self, recipe: Recipe, prior: LevelPrior, flow: str | None, trunk: Path | None) -> None:
@@ -48,6 +52,7 @@ class SRFlowPriorTask:
             )
         self.flow = network
         self.levels = network.flowUpsamplerNet.fold(inverse=True)
+        self.notch = Notch(FOLD) if network.centred else None
         self.perceptual = None
         if self.weights.get("perceptual"):
             if trunk is None:
@@ -58,31 +63,34 @@ class SRFlowPriorTask:
         self._follow(batch.lr.device)
         photos = stacked(batch, self.flow.scale)
         features, maps, base, wanted = self._frozen(batch.lr, photos)
-        latents, sr = self._made(features, maps, base)
+        latents, sr = self._made(batch.lr, features, maps, base)
         finite = torch.isfinite(sr).flatten(1).all(1)
         share = 1 - finite.float().mean()
         if finite.any() and not finite.all():
             # Made again without those: zero times their infinite gradients would not be zero.
             features, base, photos = features[finite], base[finite], photos[finite]
             maps, wanted = [m[finite] for m in maps], [z[finite] for z in wanted]
-            latents, sr = self._made(features, maps, base)
+            latents, sr = self._made(batch.lr[finite], features, maps, base)
         sr = sr.clamp(0.5 - LIMIT, 0.5 + LIMIT)
         gaps = [(a - b).abs().mean() for a, b in zip(latents, wanted, strict=True)]
         values = {"latent": torch.stack(gaps).mean(), "pixel": losses.pixel(sr, photos)}
+        if self.weights.get("periodic"):
+            values["periodic"] = losses.patch_periodic(sr, photos, 2 ** len(self.levels), (4, 6))
         if self.perceptual is not None:
             values["perceptual"] = self.perceptual(sr, photos).mean()
         total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
         yield "network", total, {k: v.item() for k, v in values.items()} | {"not_finite": share.item()}
 
-    def _made(self, features: Tensor, maps: list[Tensor], base: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Predicted latents, and the picture that the flow makes of them."""
+    def _made(self, lr: Tensor, features: Tensor, maps: list[Tensor], base: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Predicted latents, and the picture that the flow makes of them, as the pipeline gives it."""
         with runtime.mixed(base.device):
             latents = self.prior(features)
-            return latents, base + self.flow.decode(latents, maps, self.levels)
+            sr = base + self.flow.decode(latents, maps, self.levels)
+        if self.notch is None:
+            return latents, sr
+        return latents, without_grid(sr, F.interpolate(lr, scale_factor=self.flow.scale, mode="bilinear"), self.notch)
 
     def pipeline(self, network: nn.Module):
-        from srcli.pipelines.srflow import SRFlowModel
-
         assert isinstance(network, LevelPrior)
         return SRFlowModel(self.flow, network)
 
@@ -90,6 +98,8 @@ class SRFlowPriorTask:
         """The frozen parts go where the batch is; costs nothing once they are there."""
         if next(self.flow.parameters()).device != device:
             self.levels = self.flow.to(device).flowUpsamplerNet.fold(inverse=True)
+        if self.notch is not None:
+            self.notch.to(device)
         if self.perceptual is not None:
             self.perceptual.trunk.to(device)
 
