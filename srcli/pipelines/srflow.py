@@ -280,8 +280,8 @@ def cut(image: Tensor, window: Window, origin: Window | None = None) -> Tensor:
 
 
 def _blocks(core: Window) -> Iterator[Window]:
-    """Equal parts of a window, in whole patches, the last of each row and column smaller: few shapes, because the
-    convolutions keep what they have prepared for each."""
+    """Equal parts of a window, in whole patches, the last of each row and column smaller: no slivers, which would be
+    mostly margin."""
     height, width = (_part(n) for n in (core.height, core.width))
     for top in range(core.top, core.bottom, height):
         for left in range(core.left, core.right, width):
