@@ -1,4 +1,4 @@
-"""Fixtures: where the reference data lies, a browser, a web server, and a machine without weights."""
+"""Fixtures: where the reference data lies, the extra sd, a browser, a web server, and a machine without weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from weights_server import running
+
+pytest.register_assert_rewrite("flowsr_sd_steps")  # else a failure there would not tell the shapes
 
 REFERENCE = Path(__file__).parents[2] / "shared"
 
@@ -55,6 +57,17 @@ def browser():
         running = playwright.chromium.launch(executable_path=shutil.which(program), args=flags)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def _diffusers() -> None:
+    """What the extra sd brings."""
+    try:
+        import diffusers  # noqa: F401
+    except ImportError:
+        if os.environ.get("SRCLI_REQUIRE_REFERENCE"):
+            pytest.fail("no diffusers: pip install 'srcli[sd]'")
+        pytest.skip("needs the extra sd")
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""The levels that DegFlow learns from, drawn by a camera or photographed: aligned, repeatable, of one place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_degflow_training import run
+
+from srcli.degradation.levels import Camera, draw_camera
+from srcli.training.data import Photos, TrainingDataError
+from srcli.training.levels import LevelBatch, LevelSpec
+from srcli.training.pairs import Pairs
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CAT = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:144, :144]
+
+
+def test_levels_get_softer_and_stay_in_their_place():
+    rng, scales = np.random.default_rng(0), (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+    for _ in range(5):
+        camera = draw_camera(rng)
+        made = {s: camera(CAT, s).astype(float) for s in scales}
+        assert np.array_equal(made[1.0], CAT)
+        sharpness = [np.abs(np.diff(made[s].mean(2), axis=1)).mean() for s in scales]
+        assert sharpness == sorted(sharpness, reverse=True)
+
+        def error(moved: tuple[int, int], low: np.ndarray = made[4.0]) -> float:
+            return np.square(np.roll(CAT.astype(float), moved, (0, 1)) - low)[8:-8, 8:-8].mean()
+
+        around = {(y, x): error((y, x)) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+        assert min(around, key=around.__getitem__) == (0, 0)
+
+
+def test_cameras_repeat_and_refuse_what_is_no_level():
+    camera = Camera((1.5, 0.7), 0.4, 2.0, 80, seed=3)
+    assert np.array_equal(camera(CAT, 3.3), camera(CAT, 3.3))
+    assert not np.array_equal(camera(CAT, 3.3), replace(camera, seed=4)(CAT, 3.3))
+    with pytest.raises(ValueError, match="1 to 4"):
+        camera(CAT, 4.5)
+
+
+def test_a_batch_of_levels_is_a_function_of_seed_and_step():
+    photos, spec = Photos(EXAMPLES), LevelSpec(batch=2, crop=64, margin=8)
+    one, same, other = (spec.draw(photos, 1, step).images for step in (3, 3, 4))
+    assert one.shape == (3, 2, 3, 64, 64)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    errors = (one[1:] - one[0]).square().mean((1, 2, 3, 4))
+    assert errors[0] < errors[1]
+    with pytest.raises(TrainingDataError, match="begin with 1"):
+        LevelSpec(levels=(2, 4))
+
+
+def scenes(folder: Path, *, levels: tuple[int, ...] = (2, 3, 4)) -> Path:
+    """Two scenes as RealSR lays them out: level S of scene N is the cat, its red 10 S + N."""
+    for number in (1, 2):
+        for scale in levels:
+            place = folder / "Canon" / "Train" / str(scale)
+            place.mkdir(parents=True, exist_ok=True)
+            for name, red in (("HR", 10 + number), (f"LR{scale}", 10 * scale + number)):
+                image = CAT.copy()
+                image[..., 0] = red
+                Image.fromarray(image).save(place / f"Canon_{number:03}_{name}.png")
+    return folder
+
+
+def test_pairs_show_one_place_of_one_scene_at_every_level(tmp_path):
+    pairs = Pairs(scenes(tmp_path), (1, 2, 4), 64)
+    assert len(pairs) == 2
+    spec = LevelSpec(batch=6, crop=64)
+    images = (spec.draw(pairs, 0, 0).images * 255).round()
+    reds = images[:, :, 0, 0, 0]
+    assert set(reds[0].tolist()) == {11, 12}
+    assert torch.equal(reds[1], reds[0] + 10)
+    assert torch.equal(reds[2], reds[0] + 30)
+    assert torch.equal(images[0, :, 1:], images[2, :, 1:])
+
+
+def test_folders_without_pairs_say_what_is_missing(tmp_path):
+    scenes(tmp_path, levels=(2, 3))
+    for folder, says in ((tmp_path, "4/*_LR4.png"), (tmp_path / "none", "does not exist")):
+        out = run("train", "degflow-ae", "--pairs", folder, "--out", tmp_path / "run", code=2)
+        assert says in out
+
+
+def test_a_level_batch_follows_its_device():
+    batch = LevelBatch(torch.zeros(3, 1, 3, 8, 8))
+    assert batch.to("meta").images.device.type == "meta"
