@@ -207,6 +207,41 @@ def test_floor_bounds_the_perceptual_gradient_where_activations_are_weak():
     assert share(0.5) < 0.5 * share(0.0)
 
 
+def test_flatness_is_one_half_at_its_sigma():
+    wave = torch.ones(1, 3, 28, 28)
+    wave[..., ::2] = -1  # standard deviation 1, but for the odd side of a window
+    picture = 0.5 + wave * torch.tensor([0.0, 4.0, 400.0]).view(3, 1, 1, 1) / 255
+    flat, half, rough = losses.flatness(picture, 4.0)[..., 7:-7, 7:-7]
+    assert flat.min() == 1
+    assert (half - 0.5).abs().max() < 0.02
+    assert rough.max() < 1e-3
+
+
+def test_nothing_but_pixels_is_judged_where_the_photo_is_flat(tmp_path):
+    torch.manual_seed(0)
+    trunk = load_trunk("squeeze", squeezenet().state_dict(), "random weights")
+    photo = torch.full((1, 3, 64, 64), 0.5)
+    photo[..., 32:] = torch.rand(3, 64, 32)
+
+    def gradients(flat: float) -> tuple[float, float]:
+        made = (photo + 0.05 * torch.randn(photo.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
+        torch.manual_seed(3)
+        losses.Perceptual(trunk, 0.1, flat)(made, photo).sum().backward()
+        return made.grad[..., :24].norm().item(), made.grad[..., 40:].norm().item()
+
+    (smooth, rough), (_, whole) = gradients(4.0), gradients(0.0)
+    assert smooth == 0
+    assert rough > 0.99 * whole
+
+    text = TINY.replace("STEPS", "5").replace("perceptual = 0.01", "flat = 1.0") + "[options]\nflat = 4.0\n"
+    task = task_of(text, tmp_path)
+    for half, share in ((slice(0, 32), 1.0), (slice(32, 64), 0.0)):
+        error = torch.zeros_like(photo)
+        error[..., half] = 0.1
+        loss = task._flow_losses((photo + error) * 2 - 1, photo * 2 - 1, torch.ones(1), None)["flat"].item()
+        assert loss == pytest.approx(0.05 * share, abs=0.005), half
+
+
 def test_faithful_samples_have_no_perceptual_loss(tmp_path):
     text = TINY.replace("STEPS", "5").replace("perceptual = 0.01\n", "") + "[options]\nfaithful_share = 0.5\n"
     details = task_of(text, tmp_path)._details(4000, torch.device("cpu"))
@@ -297,6 +332,7 @@ def test_a_consistency_run_interrupted_and_resumed_equals_an_uninterrupted_one(t
         (("[loss]", '[options]\nterms = "all"\n[loss]'), "both, cd or hr"),
         (("[loss]", '[options]\npairs = "all"\n[loss]'), "fast-slow, slow or fast"),
         (("[loss]", "[options]\nspeed = 3\n[loss]"), "has no speed"),
+        (("l2 = 10.0", "l2 = 10.0\nflat = 1.0"), "flat = SIGMA"),
         (("margin = 8", "margins = 8"), "has no margins"),
         (("[loss]", "[loss]\n"), "--trunk"),
     ],

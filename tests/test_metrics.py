@@ -17,6 +17,7 @@ from srcli.bench.variants import Bicubic
 from srcli.degradation.bicubic import downscale, reduce
 from srcli.metrics.colour import ciede2000, colour_drift
 from srcli.metrics.diversity import diversity
+from srcli.metrics.flat import flat_noise
 from srcli.metrics.grid import grid_score
 from srcli.metrics.lpips import LPIPS
 from srcli.metrics.lr_psnr import lr_psnr
@@ -196,6 +197,20 @@ def test_colour_drift_ignores_detail_and_sees_a_cast():
     assert colour_drift(cat, cat) == 0
     assert colour_drift(noisy, cat) < 0.5
     assert colour_drift(red, cat) > 1.5
+
+
+def test_flat_noise_is_the_noise_where_the_original_is_flat():
+    rng = np.random.default_rng(0)
+    photo = np.full((128, 128, 3), 120, np.uint8)
+    photo[:, 64:] = rng.integers(0, 256, (128, 64, 3))
+    noisy = (photo + rng.normal(0, 5, photo.shape)).round().clip(0, 255).astype(np.uint8)
+    textured = photo.copy()
+    textured[:, 64:] = rng.integers(0, 256, (128, 64, 3))
+    assert flat_noise(photo, photo) < 0.1 < 5 * 0.95 < flat_noise(noisy, photo) < 5 * 1.05
+    assert flat_noise(textured, photo) < 0.1
+    assert flat_noise(noisy, noisy) is None
+    with pytest.raises(ValueError, match="sizes differ"):
+        flat_noise(photo[1:], photo)
 
 
 def test_niqe_of_pictures_without_texture_has_no_number(reference):

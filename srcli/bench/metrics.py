@@ -16,6 +16,7 @@ from srcli.bench.variants import Made
 from srcli.errors import SrcliError
 from srcli.metrics.colour import colour_drift
 from srcli.metrics.diversity import diversity
+from srcli.metrics.flat import flat_noise
 from srcli.metrics.grid import grid_score
 from srcli.metrics.lpips import LPIPS
 from srcli.metrics.lr_psnr import lr_psnr
@@ -144,6 +145,7 @@ def _known(files: Files, tile: int) -> list[Metric]:
         Metric("grid", "grid score", False, 2, lambda a, o: grid_score(a), spread=True),
         Metric("grid_4", "grid score of 4", False, 2, lambda a, o: grid_score(a, 4), spread=True),
         Metric("colour", "colour drift", False, 2, lambda a, o: colour_drift(a, o.image)),
+        Metric("flat_noise", "flat noise", False, 2, lambda a, o: flat_noise(a, o.image)),
         Metric("diversity", "diversity", True, 2, None, together=_diversity),
         Metric("inf", "% Inf", False, 2, None, together=lambda made: 100 * sum(m.exploded for m in made) / len(made)),
     ]

@@ -45,6 +45,20 @@ def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, windows: tuple[int, .
     return torch.stack(pooled).sum()
 
 
+def flatness(image: Tensor, sigma: float, window: int = 7) -> Tensor:
+    """Where a picture (B, 3, H, W) in [0, 1] is flat, (B, 1, H, W): 1 where its grey does not vary within the window,
+    1/2 where its standard deviation there is `sigma` (8-bit steps)."""
+    grey = F.pad(image.mean(1, keepdim=True), (window // 2,) * 4, mode="reflect")
+    mean = F.avg_pool2d(grey, window, 1)
+    variance = (F.avg_pool2d(grey.square(), window, 1) - mean.square()).clamp_min(0)
+    return 1 / (1 + variance * (255 / sigma) ** 2)
+
+
+def flat(sr: Tensor, hr: Tensor, sigma: float) -> Tensor:
+    """L1 where the photo is flat: noise that was left there, and texture that was invented."""
+    return ((sr - hr).abs() * flatness(hr, sigma)).mean()
+
+
 class Perceptual:
     """Distance of unit-normalised activations over all taps of a frozen trunk, not calibrated to human judgement.
 
@@ -54,13 +68,17 @@ class Perceptual:
 
     floor: added to the squared length of activations, as a share of its mean over the photos; it bounds the gradient
     where activations are weak. (LPIPS-Squeeze has few such places: 0.1 takes an eighth off all gradients.)
+    flat: gradients fade where the photo is flatter than this standard deviation (see `flatness`; 0: none). What noise
+    remains has activations closer to those of texture than smoothness has, so that it would be kept everywhere.
     """
 
-    def __init__(self, trunk: Trunk, floor: float = 0.0) -> None:
-        self.trunk, self.floor = trunk, floor
+    def __init__(self, trunk: Trunk, floor: float = 0.0, flat: float = 0.0) -> None:
+        self.trunk, self.floor, self.flat = trunk, floor, flat
 
     def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
         """One distance per image, (B,). Random numbers come from torch's global generator."""
+        if self.flat:
+            sr = torch.lerp(sr, sr.detach(), flatness(hr, self.flat))
         both = self._move(torch.cat([sr, hr]))
         with runtime.mixed(sr.device):
             taps = self.trunk(normalise(both * 2 - 1).contiguous(memory_format=torch.channels_last))

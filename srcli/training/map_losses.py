@@ -72,7 +72,8 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class MapLosses:
     """The losses of stages 1 to 3. guidance: w of the guided flow, which the map learns; 1 is none. bridge: standard
-    deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets.
+    deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets. flat: see
+    `losses.flatness`.
     quality: whether the network knows one.
     """
 
@@ -82,6 +83,7 @@ class MapLosses:
     guidance: float = 1.0
     bridge: float = 0.0
     power: float = 0.5
+    flat: float = 0.0
     quality: bool = True
 
     def __call__(self, network: Network, teacher: Network, pair: Pair, count: int) -> Terms:
@@ -149,6 +151,8 @@ class MapLosses:
         values = {}
         if self.weights.get("periodic"):
             values["periodic"] = losses.patch_periodic(sr, hr, FOLD, (4, 6)) if some else end.new_zeros(())
+        if self.weights.get("flat"):
+            values["flat"] = losses.flat(sr, hr, self.flat) if some else end.new_zeros(())
         if self.perceptual is not None:
             values["perceptual"] = self.perceptual(sr, hr).mean() if some else end.new_zeros(())
         return values

@@ -22,15 +22,17 @@ from srcli.training.jumps import Jumps
 from srcli.training.losses import Perceptual
 from srcli.training.map_losses import MapLosses, Pair
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task_flowsr import check_flat
 
-WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic"})
+WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "flat"})
 
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
     """map_share: share of samples for the jumps; it grows from 0 over the first `ramp` steps: the network must know the
     velocity before it teaches itself. formulation, levels, start_share: see `Jumps`. guidance, bridge, power: see
-    `MapLosses`. target_ema: of the network that makes the targets. perceptual_floor: see `Perceptual`.
+    `MapLosses`. target_ema: of the network that makes the targets. perceptual_floor: see `Perceptual`. flat: see
+    `FlowsrOptions`.
     """
 
     formulation: str = "shortcut"
@@ -43,6 +45,7 @@ class MapOptions:
     power: float = 0.5
     target_ema: float = 0.999
     perceptual_floor: float = 0.0
+    flat: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.map_share < 1:
@@ -56,7 +59,8 @@ class MapOptions:
 
 class FlowmapTask:
     """Losses: `flow` on the diagonal, `map` for the jumps (0: stage 1), both weighted by their uncertainty;
-    `perceptual` and `periodic` (what repeats with the network's fold) on the ends that the velocity points to.
+    `perceptual`, `periodic` (what repeats with the network's fold) and `flat` (L1 where the photo is flat) on the ends
+    that the velocity points to.
 
     trunk: SqueezeNet 1.1 weights for the perceptual loss. The networks are the trained one, its moving average that
     makes the targets, and the uncertainty.
@@ -109,12 +113,14 @@ def objective(recipe: Recipe, chosen: MapOptions, trunk: Path | None, quality: b
     negatives = isinstance(recipe.crops, DegradedSpec) and recipe.crops.negative_share > 0
     if (negatives or chosen.guidance != 1) and not quality:
         raise RecipeError("guidance and negative samples need a network with quality = true in the [architecture]")
+    check_flat(recipe.loss, chosen.flat)
     perceptual = None
     if recipe.loss.get("perceptual"):
         if trunk is None:
             raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-        perceptual = Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)), chosen.perceptual_floor)
+        features = load_trunk("squeeze", read_weights(trunk), str(trunk))
+        perceptual = Perceptual(features, chosen.perceptual_floor, chosen.flat)
     return MapLosses(
         Jumps(chosen.formulation, chosen.levels, chosen.start_share), recipe.loss, perceptual, chosen.guidance,
-        chosen.bridge, chosen.power, quality,
+        chosen.bridge, chosen.power, chosen.flat, quality,
     )  # fmt: skip

@@ -30,7 +30,8 @@ from srcli.weights import manifest, store
 class FlowsrOptions:
     """perceptual_start, adversary_start: the step from which these losses count. faithful_share: share of samples with
     a detail below 1, whose perceptual loss is weakened by it: the dial from faithful to sharp. perceptual_floor: see
-    `Perceptual`.
+    `Perceptual`. flat: standard deviation, in 8-bit steps, below which a photo is flat: there the perceptual loss fades
+    and the loss `flat` counts.
 
     terms: of the consistency loss, `both`, `cd` (towards the target network), `hr` (towards the photo). target_ema: of
     the target network. distance_perceptual: weight of the perceptual part of its distance. noise: largest standard
@@ -41,6 +42,7 @@ class FlowsrOptions:
     adversary_start: int = 0
     faithful_share: float = 0.0
     perceptual_floor: float = 0.0
+    flat: float = 0.0
     terms: str = "both"
     target_ema: float = 0.97
     distance_perceptual: float = 0.0
@@ -61,21 +63,22 @@ class Points:
 
 
 class FlowsrTask:
-    """Losses of f against the photo: `l2`, `pixel` (L1), `perceptual`, `periodic` (what repeats with the network's
-    fold); `consistency`, eq. 6, for which half of the batch is kept; `adversary`.
+    """Losses of f against the photo: `l2`, `pixel` (L1), `flat` (L1 where the photo is flat), `perceptual`, `periodic`
+    (what repeats with the network's fold); `consistency`, eq. 6, for which half of the batch is kept; `adversary`.
 
     flow: the flow of the first stage, which the consistency flow starts from and is taught by. trunk: SqueezeNet 1.1
     weights for the perceptual loss.
     """
 
     kind = VelocityNet
-    weighted = frozenset({"l2", "pixel", "perceptual", "periodic", "consistency", "adversary"})
+    weighted = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
     options = frozenset(FlowsrOptions.__slots__)
 
     def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
         self.weights, self.chosen = recipe.loss, FlowsrOptions(**recipe.options)
         if self.chosen.terms not in ("both", "cd", "hr"):
             raise RecipeError(f"the terms of the consistency loss are both, cd or hr, not {self.chosen.terms!r}")
+        check_flat(self.weights, self.chosen.flat)
         self.times = Times(self.chosen.pairs, self.chosen.intervals, self.chosen.slow, self.chosen.start_share)
         self.network = network
         self.networks: dict[str, nn.Module] = {"network": network}
@@ -88,7 +91,7 @@ class FlowsrTask:
             if trunk is None:
                 raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
             features = load_trunk("squeeze", read_weights(trunk), str(trunk))
-            self.perceptual = Perceptual(features, self.chosen.perceptual_floor)
+            self.perceptual = Perceptual(features, self.chosen.perceptual_floor, self.chosen.flat)
         self.discriminator: PatchDiscriminator | None = None
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
@@ -145,6 +148,8 @@ class FlowsrTask:
         values = {"l2": (sr - hr).square().mean()}
         if self.weights.get("pixel"):
             values["pixel"] = losses.pixel(unit(sr), unit(hr))
+        if self.weights.get("flat"):
+            values["flat"] = losses.flat(unit(sr), unit(hr), self.chosen.flat)
         if self.weights.get("periodic"):
             values["periodic"] = losses.patch_periodic(unit(sr), unit(hr), FOLD, (4, 6))
         if judged is not None:
@@ -208,6 +213,11 @@ class FlowsrTask:
 
         assert isinstance(network, VelocityNet)
         return FlowsrModel(network)
+
+
+def check_flat(weights: dict[str, float], sigma: float) -> None:
+    if weights.get("flat") and not sigma:
+        raise RecipeError("the loss flat needs flat = SIGMA, in 8-bit steps, among the [options]")
 
 
 def unit(image: Tensor) -> Tensor:
