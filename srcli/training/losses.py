@@ -46,12 +46,12 @@ def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, windows: tuple[int, .
 
 
 def flatness(image: Tensor, sigma: float, window: int = 7) -> Tensor:
-    """Where a picture (B, 3, H, W) in [0, 1] is flat, (B, 1, H, W): 1 where its grey does not vary within the window,
-    1/2 where its standard deviation there is `sigma` (8-bit steps)."""
+    """Where a picture (B, 3, H, W) in [0, 1] is flat, (B, 1, H, W): 1 / (1 + (s / sigma)^4), s being the standard
+    deviation of its grey within the window, in 8-bit steps as `sigma`."""
     grey = F.pad(image.mean(1, keepdim=True), (window // 2,) * 4, mode="reflect")
     mean = F.avg_pool2d(grey, window, 1)
     variance = (F.avg_pool2d(grey.square(), window, 1) - mean.square()).clamp_min(0)
-    return 1 / (1 + variance * (255 / sigma) ** 2)
+    return 1 / (1 + (variance * (255 / sigma) ** 2).square())
 
 
 def flat(sr: Tensor, hr: Tensor, sigma: float) -> Tensor:
@@ -75,10 +75,11 @@ class Perceptual:
     def __init__(self, trunk: Trunk, floor: float = 0.0, flat: float = 0.0) -> None:
         self.trunk, self.floor, self.flat = trunk, floor, flat
 
-    def __call__(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """One distance per image, (B,). Random numbers come from torch's global generator."""
+    def __call__(self, sr: Tensor, hr: Tensor, photo: Tensor | None = None) -> Tensor:
+        """One distance per image, (B,). photo: tells what is flat where `hr` is none. Random numbers come from torch's
+        global generator."""
         if self.flat:
-            sr = torch.lerp(sr, sr.detach(), flatness(hr, self.flat))
+            sr = torch.lerp(sr, sr.detach(), flatness(hr if photo is None else photo, self.flat))
         both = self._move(torch.cat([sr, hr]))
         with runtime.mixed(sr.device):
             taps = self.trunk(normalise(both * 2 - 1).contiguous(memory_format=torch.channels_last))

@@ -113,7 +113,7 @@ def objective(recipe: Recipe, chosen: MapOptions, trunk: Path | None, quality: b
     negatives = isinstance(recipe.crops, DegradedSpec) and recipe.crops.negative_share > 0
     if (negatives or chosen.guidance != 1) and not quality:
         raise RecipeError("guidance and negative samples need a network with quality = true in the [architecture]")
-    check_flat(recipe.loss, chosen.flat)
+    check_flat(recipe.loss.get("flat"), chosen.flat)
     perceptual = None
     if recipe.loss.get("perceptual"):
         if trunk is None:

@@ -34,8 +34,8 @@ class FlowsrOptions:
     and the loss `flat` counts.
 
     terms: of the consistency loss, `both`, `cd` (towards the target network), `hr` (towards the photo). target_ema: of
-    the target network. distance_perceptual: weight of the perceptual part of its distance. noise: largest standard
-    deviation, in [-1, 1], of the noise on what the discriminator sees. The rest: see `Times`.
+    the target network. distance_perceptual, distance_flat: weights of these parts of its distance. noise: largest
+    standard deviation, in [-1, 1], of the noise on what the discriminator sees. The rest: see `Times`.
     """
 
     perceptual_start: int = 0
@@ -46,6 +46,7 @@ class FlowsrOptions:
     terms: str = "both"
     target_ema: float = 0.97
     distance_perceptual: float = 0.0
+    distance_flat: float = 0.0
     noise: float = 0.2
     pairs: str = "fast-slow"
     intervals: int = 4
@@ -78,7 +79,7 @@ class FlowsrTask:
         self.weights, self.chosen = recipe.loss, FlowsrOptions(**recipe.options)
         if self.chosen.terms not in ("both", "cd", "hr"):
             raise RecipeError(f"the terms of the consistency loss are both, cd or hr, not {self.chosen.terms!r}")
-        check_flat(self.weights, self.chosen.flat)
+        check_flat(self.weights.get("flat") or self.chosen.distance_flat, self.chosen.flat)
         self.times = Times(self.chosen.pairs, self.chosen.intervals, self.chosen.slow, self.chosen.start_share)
         self.network = network
         self.networks: dict[str, nn.Module] = {"network": network}
@@ -177,15 +178,19 @@ class FlowsrTask:
         if self.chosen.terms != "hr":
             with torch.no_grad():
                 target = end(self.networks["target"], *(v[-count:] for v in (points.x, points.t, points.detail)))
-            parts.append(self._distance(made[:count], target, judged))
+            parts.append(self._distance(made[:count], target, hr, judged))
         if self.chosen.terms != "cd":
-            parts.append(self._distance(made[count:], hr, judged))
+            parts.append(self._distance(made[count:], hr, hr, judged))
         return torch.stack(parts).sum()
 
-    def _distance(self, a: Tensor, b: Tensor, judged: Perceptual | None) -> Tensor:
+    def _distance(self, a: Tensor, b: Tensor, photo: Tensor, judged: Perceptual | None) -> Tensor:
         distance = losses.charbonnier(a, b)
+        if self.chosen.distance_flat:
+            flat = losses.flat(unit(a), unit(photo), self.chosen.flat)
+            distance = distance + self.chosen.distance_flat * flat
         if judged is not None and self.chosen.distance_perceptual:
-            distance = distance + self.chosen.distance_perceptual * judged(unit(a), unit(b)).mean()
+            seen = judged(unit(a), unit(b), unit(photo)).mean()
+            distance = distance + self.chosen.distance_perceptual * seen
         return distance
 
     def _seen(self, judge: PatchDiscriminator, image: Tensor, base: Tensor) -> Tensor:
@@ -215,8 +220,8 @@ class FlowsrTask:
         return FlowsrModel(network)
 
 
-def check_flat(weights: dict[str, float], sigma: float) -> None:
-    if weights.get("flat") and not sigma:
+def check_flat(weight: float | None, sigma: float) -> None:
+    if weight and not sigma:
         raise RecipeError("the loss flat needs flat = SIGMA, in 8-bit steps, among the [options]")
 
 
