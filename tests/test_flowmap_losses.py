@@ -11,7 +11,7 @@ from flowmap_steps import SMALL, TINY, awake, chosen, small, weights_of
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from srcli.training import flow_map
+from srcli.training import flow_map, recipe
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.jumps import FORMULATIONS, Jumps, Pairs
@@ -43,6 +43,14 @@ def test_shortcut_jumps_lie_on_their_grid():
         assert set(starts.tolist()) == set(range(2**level))
     assert torch.equal(pairs.finest, length == 0.125)
     assert pairs.t.max() == 1
+
+
+@pytest.mark.parametrize("name", ["flowmap", "flowmap-guided", "flowmap-lora"])
+def test_the_finest_jump_of_the_recipes_is_one_of_four_steps(name):
+    # Guidance enters at the finest jump: were it shorter, pictures in four steps would be made of what learns it later.
+    options = recipe.load(name).options
+    pairs = Jumps(options["formulation"], options["levels"]).pairs(200, CPU)
+    assert set((pairs.t - pairs.s)[pairs.finest].tolist()) == {0.25}
 
 
 @pytest.mark.parametrize("formulation", ["lagrangian", "eulerian"])
@@ -230,6 +238,11 @@ def test_targets_follow_slowly_and_begin_as_the_weights_do(tmp_path):
     for name, _, _ in task.losses(batch, 0):
         if name == "network":
             network.head.weight.data.add_(1.0)  # what the loop's optimizer does
+    torch.testing.assert_close(target.head.weight, before + 0.9)  # quickly at first
+    before = target.head.weight.clone()
+    for name, _, _ in task.losses(batch, 1000):
+        if name == "network":
+            network.head.weight.data.copy_(before + 1.0)
     torch.testing.assert_close(target.head.weight, before + 0.1)
     broken = {k: v for k, v in older.state_dict().items() if k != "head.weight"}
     save_file(broken, tmp_path / "broken.safetensors")

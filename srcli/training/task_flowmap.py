@@ -91,15 +91,17 @@ class FlowmapTask:
         terms = self.objective(self.network, teacher, Pair.of(batch, self.network.noise), count)
         total, values = self.objective.total(terms, uncertainty)
         yield "network", total, values
-        self._follow_network()
+        self._follow_network(step)
         yield "uncertainty", self.objective.of_uncertainty(terms, uncertainty), {}
 
     @torch.no_grad()
-    def _follow_network(self) -> None:
-        """The target network is a moving average of the trained one."""
+    def _follow_network(self, step: int) -> None:
+        """The target network is a moving average of the trained one, over fewer steps at first: what it has not yet
+        seen of a stage, as guidance, no jump can learn."""
         if self.jumps:
+            decay = min(self.chosen.target_ema, (1 + step) / (10 + step))
             for slow, fast in zip(self.networks["target"].parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, 1 - self.chosen.target_ema)
+                slow.lerp_(fast, 1 - decay)
 
     def pipeline(self, network: nn.Module):
         from srcli.pipelines.flowmap import FlowmapModel
