@@ -17,6 +17,7 @@ from srcli.degradation.levels import draw_camera
 from srcli.geometry import Size, Window
 from srcli.metrics.psnr import psnr
 from srcli.pipelines.base import Model, Sampling
+from srcli.pipelines.path import PathModel
 from srcli.training.data import SUFFIXES, to_tensor
 from srcli.training.levels import LevelSpec
 from srcli.training.recipe import Recipe, RecipeError
@@ -25,7 +26,8 @@ from srcli.training.tasks import Task
 
 class Validation:
     """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic or by a preset of degradations, the
-    same for a photo each time; border = scale."""
+    same for a photo each time; border = scale. Flows are judged by their mean, at temperature 0, unless `sampling` says
+    else; those of a path begin as they were trained to, with their own noise by the same seed."""
 
     def __init__(
         self,
@@ -36,23 +38,26 @@ class Validation:
     ) -> None:
         named = photos_of(folder)
         self.names, self.photos = list(named), list(named.values())
-        self.scales, self.sampling, self.preset = scales, sampling or Sampling(temperature=0.0), preset
+        self.scales, self.sampling, self.preset = scales, sampling, preset
 
     def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
         device = next(network.parameters()).device
         model = task.pipeline(network).to(device)
+        sampling = self.sampling or Sampling(temperature=None if isinstance(model, PathModel) else 0.0)
         scores = {}
         for scale in self.scales:
             pairs = zip(self.names, self.photos, strict=True)
-            values = [self._score(model, name, photo, scale, device) for name, photo in pairs]
+            values = [self._score(model, name, photo, scale, sampling, device) for name, photo in pairs]
             scores[f"psnr_y_x{scale}"] = round(float(np.mean(values)), 4)
         return scores
 
-    def _score(self, model: Model, name: str, photo: np.ndarray, scale: int, device: torch.device) -> float:
+    def _score(
+        self, model: Model, name: str, photo: np.ndarray, scale: int, sampling: Sampling, device: torch.device
+    ) -> float:
         height, width = (n // scale * scale for n in photo.shape[:2])
         hr = photo[:height, :width]
         lr = to_tensor(self._low(name, hr, scale, Size(height // scale, width // scale)))[None].to(device)
-        return psnr(to_bytes(whole(model, lr, Size(height, width), self.sampling)), hr, border=scale)
+        return psnr(to_bytes(whole(model, lr, Size(height, width), sampling)), hr, border=scale)
 
     def _low(self, name: str, photo: np.ndarray, scale: int, size: Size) -> np.ndarray:
         if self.preset is None:
