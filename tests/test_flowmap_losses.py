@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from srcli.training import flow_map, recipe
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
+from srcli.training.flow_map import Uncertainty
 from srcli.training.jumps import FORMULATIONS, Jumps, Pairs
 from srcli.training.loop import Optimizer, Trainer
-from srcli.training.map_losses import Directed, MapLosses, Pair
+from srcli.training.map_losses import Directed, MapLosses, Pair, Terms
 from srcli.training.recipe import OptimSpec, RecipeError
 from srcli.training.task_flowmap import MapOptions
 from srcli.training.tasks import make_task
@@ -221,6 +222,35 @@ def test_the_sum_is_weighted_by_uncertainty_and_teaches_it_apart(tmp_path):
     task.objective.of_uncertainty(terms, weights).backward()
     assert all(p.grad is not None for p in weights.parameters())
     assert Optimizer(weights, OptimSpec(lr=1e-3)).peaks == [pytest.approx(1e-2)]
+
+
+def test_weights_of_losses_near_zero_are_bounded_and_come_back():
+    losses_of = MapLosses(Jumps(), {"flow": 1.0, "map": 1.0}, None)
+    weights, zero = Uncertainty(), torch.zeros(8)
+    pairs = Pairs(zero, zero + 0.25, zero == 0)
+
+    def terms(loss: float) -> Terms:
+        return Terms((zero + loss).requires_grad_(), zero, (zero + loss).requires_grad_(), pairs, {})
+
+    def taught(loss: float, steps: int) -> None:
+        optimizer = torch.optim.Adam(weights.parameters(), lr=2e-2)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            losses_of.of_uncertainty(terms(loss), weights).backward()
+            optimizer.step()
+
+    def gradients(loss: float) -> list[float]:
+        given = terms(loss)
+        losses_of.total(given, weights)[0].backward()
+        return [given.velocity.grad.sum().item(), given.map.grad.sum().item()]
+
+    taught(0.0, 150)
+    assert gradients(0.0) == pytest.approx([500, 500], rel=0.2)  # half of the batch each, 1 / 1e-3
+    for layer in weights.of:
+        layer[2].bias.data.fill_(-9.0)
+    assert gradients(0.0) == pytest.approx([500, 500])
+    taught(0.1, 400)
+    assert gradients(0.1) == pytest.approx([5, 5], rel=0.3)
 
 
 def test_targets_follow_slowly_and_begin_as_the_weights_do(tmp_path):

@@ -17,6 +17,9 @@ from srcli.training import losses
 from srcli.training.consistency import across
 
 Field = Callable[[Tensor, Tensor, Tensor], Tensor]  # u(x, s, t)
+# Least loss that an uncertainty expects, about 46 dB in [0, 1]: of one near 0, as that of short jumps is, the optimum has no
+# bound, and what is left of it would outweigh all other losses.
+LEAST_LOSS = 1e-3
 
 
 # --- path and map ---

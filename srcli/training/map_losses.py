@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from srcli.training.task_flowsr import unit
 
 Network = Callable[..., Tensor]  # of the signature of `VelocityNet`
 VELOCITY, MAP = 0, 1  # kinds of losses, for the uncertainty
+LEAST = math.log(flow_map.LEAST_LOSS)  # of the logarithm of their weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,11 @@ class MapLosses:
 
     def total(self, terms: Terms, uncertainty: Uncertainty) -> tuple[Tensor, dict[str, float]]:
         """The weighted sum for the network, and values to log. No gradient passes to the uncertainty."""
-        made = {"flow": terms.velocity.mean(), "map": terms.map.mean() if len(terms.map) else terms.map.sum()}
+        made = {"flow": terms.velocity.mean()}
+        if self.weights.get("map"):
+            made["map"] = terms.map.mean()  # NaN without a jump
         with torch.no_grad():
-            of_flow, of_map = self._log_weights(terms, uncertainty)
+            of_flow, of_map = (w.clamp_min(LEAST) for w in self._log_weights(terms, uncertainty))
         count = len(terms.velocity) + len(terms.map)
         parts = {"flow": flow_map.weighted(terms.velocity, of_flow) * (len(terms.velocity) / count)}
         if len(terms.map):
@@ -171,9 +175,10 @@ class MapLosses:
         return total, {k: v.item() for k, v in (made | terms.values).items()}
 
     def of_uncertainty(self, terms: Terms, uncertainty: Uncertainty) -> Tensor:
-        """The loss that the uncertainty learns from."""
-        of_flow, of_map = self._log_weights(terms, uncertainty)
-        return flow_map.weighted(torch.cat([terms.velocity.detach(), terms.map.detach()]), torch.cat([of_flow, of_map]))
+        """The loss that the uncertainty learns from. It is the loss that is bounded here, so that a weight below the
+        bound has a gradient back."""
+        made = torch.cat([terms.velocity.detach(), terms.map.detach()]).clamp_min(flow_map.LEAST_LOSS)
+        return flow_map.weighted(made, torch.cat(self._log_weights(terms, uncertainty)))
 
     @staticmethod
     def _log_weights(terms: Terms, uncertainty: Uncertainty) -> tuple[Tensor, Tensor]:
