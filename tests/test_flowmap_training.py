@@ -21,7 +21,7 @@ from srcli.networks.lora import Lora
 from srcli.networks.trunks import squeezenet
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.registry import assemble
-from srcli.training import ablation, recipe
+from srcli.training import ablation, plot, recipe
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.jumps import FORMULATIONS
@@ -29,7 +29,7 @@ from srcli.training.loop import Trainer, read_metadata
 from srcli.training.map_losses import Directed, Pair
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
-from srcli.training.validation import whole
+from srcli.training.validation import Validation, whole
 from srcli.weights import store
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -60,12 +60,13 @@ def lora_task(tmp_path: Path, trunk: Path, seed: int = 3):
 def test_the_change_learns_and_its_network_stays(tmp_path, trunk):
     task = lora_task(tmp_path, trunk)
     batch = DegradedBatch(*torch.rand(2, 4, 3, 48, 48), *torch.ones(2, 4))
-    names = []
+    names, logged = [], {}
     for name, loss, values in task.losses(batch, 10):
         loss.backward()
         names.append(name)
         assert torch.isfinite(loss)
-        assert all(math.isfinite(v) for v in values.values())
+        logged |= values
+    assert all(math.isfinite(v) for v in logged.values())
     assert names == ["network", "uncertainty", "discriminator"]
     ups = [p for n, p in task.networks["network"].named_parameters() if n.endswith("-up")]
     assert sum(p.grad is not None and bool(p.grad.any()) for p in ups) > len(ups) // 2
@@ -74,6 +75,38 @@ def test_the_change_learns_and_its_network_stays(tmp_path, trunk):
     torch.manual_seed(0)
     made = {task._sample(changed, batch.lr * 2 - 1).mean().item() for _ in range(8)}
     assert len(made) == 2  # one step and two
+    # As the gradient reached the network: from a gap of 0 both would be log 2.
+    assert logged["gap"] != 0
+    assert abs(logged["adversary"] - math.log(2) - logged["gap"] / 2) < 0.1
+
+
+def test_only_the_last_of_several_steps_builds_a_graph(tmp_path, trunk):
+    text = LORA + "steps = [2]\n"
+    flow = weights_of(small(3), SMALL, tmp_path / "flow.safetensors")
+    task = make_task(chosen(tmp_path, text), str(flow), trunk)
+    built, changed = [], task._changed()
+
+    def watched(*inputs, **named):
+        built.append(torch.is_grad_enabled())
+        return changed(*inputs, **named)
+
+    task._sample(watched, torch.rand(1, 3, 48, 48)).mean().backward()
+    assert built == [False, True]
+    assert task.lora.get_parameter("head-up").grad.any()
+
+
+def test_steps_without_a_value_leave_a_gap_in_the_log(tmp_path, trunk):
+    text = LORA.replace("ramp = 2", "ramp = 1000000").replace("negative_share = 0.25", "negative_share = 0.0")
+    given = chosen(tmp_path, text + "adversary_start = 2\n", 3)
+    flow = weights_of(small(3), SMALL, tmp_path / "flow.safetensors")
+    Trainer(given, make_task(given, str(flow), trunk), Photos(EXAMPLES), tmp_path / "run").run()
+    with (tmp_path / "run" / "log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["map"] == "nan"  # no jump yet
+    assert float(row["discriminator"]) > 0.3  # of the one step that had it, not of all three
+    assert math.isfinite(float(row["gap"]))
+    assert plot._smooth([1.0, math.nan, 3.0])[::2] == [1.0, 2.0]
+    assert math.isnan(plot._smooth([1.0, math.nan])[1])
 
 
 def test_a_change_needs_its_network(tmp_path, trunk):
@@ -82,6 +115,23 @@ def test_a_change_needs_its_network(tmp_path, trunk):
     other = weights_of(small(width=8), SMALL | {"width": 8}, tmp_path / "other.safetensors")
     with pytest.raises(RecipeError, match="architecture"):
         make_task(chosen(tmp_path, LORA), str(other), trunk)
+
+
+# --- validation ---
+
+
+def test_a_network_with_noise_is_scored_from_the_start_that_it_knows(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.open(EXAMPLES / "cat.png").convert("RGB").resize((64, 48)).save(folder / "cat.png")
+    noisy = make_task(chosen(tmp_path, TINY.replace("quality = true", "quality = true, noise = 0.1")))
+    network = small(noise=0.1)
+    own, warm, cold = (
+        Validation(folder, (2,), sampling, "moderate")(noisy, network)
+        for sampling in (None, Sampling(temperature=1.0), Sampling(temperature=0.0))
+    )
+    assert own == warm == Validation(folder, (2,), preset="moderate")(noisy, network)
+    assert own != cold
 
 
 # --- runs ---

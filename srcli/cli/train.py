@@ -279,7 +279,7 @@ def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) ->
         task = bar.add_task("", total=trainer.recipe.optim.steps, completed=first)
 
         def progress(step: int, values: dict[str, float]) -> None:
-            text = "  ".join(f"{k} {v:.4f}" for k, v in values.items())
+            text = "  ".join(f"{k} {v:.4f}" for k, v in values.items() if not math.isnan(v))
             bar.update(task, completed=step, description=text)
             if not sys.stderr.isatty() and step % 100 == 0:
                 pace = (time.monotonic() - start) / (step - first)

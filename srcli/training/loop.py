@@ -138,7 +138,7 @@ class Trainer:
                     self.step += 1
                     recent.append(values)
                     if self.step % LOG_EVERY == 0 or self.step == self.recipe.optim.steps:
-                        means = {k: sum(r.get(k, 0.0) for r in recent) / len(recent) for k in values}
+                        means = {k: _mean([r[k] for r in recent if k in r]) for k in values}
                         log({"step": self.step, "seconds": round(time.monotonic() - start, 1), **means})
                         recent.clear()
                     progress(self.step, values)
@@ -236,6 +236,12 @@ class Trainer:
                 file.flush()
 
             yield write
+
+
+def _mean(values: list[float]) -> float:
+    """Of the steps that have a value: NaN is for steps without."""
+    known = [v for v in values if not math.isnan(v)]
+    return sum(known) / len(known) if known else math.nan
 
 
 @contextlib.contextmanager

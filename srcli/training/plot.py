@@ -75,5 +75,6 @@ def _columns(path: Path) -> dict[str, list[float]]:
 
 
 def _smooth(values: list[float]) -> list[float]:
-    windows = (values[max(0, i - SMOOTHING + 1) : i + 1] for i in range(len(values)))
-    return [sum(w) / len(w) for w in windows]
+    """Moving averages; NaN, for what had no value, stays."""
+    windows = ([v for v in values[max(0, i - SMOOTHING + 1) : i + 1] if v == v] for i in range(len(values)))
+    return [sum(w) / len(w) if v == v else v for v, w in zip(values, windows, strict=True)]

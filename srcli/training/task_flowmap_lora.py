@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -36,7 +37,8 @@ class LoraOptions(MapOptions):
 
 class FlowmapLoraTask:
     """Half of a batch for the losses of the stages before, with the frozen network as their teacher; of the other half
-    pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs.
+    pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs. `gap` in
+    the log is how far the discriminator puts photos above them, in the mean.
 
     flow: the frozen network. trunk: SqueezeNet 1.1 weights for the perceptual loss.
     """
@@ -71,16 +73,17 @@ class FlowmapLoraTask:
         count = self.chosen.count(half, step) if self.weights.get("map") else 0
         terms = self.objective(changed, self.base, pair.at(slice(half)), count)
         total, values = self.objective.total(terms, uncertainty)
-        named = {k: 0.0 for k in ("adversary", "discriminator") if self.weights.get("adversary")}
+        named = {k: math.nan for k in ("adversary", "gap", "discriminator") if self.weights.get("adversary")}
         shown = pair.at(slice(half, None))
         shown = shown.at(shown.quality > 0)
         fake = None
         if judge is not None and len(shown.lr):
             fake = self._sample(changed, shown.lr)
             judge.requires_grad_(False)
-            loss = flow_map.generator_loss(_logits(judge, shown.hr, shown.lr), _logits(judge, fake, shown.lr))
+            of_real, of_fake = (_logits(judge, image, shown.lr) for image in (shown.hr, fake))
+            loss = flow_map.generator_loss(of_real, of_fake)
             total = total + self.weights["adversary"] * loss
-            values["adversary"] = loss.item()
+            values |= {"adversary": loss.item(), "gap": (of_real - of_fake).mean().item()}
         yield "network", total, named | values
         yield "uncertainty", self.objective.of_uncertainty(terms, uncertainty), {}
         if judge is not None and fake is not None:
@@ -102,7 +105,8 @@ class FlowmapLoraTask:
         x = lr
         for k in range(steps):
             s, t = (lr.new_full((len(lr),), n / steps) for n in (k, k + 1))
-            x = flow_map.jump(u, x.detach(), s, t)
+            with torch.set_grad_enabled(k == steps - 1):
+                x = flow_map.jump(u, x, s, t)
         return x
 
     def _follow(self, device: torch.device) -> None:
