@@ -115,6 +115,11 @@ def test_a_change_needs_its_network(tmp_path, trunk):
     other = weights_of(small(width=8), SMALL | {"width": 8}, tmp_path / "other.safetensors")
     with pytest.raises(RecipeError, match="architecture"):
         make_task(chosen(tmp_path, LORA), str(other), trunk)
+    ignorant = small()
+    ignorant.times.negative.data.zero_()
+    weights_of(ignorant, SMALL, tmp_path / "ignorant.safetensors")
+    with pytest.raises(RecipeError, match="ignorant.*not learned what is negative"):
+        make_task(chosen(tmp_path, LORA), str(tmp_path / "ignorant.safetensors"), trunk)
 
 
 # --- validation ---
@@ -151,7 +156,7 @@ def test_a_run_interrupted_and_resumed_equals_an_uninterrupted_one(tmp_path, tru
     flow = weights_of(small(), SMALL, tmp_path / "flow.safetensors")
 
     def trainer(out: str) -> Trainer:
-        task = make_task(given, str(flow), trunk)
+        task = make_task(given, str(flow) if stage == "change" else None, trunk)
         return Trainer(given, task, Photos(EXAMPLES), tmp_path / out)
 
     trainer("whole").run()
@@ -263,6 +268,12 @@ def test_an_arm_that_diverges_is_a_result(tmp_path, monkeypatch):
     assert all(math.isnan(v) for v in crops(trainer.ema).values())
 
 
+WITHOUT_FLOW = [
+    "flowmap-base", "flowmap", "flowmap-guided", "linf-base", "linf", "srflow-base", "srflow", "flowsr-base",
+    "degflow-ae", "degflow",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -275,6 +286,9 @@ def test_an_arm_that_diverges_is_a_result(tmp_path, monkeypatch):
         (["flowmap", "--recipe", "blind.toml"], "quality = true"),
         (["flowmap", "--recipe", "conditioned.toml"], "no second input"),
         (["flowmap-guided"], "--trunk"),
+        (["flowmap", "--recipe", "plain.toml"], "--init"),
+        (["flowmap-guided", "--recipe", "guided.toml", "--init", "small.safetensors"], "what is negative"),
+        *(([name, "--flow", "linf-s"], "leave out --flow") for name in WITHOUT_FLOW),
         (["flowmap-lora"], "--flow"),
     ],
     ids=lambda v: " ".join(str(a) for a in v[:2]) if isinstance(v, list) else None,
@@ -285,6 +299,8 @@ def test_bad_commands_are_one_sentence(tmp_path, monkeypatch, trunk, arguments, 
     photos.mkdir()
     plain = (TINY + MAP).replace("STEPS", "3").replace("FORM", "shortcut").replace("perceptual = 0.01\n", "")
     Path("plain.toml").write_text(plain)
+    Path("guided.toml").write_text(plain + "guidance = 2.0\n")
+    weights_of(build(SMALL), SMALL, Path("small.safetensors"))
     Path("blind.toml").write_text(plain.replace(", quality = true", ""))
     Path("conditioned.toml").write_text(plain.replace(", quality = true", ", conditioned = true"))
     architecture = recipe.load("flowmap").architecture

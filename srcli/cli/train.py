@@ -80,7 +80,8 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its own recipe.")] = False,
     init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
     flow: Annotated[
-        str | None, typer.Option("--flow", help="Frozen flow of a prior, or flow to start from: model name or file.")
+        str | None,
+        typer.Option("--flow", help="Frozen flow of a prior or flowmap-lora, or teacher of flowsr: name or file."),
     ] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
     autoencoder: Annotated[
@@ -181,8 +182,8 @@ def run(
             trainer.resume()
         elif trainer.exists():
             raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
-        elif init is not None:
-            trainer.start_from(init)
+        else:
+            trainer.start(init)
         count = sum(p.numel() for p in task.networks["network"].parameters())
         output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos)} photos, from step {trainer.step}")
         if photos.held:

@@ -29,6 +29,7 @@ from srcli.training.jumps import FORMULATIONS
 from srcli.training.loop import Diverged, Trainer
 from srcli.training.map_losses import Directed
 from srcli.training.recipe import Recipe, RecipeError, with_options
+from srcli.training.task_flowmap import check_negative
 from srcli.training.task_flowsr import unit
 from srcli.training.tasks import make_task
 from srcli.training.validation import to_bytes
@@ -123,7 +124,8 @@ def run(
         recipe = arm.recipe(base)
         trainer = Trainer(recipe, make_task(recipe, None, trunk), photos, folder, device)
         trainer.start_from(warm)
-        _check_warm(trainer.ema, warm)
+        assert isinstance(trainer.ema, VelocityNet)
+        check_negative(trainer.ema, warm)
         if not begin:  # alike for all
             start = time.monotonic()
             begin = {"step": 0.0, **crops(trainer.ema)}
@@ -149,13 +151,6 @@ def _train(arm: Arm, trainer: Trainer, crops: Crops, minutes: float) -> Scored:
     if rows and rows[-1].pop("step") == trainer.step:
         return Scored(arm.label, trainer.step, ended, rows[-1])
     return Scored(arm.label, trainer.step, ended, crops(trainer.ema))
-
-
-def _check_warm(network: nn.Module, warm: Path) -> None:
-    assert isinstance(network, VelocityNet)
-    negative = network.times.negative
-    if negative is None or not negative.any():
-        raise RecipeError(f"{warm} has not learned what is negative, so guidance would do nothing; train flowmap-base")
 
 
 def _write(

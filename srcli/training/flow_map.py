@@ -17,8 +17,8 @@ from srcli.training import losses
 from srcli.training.consistency import across
 
 Field = Callable[[Tensor, Tensor, Tensor], Tensor]  # u(x, s, t)
-# Least loss that an uncertainty expects, about 46 dB in [0, 1]: of one near 0, as that of short jumps is, the optimum has no
-# bound, and what is left of it would outweigh all other losses.
+# Least loss that an uncertainty expects, 36 dB of pictures in [-1, 1]: the optimum for one near 0, as that of short
+# jumps is, has no bound, and what is left of it would outweigh all other losses.
 LEAST_LOSS = 1e-3
 
 

@@ -191,9 +191,16 @@ class Trainer:
         """Whether the run's folder holds a checkpoint."""
         return (self.out / CHECKPOINT).is_file()
 
+    def start(self, weights: Path | None) -> None:
+        """Begin at step 0 with exported weights, None: with random ones. Raises RecipeError where the task cannot."""
+        if weights is not None:
+            self.start_from(weights)
+        if check := getattr(self.task, "check_start", None):
+            check(weights)
+
     def start_from(self, weights: Path) -> None:
-        """Begin at step 0 with exported weights instead of random ones. They may lack the network's `additions`, which
-        begin at zero; the network that makes its targets begins like it."""
+        """Take over exported weights. They may lack the network's `additions`, which begin at zero; the network that
+        makes its targets begins like it."""
         network = self.task.networks["network"]
         added = {k: v for k, v in network.state_dict().items() if k in getattr(network, "additions", ())}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -76,5 +77,6 @@ def _columns(path: Path) -> dict[str, list[float]]:
 
 def _smooth(values: list[float]) -> list[float]:
     """Moving averages; NaN, for what had no value, stays."""
-    windows = ([v for v in values[max(0, i - SMOOTHING + 1) : i + 1] if v == v] for i in range(len(values)))
-    return [sum(w) / len(w) if v == v else v for v, w in zip(values, windows, strict=True)]
+    windows = (values[max(0, i - SMOOTHING + 1) : i + 1] for i in range(len(values)))
+    known = ([v for v in window if not math.isnan(v)] for window in windows)
+    return [v if math.isnan(v) else sum(k) / len(k) for v, k in zip(values, known, strict=True)]

@@ -73,13 +73,23 @@ class FlowmapTask:
     def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
         if network.conditioned:
             raise RecipeError(f"recipe {recipe.name}: a flow map has no second input; leave out conditioned")
-        self.chosen, self.network = MapOptions(**recipe.options), network
+        self.name, self.chosen, self.network = recipe.name, MapOptions(**recipe.options), network
         self.objective = objective(recipe, self.chosen, trunk, network.quality)
         self.jumps = bool(recipe.loss.get("map"))
         self.networks: dict[str, nn.Module] = {"network": network, "uncertainty": Uncertainty()}
         if self.jumps:
             self.networks["target"] = copy.deepcopy(network).requires_grad_(False)
         self.origin: dict[str, str] = {}
+
+    def check_start(self, weights: Path | None) -> None:
+        """Raise RecipeError where nothing can be learned from the weights that the network has at its start; None: where
+        they are random."""
+        if not self.jumps:
+            return
+        if weights is None:
+            raise RecipeError(f"recipe {self.name} teaches jumps to a network that knows the velocity: --init FILE")
+        if self.chosen.guidance != 1:
+            check_negative(self.network, weights)
 
     def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         if self.objective.perceptual is not None:
@@ -108,6 +118,16 @@ class FlowmapTask:
 
         assert isinstance(network, VelocityNet)
         return FlowmapModel(network)
+
+
+def check_negative(network: VelocityNet, weights: Path) -> None:
+    """Raise RecipeError where guidance does nothing, because a network does not know what is negative. weights: where it
+    is from."""
+    negative = network.times.negative
+    if negative is None or not negative.any():
+        raise RecipeError(
+            f"{weights} has not learned what is negative, so guidance would do nothing; train flowmap-base"
+        )
 
 
 def objective(recipe: Recipe, chosen: MapOptions, trunk: Path | None, quality: bool) -> MapLosses:

@@ -20,7 +20,7 @@ from srcli.training.degraded import DegradedBatch
 from srcli.training.flow_map import Uncertainty
 from srcli.training.map_losses import Directed, Pair
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task_flowmap import WEIGHTED, MapOptions, objective
+from srcli.training.task_flowmap import WEIGHTED, MapOptions, check_negative, objective
 from srcli.training.task_flowsr import find_flow, unit
 from srcli.weights import store
 
@@ -56,6 +56,8 @@ class FlowmapLoraTask:
         network = store.load_network(path)
         if not isinstance(network, VelocityNet) or not lora.fits(network):
             raise RecipeError(f"{path} is not a velocity network of the recipe's architecture")
+        if recipe.loss.get("map") and self.chosen.guidance != 1:
+            check_negative(network, path)
         self.base, self.origin = network, {"flow": store.sha256(path)}
         self.objective = objective(recipe, self.chosen, trunk, network.quality)
         self.networks: dict[str, nn.Module] = {"network": lora, "uncertainty": Uncertainty()}

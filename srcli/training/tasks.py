@@ -31,7 +31,13 @@ class Task(Protocol):
 
     def pipeline(self, network: nn.Module):
         """The inference model around `network`, for validation. Tasks on levels of degradation have `made` instead,
-        the levels as `network` makes them."""
+        the levels as `network` makes them. Tasks that cannot begin with any weights have `check_start`."""
+
+
+def takes_flow(recipe: Recipe) -> bool:
+    """Whether a recipe's network depends on a frozen flow: that it belongs to, or that it is taught by."""
+    taught = recipe.task == "flowsr" and bool(recipe.loss.get("consistency"))
+    return taught or recipe.task in ("prior", "srflow-prior", "flowmap-lora")
 
 
 def make_task(
@@ -70,6 +76,8 @@ def make_task(
         raise RecipeError(f"recipe {recipe.name}: {error}") from error
     if not isinstance(network, kind.kind):
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
+    if flow is not None and not takes_flow(recipe):
+        raise RecipeError(f"recipe {recipe.name} has no use for a frozen flow; leave out --flow")
     if recipe.task == "degflow":
         return kind(recipe, network, autoencoder=autoencoder, trunk=trunk)
     return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in taught else kind(recipe, network)
