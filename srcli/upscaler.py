@@ -88,11 +88,14 @@ class Upscaler:
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
 
     @classmethod
-    def from_file(cls, path: Path | str, prior: Path | str | None = None, **options: Any) -> Upscaler:
+    def from_file(
+        cls, path: Path | str, prior: Path | str | None = None, lora: Path | str | None = None, **options: Any
+    ) -> Upscaler:
         """A model from a checkpoint as its authors publish it (.pth, .pt, .ckpt), or from safetensors that `srcli` has
-        written. prior: the learned prior of LINF-LP and SRFlow-LP, which has a file of its own. options: as above.
-        Raises `ConvertError`, exit code 4."""
-        return cls(load_files(Path(path), None if prior is None else Path(prior)), **options)
+        written. prior: the learned prior of LINF-LP and SRFlow-LP, lora: the low-rank change of a flow map, which have
+        files of their own. options: as above. Raises `ConvertError`, exit code 4."""
+        others = (None if file is None else Path(file) for file in (prior, lora))
+        return cls(load_files(Path(path), *others), **options)
 
     @property
     def model(self) -> Model:

@@ -14,16 +14,20 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from srcli import Upscaler
 from srcli.cli.app import app
 from srcli.geometry import Size
 from srcli.networks.build import build
 from srcli.networks.lora import Lora
 from srcli.networks.trunks import squeezenet
 from srcli.pipelines.base import Sampling
+from srcli.pipelines.flowmap import FlowmapModel
+from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.registry import assemble
 from srcli.training import ablation, plot, recipe
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
+from srcli.training.export import export
 from srcli.training.jumps import FORMULATIONS
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.map_losses import Directed, Pair
@@ -40,6 +44,15 @@ LORA = TINY.replace('task = "flowmap"', 'task = "flowmap-lora"').replace(
     f"architecture = {{ {ARCHITECTURE}, quality = true }}",
     f'architecture = {{ kind = "lora", rank = 2, network = {{ {ARCHITECTURE}, quality = true }} }}',
 ) + GUIDED.replace("map = 1.0", "map = 1.0\nadversary = 0.05").replace("FORM", "shortcut")
+FLOWSR = f"""
+task = "flowsr"
+architecture = {{ {ARCHITECTURE} }}
+[crops]
+preset = "moderate"
+crop = 48
+[loss]
+l2 = 1.0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +131,7 @@ def test_a_change_needs_its_network(tmp_path, trunk):
     ignorant = small()
     ignorant.times.negative.data.zero_()
     weights_of(ignorant, SMALL, tmp_path / "ignorant.safetensors")
-    with pytest.raises(RecipeError, match="ignorant.*not learned what is negative"):
+    with pytest.raises(RecipeError, match="has not learned what is negative"):
         make_task(chosen(tmp_path, LORA), str(tmp_path / "ignorant.safetensors"), trunk)
 
 
@@ -214,6 +227,45 @@ def test_all_stages_train_export_and_make_pictures(tmp_path, trunk):
     model = assemble("flowmap", {"velocity": network, "lora": lora})
     pictures = [whole(model, torch.rand(1, 3, 20, 30), *sample) for sample in SAMPLES]
     assert all(torch.isfinite(p).all() for p in pictures)
+
+
+def exported(tmp_path: Path, name: str, text: str, *needs) -> Path:
+    """Weights of a run that has not begun."""
+    given = chosen(tmp_path, text)
+    Trainer(given, make_task(given, *needs), Photos(EXAMPLES), tmp_path / name).save()
+    export(tmp_path / name, tmp_path / f"{name}.safetensors", data="two photos")
+    return tmp_path / f"{name}.safetensors"
+
+
+def test_exported_weights_are_used_by_their_files(tmp_path, trunk):
+    network, flowsr = exported(tmp_path, "map", TINY), exported(tmp_path, "flowsr", FLOWSR)
+    other = exported(tmp_path, "other", TINY + "[options]\nbridge = 0.01\n")
+    change = exported(tmp_path, "change", LORA.replace("guidance = 2.0\n", ""), str(network), trunk)
+    assert read_metadata(network)["pipeline"] == "flowmap"
+    old = {k: v for k, v in read_metadata(network).items() if k not in ("pipeline", "role")}
+    save_file(load_file(network), tmp_path / "old.safetensors", old)
+
+    models = [Upscaler.from_file(f).model for f in (network, flowsr, tmp_path / "old.safetensors")]
+    assert [type(m) for m in models] == [FlowmapModel, FlowsrModel, FlowsrModel]
+    assert [Upscaler.from_file(network, lora=f).model.most_detail for f in (None, change)] == [0, 2]
+
+    def upscale(*arguments: object):
+        picture = [EXAMPLES / "cat.png", "-s", 1, "-o", tmp_path / "out.png", "--overwrite"]
+        return RUNNER.invoke(app, ["upscale", *[str(a) for a in (*picture, *arguments)]])
+
+    result = upscale("-m", network, "--lora", change, "--detail", 1.5, "--steps", 2)
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    for arguments, code, says in [
+        (["-m", network, "--detail", 0.5], 0, "which has no low-rank change"),
+        (["-m", other, "--lora", change], 4, "is a change of " + store.sha256(network)[:12]),
+        (["-m", flowsr, "--lora", change], 4, "is no flow map"),
+        (["-m", network, "--lora", flowsr], 4, "is no low-rank change"),
+        (["-m", change], 4, "--lora"),
+        (["--lora", change], 2, "--lora goes with -m"),
+    ]:
+        result = upscale(*arguments)
+        assert (result.exit_code, says in result.stderr) == (code, True), result.output
+        assert "Traceback" not in result.output
 
 
 SAMPLES = [(Size(50, 75), Sampling(steps=n, detail=d)) for n in (1, 2, 4) for d in (0.0, 2.0)]

@@ -30,6 +30,7 @@ EXAMPLES = """Examples:\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
   srcli upscale photo.jpg -s 4 -m RRDB-LINF.pth\n
+  srcli upscale photo.jpg -s 4 -m guided.safetensors --lora change.safetensors --steps 2 --detail 1.5\n
   srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
 
 
@@ -61,6 +62,9 @@ def command(
     ] = None,
     prior: Annotated[
         Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
+    ] = None,
+    lora: Annotated[
+        Path | None, typer.Option("--lora", help="With -m: the file of a flow map's low-rank change, for --detail.")
     ] = None,
     detail: Annotated[
         float, typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flow maps go to 2.")
@@ -157,7 +161,7 @@ def command(
         if model_file is None:
             bring([model], output)
         memory = options.bytes_of(max_memory)
-        source = _source(model, model_file, prior)
+        source = _source(model, model_file, prior, lora)
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         upscaler.settled(sampling)
@@ -186,9 +190,14 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
     if sampling.detail != 1.0 and not upscaler.model.most_detail:
-        output.notice(f"--detail has no effect on {upscaler.entry.name}; it has no prior")
+        output.notice(f"--detail has no effect on {upscaler.entry.name}, which has {_dial(upscaler)}")
     if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
         output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
+
+
+def _dial(upscaler: Upscaler) -> str:
+    """What a model lacks that `detail` would scale."""
+    return "no low-rank change" if upscaler.entry.pipeline == "flowmap" else "no prior"
 
 
 def _check_stdout(json: bool) -> None:
@@ -200,7 +209,7 @@ def _check_stdout(json: bool) -> None:
         raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
 
 
-def _source(model: str | None, file: Path | None, prior: Path | None) -> str | Loaded | None:
+def _source(model: str | None, file: Path | None, prior: Path | None, lora: Path | None) -> str | Loaded | None:
     """A model's name, or what is in the files of one."""
     from srcli.batch import UsageError
 
@@ -208,11 +217,13 @@ def _source(model: str | None, file: Path | None, prior: Path | None) -> str | L
         raise UsageError("give either a model's name (-n) or a file (-m), not both")
     if prior is not None and file is None:
         raise UsageError("--prior goes with -m, the file of its flow")
+    if lora is not None and file is None:
+        raise UsageError("--lora goes with -m, the file of its network")
     if file is None:
         return model
     from srcli.weights.given import load_files
 
-    return load_files(file, prior)
+    return load_files(file, prior, lora)
 
 
 def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:

@@ -13,13 +13,27 @@ from srcli.training.recipe import RecipeError, parse
 from srcli.training.tasks import make_task
 from srcli.training.validation import validation_of
 
+# By task: the pipeline that runs what it trains, and the role there.
+PIPELINES = {
+    "linf": ("linf", "flow"),
+    "prior": ("linf", "prior"),
+    "srflow": ("srflow", "flow"),
+    "srflow-prior": ("srflow", "prior"),
+    "flowsr": ("flowsr", "velocity"),
+    "flowmap": ("flowmap", "velocity"),
+    "flowmap-lora": ("flowmap", "lora"),
+    "degflow-ae": ("degflow", "autoencoder"),
+    "degflow": ("degflow", "flow"),
+}
+
 
 def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:
     """Write the inference weights of a checkpoint (a file or a run's folder); returns their metadata.
 
     The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
-    `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata has
-    the sha256 of what the weights belong to: the flow of a prior, the autoencoder of a flow in its latents.
+    `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata say
+    for which pipeline the weights are, in which role, and have the sha256 of what they belong to: the flow of a prior or
+    of a low-rank change, the autoencoder of a flow in its latents.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     if not path.is_file():
@@ -29,6 +43,8 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
     weights = {name: _compact(name, tensor) for name, tensor in under(state, "ema/").items()}
     metadata: dict[str, str] = {
         "architecture": json.dumps(recipe["architecture"]),
+        "pipeline": PIPELINES[recipe["task"]][0],
+        "role": PIPELINES[recipe["task"]][1],
         "recipe": json.dumps(recipe),
         "steps": source["step"],
         "photos": source["photos"],

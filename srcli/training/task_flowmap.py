@@ -82,8 +82,8 @@ class FlowmapTask:
         self.origin: dict[str, str] = {}
 
     def check_start(self, weights: Path | None) -> None:
-        """Raise RecipeError where nothing can be learned from the weights that the network has at its start; None: where
-        they are random."""
+        """Raise RecipeError where nothing can be learned from the weights that the network begins with; None: random
+        ones."""
         if not self.jumps:
             return
         if weights is None:
@@ -121,8 +121,8 @@ class FlowmapTask:
 
 
 def check_negative(network: VelocityNet, weights: Path) -> None:
-    """Raise RecipeError where guidance does nothing, because a network does not know what is negative. weights: where it
-    is from."""
+    """Raise RecipeError where guidance does nothing, because the network does not know what is negative. weights: its
+    file."""
     negative = network.times.negative
     if negative is None or not negative.any():
         raise RecipeError(

@@ -13,6 +13,7 @@ from srcli.networks.level_prior import LevelPrior
 from srcli.networks.linf import LINF
 from srcli.networks.srflow import SRFlow
 from srcli.networks.srflow_latent import SRFlowUNet
+from srcli.weights import store
 from srcli.weights.convert import Converted, ConvertError, convert
 from srcli.weights.manifest import Entry, Part
 from srcli.weights.store import network_of
@@ -26,13 +27,14 @@ class Loaded:
     networks: dict[str, nn.Module]
 
 
-def load_files(path: Path, prior: Path | None = None) -> Loaded:
-    """The model in a file, or in a flow's and its learned prior's: checkpoints as their authors publish them, or
-    safetensors that `srcli` has written. Raises `ConvertError` with one sentence."""
-    found = {path: convert(path)}
-    if prior is not None:
-        found[prior] = convert(prior)
+def load_files(path: Path, prior: Path | None = None, lora: Path | None = None) -> Loaded:
+    """The model in a file, or in a flow's and its learned prior's, or in a flow map's and its low-rank change's:
+    checkpoints as their authors publish them, or safetensors that `srcli` has written. Raises `ConvertError` with one
+    sentence."""
+    found = {file: convert(file) for file in (path, prior, lora) if file is not None}
     _check_roles(path, found[path], prior, None if prior is None else found[prior])
+    if lora is not None:
+        _check_change(path, found[path], lora, found[lora])
     networks = {c.role: network_of(c.architecture, c.tensors, file) for file, c in found.items()}
     if prior is not None and not _fit(networks["flow"], networks["prior"]):
         raise ConvertError(f"{prior} is a prior of another flow than {path}: their latents differ")
@@ -70,12 +72,31 @@ def _check_roles(path: Path, main: Converted, prior: Path | None, second: Conver
         raise ConvertError(
             f"{path} is a learned prior and makes no picture without its flow: srcli upscale -m FLOW --prior {path}"
         )
+    if main.role == "lora":
+        raise ConvertError(
+            f"{path} is a low-rank change and makes no picture without its network: "
+            f"srcli upscale -m NETWORK --lora {path}"
+        )
     if second is None:
         return
     if second.role != "prior":
         raise ConvertError(f"{prior} is no learned prior, but another part of a model ({second.role}, {second.family})")
     if main.role != "flow" or main.pipeline != second.pipeline:
         raise ConvertError(f"{prior} ({second.family}) is no prior for {path} ({main.family})")
+
+
+def _check_change(path: Path, main: Converted, lora: Path, change: Converted) -> None:
+    if change.role != "lora":
+        raise ConvertError(
+            f"{lora} is no low-rank change, but another part of a model ({change.role}, {change.family})"
+        )
+    if (main.pipeline, main.role) != ("flowmap", "velocity"):
+        raise ConvertError(f"{path} is no flow map ({main.role}, {main.family}), so that --lora has no use")
+    belongs = store.metadata(lora).get("flow", "an unknown network")
+    if belongs != main.source.sha256:
+        raise ConvertError(
+            f"{lora} is a change of {belongs[:12]}, not of {path} ({main.source.sha256[:12]}): the start of their sha256"
+        )
 
 
 def _fit(flow: nn.Module, prior: nn.Module) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from srcli.weights.convert.family import Checkpoint, Converted, Misfit
 
 # Pipelines that take a network of a kind, and its role there; the first one where a file does not say, as those of
-# `srcli train export` do not.
+# `srcli train export` once did not.
 TAKEN = {
     "linf": (("linf", "flow"), ("linf-official", "flow")),
     "grid-prior": (("linf", "prior"),),
@@ -19,7 +19,8 @@ TAKEN = {
     "level-prior": (("srflow", "prior"),),
     "srflow-unet": (("srflow-official", "prior"),),
     "srflow-rrdb": (("rrdb", "encoder"),),
-    "velocity": (("flowsr", "velocity"),),
+    "velocity": (("flowsr", "velocity"), ("flowmap", "velocity")),
+    "lora": (("flowmap", "lora"),),
     "degflow-ae": (("degflow", "autoencoder"),),
     "ncsnpp": (("degflow", "flow"),),
 }
