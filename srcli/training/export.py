@@ -32,8 +32,8 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
 
     The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
     `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata say
-    for which pipeline the weights are, in which role, and have the sha256 of what they belong to: the flow of a prior or
-    of a low-rank change, the autoencoder of a flow in its latents.
+    for which pipeline the weights are, in which role, and the sha256 of what they belong to: the flow of a prior or of
+    a low-rank change, the autoencoder of a flow in its latents.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     if not path.is_file():

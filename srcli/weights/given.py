@@ -95,7 +95,7 @@ def _check_change(path: Path, main: Converted, lora: Path, change: Converted) ->
     belongs = store.metadata(lora).get("flow", "an unknown network")
     if belongs != main.source.sha256:
         raise ConvertError(
-            f"{lora} is a change of {belongs[:12]}, not of {path} ({main.source.sha256[:12]}): the start of their sha256"
+            f"{lora} is a change of {belongs[:12]}, not of {path} ({main.source.sha256[:12]}; by their sha256)"
         )
 
 
