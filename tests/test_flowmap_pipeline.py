@@ -204,6 +204,11 @@ def test_a_fresh_change_changes_nothing_and_must_fit():
 def test_weights_and_change_fit_the_package():
     both = [recipe.load(name).architecture for name in ("flowmap-guided", "flowmap-lora")]
     assert both[1]["network"] == both[0]
+    for name in ("flowmap-base", "flowmap", "flowmap-guided", "flowmap-lora"):  # heavy, so that it learns of real ones
+        stage = recipe.load(name)
+        assert stage.crops.heavy_share > stage.crops.light_share
+        assert stage.loss["flat"] > 0
+        assert stage.options["flat"] > 0
     assert both[0]["noise"] > 0  # without it all numbers of steps end at the mean
     numbers = sum(p.numel() for a in both for p in build(a).parameters())
     assert numbers * 2 < 8e6
