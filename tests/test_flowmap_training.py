@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -24,7 +25,7 @@ from srcli.pipelines.base import Sampling
 from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.registry import assemble
-from srcli.training import ablation, plot, recipe
+from srcli.training import ablation, ablation_plan, plot, recipe
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.export import export
@@ -125,6 +126,8 @@ def test_steps_without_a_value_leave_a_gap_in_the_log(tmp_path, trunk):
 def test_a_change_needs_its_network(tmp_path, trunk):
     with pytest.raises(RecipeError, match="--flow"):
         make_task(chosen(tmp_path, LORA), None, trunk)
+    with pytest.raises(RecipeError, match="has no target_ema"):  # its teacher is frozen
+        make_task(chosen(tmp_path, LORA + "target_ema = 0.9\n"), "flow.safetensors", trunk)
     other = weights_of(small(width=8), SMALL | {"width": 8}, tmp_path / "other.safetensors")
     with pytest.raises(RecipeError, match="architecture"):
         make_task(chosen(tmp_path, LORA), str(other), trunk)
@@ -188,6 +191,21 @@ def test_a_run_interrupted_and_resumed_equals_an_uninterrupted_one(tmp_path, tru
     one, other = (load_file(tmp_path / n / "checkpoint.safetensors") for n in ("whole", "parts"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_run_goes_on_by_its_own_command_only(tmp_path):
+    for name, text in (("flowmap-base", TINY), ("mine", TINY)):
+        given = chosen(tmp_path, text, 1)
+        given = dataclasses.replace(given, name=name)
+        Trainer(given, make_task(given), Photos(EXAMPLES), tmp_path / name).run()
+
+    def resumed(command: str, run: str):
+        arguments = ["train", command, "--out", tmp_path / run, "--resume", "--data", EXAMPLES]
+        return RUNNER.invoke(app, [str(a) for a in arguments])
+
+    assert [resumed("flowmap-base", run).exit_code for run in ("flowmap-base", "mine")] == [0, 0]
+    result = resumed("flowmap", "flowmap-base")
+    assert (result.exit_code, "a run of flowmap-base, not of flowmap" in result.stderr) == (2, True), result.output
 
 
 def train(*arguments: object):
@@ -300,6 +318,67 @@ def test_the_ablation_runs_all_arms_and_writes_what_it_found(tmp_path, trunk):
     assert (result.exit_code, "holds an ablation already" in result.stderr) == (2, True)
 
 
+class Stopped(Exception):
+    pass
+
+
+def test_an_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    text = TINY + GUIDED.replace("FORM", "shortcut").replace("perceptual = 0.01\n", "")
+    base, warm = chosen(tmp_path, text, 5), weights_of(small(), SMALL, tmp_path / "warm.safetensors")
+    photos, out = Photos(EXAMPLES), tmp_path / "out"
+    crops = ablation.Crops(EXAMPLES, base.crops, 2)
+    arms = ablation.ARMS[:2]
+    monkeypatch.setattr(ablation, "ARMS", arms)
+    step, taken = Trainer._train_step, []
+
+    def watched(self, batch):
+        if self.out.parent == out:  # not those that are measured
+            if len(taken) == 7:
+                raise Stopped
+            taken.append((self.out.name, self.step))
+        return step(self, batch)
+
+    def saving(self, **options):  # after every step
+        return run(self, save_minutes=0.0, **options)
+
+    run = Trainer.run
+    monkeypatch.setattr(Trainer, "_train_step", watched)
+    monkeypatch.setattr(Trainer, "run", saving)
+    with pytest.raises(Stopped):
+        ablation.run(base, warm, photos, crops, out)
+    folder = out / "lagrangian"
+    with (folder / "validation.csv").open("a") as file:
+        file.write("3,1,1,1,1,1,1\n4,9")  # of a step after the checkpoint
+    with pytest.raises(RecipeError, match="another recipe, start or photos"):
+        ablation.run(chosen(tmp_path, text, 6), warm, photos, crops, out)
+    taken.clear()
+    again = ablation.run(base, warm, photos, crops, out)
+    assert taken == [("lagrangian", n) for n in (2, 3, 4)]
+    assert [(r.arm, r.steps, r.ended) for r in again] == [(a.label, 5, "done") for a in arms]
+    with (folder / "validation.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4", "5"]
+    stray = tmp_path / "stray"
+    stray.mkdir()
+    (stray / "notes.txt").touch()
+    with pytest.raises(RecipeError, match="not empty"):
+        ablation.run(base, warm, photos, crops, stray)
+
+
+def test_all_arms_do_the_steps_that_fit_at_the_slowest_pace(tmp_path, monkeypatch):
+    base = chosen(tmp_path, TINY + GUIDED.replace("FORM", "shortcut"), 400)
+    paces = {"shortcut guided": 0.5, "lagrangian guided": 2.0, "eulerian guided": 1.0}
+    monkeypatch.setattr(ablation_plan, "_pace", lambda setting, arm: paces[arm.label])
+    monkeypatch.setattr(ablation_plan, "_scored", lambda setting: ({"step": 0.0}, 1.0))
+    warm = weights_of(small(), SMALL, tmp_path / "warm.safetensors")
+    setting = ablation_plan.Setting(base, warm, Photos(EXAMPLES), lambda network: {}, None, "cpu")
+    # 2400 seconds, without 6 * 9 for scores and a tenth: 2111, of which 6 arms take 12 for each step.
+    assert ablation_plan.planned(setting, tmp_path / "a", 40.0).steps in (175, 176)
+    assert ablation_plan.planned(setting, tmp_path / "a", 1.0).steps in (175, 176)  # as it was planned
+    assert ablation_plan.planned(setting, tmp_path / "b", 400.0).steps == 400
+    with pytest.raises(RecipeError, match="too few"):
+        ablation_plan.planned(setting, tmp_path / "c", 1.0)
+
+
 def test_an_arm_that_diverges_is_a_result(tmp_path, monkeypatch):
     given = chosen(tmp_path, TINY + "map = 1.0\n[options]\nguidance = 2.0\nformulation = 'shortcut'\n", 4)
     task = make_task(given)
@@ -314,12 +393,13 @@ def test_an_arm_that_diverges_is_a_result(tmp_path, monkeypatch):
 
     monkeypatch.setattr(task, "losses", explode)
     crops = ablation.Crops(EXAMPLES, given.crops, 2)
-    result = ablation._train(ablation.ARMS[0], trainer, crops, 1.0)
+    result = ablation._train(ablation.ARMS[0], trainer, crops)
     assert (result.ended, result.steps) == ("diverged", 2)
     trainer.ema.head.weight.fill_(float("nan"))
     assert all(math.isnan(v) for v in crops(trainer.ema).values())
 
 
+IDLE = [("--validate-every", 5), ("--versions", 3), ("--flow", "x"), ("--degradation", "degflow"), ("--cache", "x")]
 WITHOUT_FLOW = [
     "flowmap-base", "flowmap", "flowmap-guided", "linf-base", "linf", "srflow-base", "srflow", "flowsr-base",
     "degflow-ae", "degflow",
@@ -331,8 +411,11 @@ WITHOUT_FLOW = [
     [
         (["flowmap", "--formulation", "hamiltonian"], "shortcut, lagrangian, eulerian"),
         (["linf-base", "--formulation", "shortcut"], "has no formulation"),
+        (["flowmap-base", "--formulation", "shortcut"], "has no formulation"),
         (["flowmap-base", "--ablation"], "--ablation is for train flowmap"),
         (["flowmap", "--ablation"], "needs a warm start"),
+        *((["flowmap", "--ablation", *idle], f"{idle[0]} would have no effect") for idle in IDLE),
+        (["flowmap", "--lpips-weights", "x.safetensors"], "is for --ablation"),
         (["flowmap", "--ablation", "--init", "fresh.safetensors", "--val", "photos"], "what is negative"),
         (["flowmap", "--ablation", "--recipe", "plain.toml", "--init", "x", "--val", "photos"], "other than 1"),
         (["flowmap", "--recipe", "blind.toml"], "quality = true"),

@@ -44,6 +44,9 @@ EXAMPLES = """Examples:\n
 
 MAPS = "Flow maps"
 ABLATED, ABLATION_STEPS, ABLATION_MINUTES, ABLATION_CROPS = "flowmap-guided", 400, 40.0, 16
+NOT_ABLATED = (
+    "flow", "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "pairs",
+)  # fmt: skip
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
 RECIPES = {
@@ -128,8 +131,9 @@ def run(
         bool,
         typer.Option(
             "--ablation",
-            help="Train flowmap by each formulation, guided and not, from --init, scored on --val; 40 minutes in all "
-            "unless --max-minutes says else. Curves, scores, a table and a plot go to --out.",
+            help="Train flowmap by each formulation, guided and not; needs a warm start (--init), photos to score "
+            "(--val) and --trunk. As many steps of each as fit into 40 minutes (--max-minutes) in all, at most 400 "
+            "(--steps). Curves, scores, a table and a plot go to --out; the same command goes on after a stop.",
             rich_help_panel=MAPS,
         ),
     ] = False,
@@ -149,8 +153,10 @@ def run(
         from srcli.training.validation import validation_of
 
         name = str(context.info_name)
-        if ablation and (name != "flowmap" or resume or formulation):
-            raise recipes.RecipeError("--ablation is for train flowmap, without --resume and --formulation")
+        if ablation:
+            _check_ablation(context)
+        elif lpips_weights is not None:
+            raise recipes.RecipeError("--lpips-weights is for --ablation")
         if resume:
             if any(v is not None for v in (recipe, init, seed, formulation)):
                 raise recipes.RecipeError(
@@ -159,9 +165,7 @@ def run(
             chosen = _resumed(out, name, steps)
         else:
             chosen = recipes.load(str(recipe or (ABLATED if ablation else name)), steps=steps, seed=seed)
-            if formulation is not None:
-                chosen = recipes.with_options(chosen, formulation=formulation)
-            chosen = recipes.degraded_by(chosen, degradation)
+            chosen = recipes.degraded_by(recipes.formulated_by(chosen, formulation), degradation)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
@@ -193,13 +197,29 @@ def run(
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
+def _check_ablation(context: typer.Context) -> None:
+    """Raise RecipeError for options that an ablation does not go with."""
+    from srcli.training.recipe import RecipeError
+
+    def given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    if context.info_name != "flowmap" or given("resume") or given("formulation"):
+        raise RecipeError("--ablation is for train flowmap, without --resume and --formulation")
+    if idle := [f"--{n.replace('_', '-')}" for n in NOT_ABLATED if given(n)]:
+        raise RecipeError(f"{' and '.join(idle)} would have no effect on --ablation; leave it out")
+
+
 def _resumed(out: Path, name: str, steps: int | None) -> Recipe:
     """The recipe of a run: what was decided at its start stays so; more steps may be asked for."""
     from srcli.training import recipe as recipes
     from srcli.training.loop import recipe_of
 
     chosen = recipes.adjusted(recipe_of(out), steps, None)
-    if chosen.task != recipes.load(name).task:
+    # Other names are those of files, of which only the task tells whether they fit.
+    other = chosen.name != name and chosen.name in RECIPES
+    if other or chosen.task != recipes.load(name).task:
         raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {name}")
     return chosen
 
@@ -221,6 +241,8 @@ def _ablate(
     lpips = None if lpips_weights is None else LPIPS.load(lpips_weights)
     crops, output = ablation.Crops(val, chosen.crops, ABLATION_CROPS, lpips), Output()
     ablation.run(chosen, init, photos, crops, out, trunk=trunk, minutes=minutes, device=device, say=output.say)
+    if photos.held:
+        (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
     output.say(f"curves, scores and table in {out}")
 
 
@@ -297,7 +319,10 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
     data: Annotated[str, typer.Option("--data", help="The training photos in one line.", show_default=False)],
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,
-    flow: Annotated[str | None, typer.Option("--flow", help="Frozen flow of a prior: model name or file.")] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option("--flow", help="What prior, srflow-prior or flowmap-lora belongs to: model name or file."),
+    ] = None,
     autoencoder: Annotated[Path | None, typer.Option("--autoencoder", help="Autoencoder of a degflow.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:

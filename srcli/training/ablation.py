@@ -1,7 +1,7 @@
 """Which formulation of a flow map stays stable, with guidance and without: a claim of FlowMapSR as an experiment.
 
-Six short runs from one warm start, alike but for formulation and guidance, each with the same steps and at most the
-same time; scored on the same degraded crops.
+Six short runs from one warm start, alike but for formulation and guidance, each with the same steps; scored on the same
+degraded crops.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,16 +22,15 @@ from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import psnr
 from srcli.networks.velocity import VelocityNet
 from srcli.training import flow_map
+from srcli.training.ablation_plan import ARMS, SCORINGS, Arm, Setting, planned
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedSpec
-from srcli.training.jumps import FORMULATIONS
-from srcli.training.loop import Diverged, Trainer
+from srcli.training.loop import CHECKPOINT, Diverged, Trainer
 from srcli.training.map_losses import Directed
-from srcli.training.recipe import Recipe, RecipeError, with_options
-from srcli.training.task_flowmap import check_negative
+from srcli.training.recipe import Recipe, RecipeError, adjusted
 from srcli.training.task_flowsr import unit
-from srcli.training.tasks import make_task
 from srcli.training.validation import to_bytes
+from srcli.weights.store import sha256
 
 EVALUATIONS = (1, 2, 4)
 PANELS = {
@@ -44,28 +42,8 @@ BORDER = 8  # pixels of a crop that are not judged: zeros from beyond it reach i
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """One run of the experiment."""
-
-    formulation: str
-    guided: bool
-
-    @property
-    def label(self) -> str:
-        return self.formulation + (" guided" if self.guided else "")
-
-    def recipe(self, base: Recipe) -> Recipe:
-        """The guided recipe `base` for this arm."""
-        guidance = base.options["guidance"] if self.guided else 1.0
-        return with_options(base, formulation=self.formulation, guidance=guidance)
-
-
-ARMS = tuple(Arm(f, guided) for guided in (False, True) for f in FORMULATIONS)
-
-
-@dataclass(frozen=True, slots=True)
 class Scored:
-    """An arm's last scores. ended: `done`, `time` or `diverged`."""
+    """An arm's last scores. ended: `done` or `diverged`."""
 
     arm: str
     steps: int
@@ -110,28 +88,25 @@ def run(
     base: Recipe, warm: Path, photos: Photos, crops: Crops, out: Path, *,
     trunk: Path | None = None, minutes: float = 40.0, device: str = "cpu", say: Callable[[str], None] = print,
 ) -> list[Scored]:  # fmt: skip
-    """All arms; their curves, scores, table and plot go to `out`. minutes: of all of them together."""
+    """All arms; their curves, scores, table and plot go to `out`, where an ablation that was stopped goes on as it was
+    planned.
+
+    base: its steps are the most that an arm does. minutes: of all arms together, fewer steps where they do not fit.
+    """
     if base.options.get("guidance", 1.0) == 1.0:
         raise RecipeError(f"recipe {base.name}: the ablation needs a guidance other than 1")
     if (out / "scores.json").exists():
         raise RecipeError(f"{out} holds an ablation already; choose another --out")
+    setting = Setting(base, warm, photos, crops, trunk, device)
+    plan = planned(setting, out, minutes)
+    base = adjusted(base, plan.steps, None)
+    say(f"{plan.steps} steps of each arm")
     curves: dict[str, list[dict[str, float]]] = {}
     scored: list[Scored] = []
-    begin: dict[str, float] = {}
-    share = minutes / len(ARMS)
     for arm in ARMS:
         folder = out / arm.label.replace(" ", "-")
-        recipe = arm.recipe(base)
-        trainer = Trainer(recipe, make_task(recipe, None, trunk), photos, folder, device)
-        trainer.start_from(warm)
-        assert isinstance(trainer.ema, VelocityNet)
-        check_negative(trainer.ema, warm)
-        if not begin:  # alike for all
-            start = time.monotonic()
-            begin = {"step": 0.0, **crops(trainer.ema)}
-            share = max(0.0, share - 2 * (time.monotonic() - start) / 60)  # scoring takes time too
-        result = _train(arm, trainer, crops, share)
-        curves[arm.label] = [begin, *_rows(folder / "validation.csv")]
+        result = _result(arm, setting, base, folder)
+        curves[arm.label] = [plan.begin, *_rows(folder / "validation.csv")]
         if curves[arm.label][-1]["step"] != result.steps:
             curves[arm.label].append({"step": float(result.steps), **result.scores})
         scored.append(result)
@@ -140,24 +115,49 @@ def run(
     return scored
 
 
-def _train(arm: Arm, trainer: Trainer, crops: Crops, minutes: float) -> Scored:
-    every = max(1, trainer.recipe.optim.steps // 8)
+def _result(arm: Arm, setting: Setting, base: Recipe, folder: Path) -> Scored:
+    """What an arm has come to: it is finished already, goes on, or begins."""
+    file = folder / "result.json"
+    if file.is_file():
+        table = json.loads(file.read_text())
+        return Scored(**table | {"scores": {k: math.nan if v is None else v for k, v in table["scores"].items()}})
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CHECKPOINT).is_file():
+        raise RecipeError(f"{folder} is not empty and holds no run to go on with; choose another --out")
+    trainer = setting.trainer(arm.recipe(base), folder)
+    if trainer.exists():
+        trainer.resume()
+    else:
+        trainer.start(setting.warm)
+        trainer.save()
+    result = _train(arm, trainer, setting.score)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(_table(result), indent=1) + "\n")
+    part.replace(file)
+    return result
+
+
+def _train(arm: Arm, trainer: Trainer, score: Callable[[nn.Module], dict[str, float]]) -> Scored:
+    every = max(1, trainer.recipe.optim.steps // (SCORINGS - 1))
     try:
-        trainer.run(max_minutes=minutes, validate_every=every, validate=crops)
-        ended = "done" if trainer.step == trainer.recipe.optim.steps else "time"
+        trainer.run(validate_every=every, validate=score)
+        ended = "done"
     except Diverged:
         ended = "diverged"
     rows = _rows(trainer.out / "validation.csv")
     if rows and rows[-1].pop("step") == trainer.step:
         return Scored(arm.label, trainer.step, ended, rows[-1])
-    return Scored(arm.label, trainer.step, ended, crops(trainer.ema))
+    return Scored(arm.label, trainer.step, ended, score(trainer.ema))
+
+
+def _table(result: Scored) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return asdict(result) | {"scores": {k: None if math.isnan(v) else v for k, v in result.scores.items()}}
 
 
 def _write(
     out: Path, base: Recipe, warm: Path, curves: dict[str, list[dict[str, float]]], scored: list[Scored], device: str
 ) -> None:
     from srcli.training.plot import plot_curves
-    from srcli.weights.store import sha256
 
     names = list(curves[ARMS[0].label][0])
     with (out / "curves.csv").open("w", newline="") as file:
@@ -167,10 +167,7 @@ def _write(
     facts = runtime.facts(runtime.choose(device))
     table: dict[str, Any] = {"recipe": json.loads(base.to_json()), "warm_start": sha256(warm), "machine": facts}
     table["warm_scores"] = {k: v for k, v in curves[ARMS[0].label][0].items() if k != "step"}
-    # JSON has no NaN.
-    table["arms"] = [
-        asdict(s) | {"scores": {k: None if math.isnan(v) else v for k, v in s.scores.items()}} for s in scored
-    ]
+    table["arms"] = [_table(s) for s in scored]
     (out / "scores.json").write_text(json.dumps(table, indent=1) + "\n")
     (out / "scores.md").write_text(markdown(table["warm_scores"], scored))
     plot_curves(curves, {k: v for k, v in PANELS.items() if k in names}, out / "curves.svg")

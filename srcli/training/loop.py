@@ -25,6 +25,7 @@ from srcli.training.recipe import OptimSpec, Recipe, RecipeError, adjusted, pars
 from srcli.training.tasks import Task
 
 CHECKPOINT = "checkpoint.safetensors"
+LOGS = ("log.csv", "validation.csv")
 LOG_EVERY = 50  # steps whose means make one line of log.csv
 
 
@@ -224,6 +225,8 @@ class Trainer:
             if metadata.get(name) != value:
                 raise RecipeError(f"{self.out} was started with another {name}")
         self.step = int(metadata["step"])
+        for name in LOGS:
+            _shorten(self.out / name, self.step)
         self.ema.load_state_dict(under(tensors, "ema/"))
         for name, network in self.task.networks.items():
             network.load_state_dict(under(tensors, f"{name}/"))
@@ -243,6 +246,17 @@ class Trainer:
                 file.flush()
 
             yield write
+
+
+def _shorten(log: Path, step: int) -> None:
+    """Drop the rows of steps after `step`, which will be done again."""
+    if not log.is_file():
+        return
+    lines = [line for line in log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    kept = lines[:1] + [line for line in lines[1:] if int(line.split(b",")[0]) <= step]
+    part = log.with_name(log.name + ".part")
+    part.write_bytes(b"".join(kept))
+    part.replace(log)
 
 
 def _mean(values: list[float]) -> float:

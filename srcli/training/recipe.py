@@ -91,6 +91,15 @@ def with_options(recipe: Recipe, **options: Any) -> Recipe:
     return replace(recipe, options=recipe.options | options)
 
 
+def formulated_by(recipe: Recipe, formulation: str | None) -> Recipe:
+    """The recipe with jumps of another formulation, or its own for None."""
+    if formulation is None:
+        return recipe
+    if not recipe.loss.get("map"):
+        raise RecipeError(f"recipe {recipe.name} teaches no jumps, so it has no formulation; leave out --formulation")
+    return with_options(recipe, formulation=formulation)
+
+
 def degraded_by(recipe: Recipe, degradation: str | None) -> Recipe:
     """The recipe with low-resolution crops of another origin: `degflow`, or its own for None."""
     if degradation is None:

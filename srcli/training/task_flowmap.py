@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -31,8 +31,7 @@ WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "flat"})
 class MapOptions:
     """map_share: share of samples for the jumps; it grows from 0 over the first `ramp` steps: the network must know the
     velocity before it teaches itself. formulation, levels, start_share: see `Jumps`. guidance, bridge, power: see
-    `MapLosses`. target_ema: of the network that makes the targets. perceptual_floor: see `Perceptual`. flat: see
-    `FlowsrOptions`.
+    `MapLosses`. perceptual_floor: see `Perceptual`. flat: see `FlowsrOptions`.
     """
 
     formulation: str = "shortcut"
@@ -43,7 +42,6 @@ class MapOptions:
     guidance: float = 1.0
     bridge: float = 0.0
     power: float = 0.5
-    target_ema: float = 0.999
     perceptual_floor: float = 0.0
     flat: float = 0.0
 
@@ -57,6 +55,13 @@ class MapOptions:
         return int(batch * share + torch.rand(()).item())
 
 
+@dataclass(frozen=True, slots=True)
+class TaughtOptions(MapOptions):
+    """target_ema: of the network that makes the targets."""
+
+    target_ema: float = 0.999
+
+
 class FlowmapTask:
     """Losses: `flow` on the diagonal, `map` for the jumps (0: stage 1), both weighted by their uncertainty;
     `perceptual`, `periodic` (what repeats with the network's fold) and `flat` (L1 where the photo is flat) on the ends
@@ -68,12 +73,12 @@ class FlowmapTask:
 
     kind = VelocityNet
     weighted = WEIGHTED
-    options = frozenset(MapOptions.__slots__)
+    options = frozenset(f.name for f in fields(TaughtOptions))
 
     def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
         if network.conditioned:
             raise RecipeError(f"recipe {recipe.name}: a flow map has no second input; leave out conditioned")
-        self.name, self.chosen, self.network = recipe.name, MapOptions(**recipe.options), network
+        self.name, self.chosen, self.network = recipe.name, TaughtOptions(**recipe.options), network
         self.objective = objective(recipe, self.chosen, trunk, network.quality)
         self.jumps = bool(recipe.loss.get("map"))
         self.networks: dict[str, nn.Module] = {"network": network, "uncertainty": Uncertainty()}
