@@ -51,9 +51,9 @@ def square(error: Tensor) -> Tensor:
 # --- the targets ---
 
 
-def flow_matching(u: Field, x: Tensor, s: Tensor, velocity: Tensor) -> Tensor:
-    """|u(x, s, s) - velocity|^2, with x on the path and velocity = hr - lr: the diagonal."""
-    return square(u(x, s, s) - velocity)
+def flow_matching(made: Tensor, lr: Tensor, hr: Tensor) -> Tensor:
+    """|u(x, s, s) - (hr - lr)|^2 of the velocity that was made at x on the path: the diagonal."""
+    return square(made - (hr - lr))
 
 
 @torch.no_grad()

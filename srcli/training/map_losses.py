@@ -97,7 +97,7 @@ class MapLosses:
         x = still.path(s, self.bridge)
         made, of_map = self._made(network, teacher, (x, s, still.quality), jumping, pairs)
         end = x + across(1 - s) * made
-        velocity = flow_map.square(made - (still.hr - still.lr))
+        velocity = flow_map.flow_matching(made, still.lr, still.hr)
         return Terms(velocity, s, of_map, pairs, self._judged(end, still))
 
     def _made(
