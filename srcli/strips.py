@@ -184,13 +184,16 @@ class Job:
             return Size(engine.tile, engine.tile)
 
         def cost(height: int, width: int) -> int:
-            decode = engine.model.decode_bytes(height * width)
+            window = Window(0, 0, height, width)
+            decode = engine.model.decode_bytes(window, size, planes.sampling)
             if planes.shared is not None:
                 return decode
-            region = engine.model.region(Window(0, 0, height, width), size, planes.low, planes.sampling)
+            region = engine.model.region(window, size, planes.low, planes.sampling)
             return max(decode, engine.model.encode_bytes(region))
 
-        tile = tiling.fit_tile(size, cost, engine.budget)
+        # Where the surroundings alone take most of the budget, the smallest tiles would save little and cost much time.
+        least = cost(tiling.SMALLEST_TILE, tiling.SMALLEST_TILE)
+        tile = tiling.fit_tile(size, cost, max(engine.budget, least + engine.budget // 2))
         # Several strips wait to be written, so each is bounded too.
         row = self.layout.bytes // size.height
         return Size(min(tile.height, max(tiling.SMALLEST_TILE, STRIP_STORED // row)), tile.width)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -14,9 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
-from srcli import Upscaler
+from srcli import Upscaler, runtime
 from srcli.cli.app import app
 from srcli.geometry import Size, TargetError, Window
+from srcli.images.colour import PLAIN
+from srcli.images.layout import Layout
+from srcli.images.read import from_pil
 from srcli.networks import cubic
 from srcli.networks.build import build
 from srcli.networks.lora import Lora, merged
@@ -24,6 +29,7 @@ from srcli.networks.velocity import VelocityNet
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.registry import assemble
+from srcli.strips import Engine, Job, Planes
 from srcli.tiling import strips
 from srcli.training import recipe
 from srcli.training.validation import whole
@@ -116,6 +122,49 @@ def test_no_blurred_rectangles_near_the_border_above_1024_pixels():
     zone = made[..., -256:, -320:]  # a light blur there would be seen
     zone.copy_(F.avg_pool2d(F.pad(zone, (1, 1, 1, 1), mode="replicate"), 3, stride=1))
     assert sharpness(made)[-4:, -5:].max() < 0.8
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(steps=1), Sampling(steps=4), Sampling(steps=2, colour="wavelet")], ids=str
+)
+def test_memory_is_told_by_the_area_of_the_first_step(sampling, monkeypatch):
+    size, window, seen = Size(1200, 1400), Window(500, 600, 96, 128), []
+    network, make = small(), FlowmapModel.velocity
+
+    def watched(self, x, *rest):
+        seen.append(x.shape[-2] * x.shape[-1])
+        return make(self, x, *rest)
+
+    monkeypatch.setattr(FlowmapModel, "velocity", watched)
+    model = FlowmapModel(network)
+    with torch.inference_mode():
+        model.decode(model.encode(picture(60, 70), size), window, size, sampling)
+    assert len(seen) == sampling.steps
+    whole_size = Size(100, 100)
+    canvas = model._canvas(whole_size)  # no step is larger than all of it
+    a_pixel = model.decode_bytes(Window.whole(whole_size), whole_size, sampling) / (canvas.height * canvas.width)
+    assert seen[0] <= model.decode_bytes(window, size, sampling) / a_pixel <= 1.3 * seen[0]
+
+
+def test_tiles_are_not_tiny_where_their_surroundings_fill_the_budget():
+    layout = replace(Layout.of(from_pil(Image.new("RGB", (1000, 1000)))), size=Size(2000, 2000))
+
+    def tile_of(steps: int, budget: int) -> Window:
+        engine = Engine(MODEL, runtime.choose("cpu", "fp32"), "tiny", 0, budget)
+        planes = Planes.of(np.zeros((1000, 1000, 3), np.float32), Sampling(steps=steps), torch.device("cpu"))
+        return Window.whole(Job(engine, layout, PLAIN, planes, None, 1.0, lambda pixels: None)._tile())
+
+    def cost(window: Window, steps: int) -> int:
+        return MODEL.decode_bytes(window, layout.size, Sampling(steps=steps))
+
+    budget = 30_000_000
+    least = Window(0, 0, 64, 64)
+    assert cost(least, 1) < budget / 2
+    assert cost(tile_of(1, budget), 1) <= budget
+    assert cost(least, 8) > budget
+    assert tile_of(8, budget).height > 64
+    assert cost(tile_of(8, budget), 8) <= cost(least, 8) + budget / 2
+    assert tile_of(8, 2**20).height < tile_of(8, budget).height  # where memory ran out they still become smaller
 
 
 # --- steps ---

@@ -84,8 +84,8 @@ class Model(Protocol):
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region in float32, roughly."""
 
-    def decode_bytes(self, pixels: int) -> int:
-        """Working memory of decoding a window of that many output pixels in float32, roughly."""
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window in float32, roughly, as large as anywhere: its place does not count."""
 
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Any:
         """Features of lr (1, 3, h, w) in [0, 1], sRGB, within a region of it (default: all), for an output of `size`.

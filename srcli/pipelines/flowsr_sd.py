@@ -112,9 +112,9 @@ class FlowsrSd:
         """Nothing that depends on the picture: tiles have a fixed size; one takes about 2 GB in float32."""
         return 0
 
-    def decode_bytes(self, pixels: int) -> int:
-        """Working memory that a window of that many output pixels takes, roughly, beside that of one tile."""
-        return int(4 * 3 * 9 * (pixels**0.5 + 2 * WAVELET_RADIUS) ** 2)
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory that a window takes, roughly, beside that of one tile."""
+        return 4 * 3 * 9 * (window.height + 2 * WAVELET_RADIUS) * (window.width + 2 * WAVELET_RADIUS)
 
     # --- the picture ---
 

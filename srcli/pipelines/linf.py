@@ -87,10 +87,10 @@ class LinfModel:
         per_pixel = 2 * self.linf.hidden + 4 * self.linf.coef.in_channels + 2 * anchors
         return 4 * region.height * region.width * per_pixel
 
-    def decode_bytes(self, pixels: int) -> int:
-        """Working memory of decoding a window of that many output pixels, roughly."""
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window, roughly."""
         per_patch = 4 * (self.flow.conditions + 3 * self.flow.dim) + 4 * 4 * self.linf.hidden
-        return pixels * (per_patch // self.patch**2 + 60)
+        return window.height * window.width * (per_patch // self.patch**2 + 60)
 
     # --- the picture ---
 

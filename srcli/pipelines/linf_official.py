@@ -141,9 +141,11 @@ class OfficialLinf:
             per_pixel += (6 * max(widths) + 3 * self.flow.dim) * TRAINED**2 // self.linf.patch**2
         return 4 * region.height * region.width * per_pixel
 
-    def decode_bytes(self, pixels: int) -> int:
-        """Working memory of decoding a window of that many output pixels, roughly."""
-        return 60 * pixels + 4 * QUERIES_AT_ONCE * (3 * self.flow.conditions + 8 * self.linf.hidden)
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window, roughly."""
+        return 60 * window.height * window.width + 4 * QUERIES_AT_ONCE * (
+            3 * self.flow.conditions + 8 * self.linf.hidden
+        )
 
     # --- the picture ---
 

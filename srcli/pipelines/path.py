@@ -71,10 +71,14 @@ class PathModel(ABC):
         """Encoding keeps the picture as it is."""
         return 0
 
-    def decode_bytes(self, pixels: int) -> int:
-        """Working memory of decoding a window of that many output pixels, roughly, with its surroundings."""
-        margin = 2 * (self.network.radius + RIM)
-        grown = (pixels**0.5 + margin) ** 2
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window, roughly, with its surroundings, of which each step needs its own: the
+        first one works on the largest area."""
+        far = WAVELET_RADIUS if sampling.colour == "wavelet" else 0
+        margin = 2 * (far + sampling.steps * (self.network.radius + self.network.align))
+        canvas = self._canvas(size)
+        sides = min(window.height + margin, canvas.height), min(window.width + margin, canvas.width)
+        grown = max(sides[0] * sides[1], min(LEAST_PIXELS, canvas.height * canvas.width))
         # Five maps at a quarter of the resolution, two thin ones and two pictures at the full one; measured.
         numbers = self.network.head.out_channels / 16 * 5 + self.network.out.in_channels * 2 + 2 * 3
         return int(4 * numbers * grown)

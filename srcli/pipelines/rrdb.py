@@ -56,9 +56,9 @@ class RrdbModel:
         """Working memory of encoding a region, roughly."""
         return 4 * region.height * region.width * (3 * self.network.widest + self.network.channels)
 
-    def decode_bytes(self, pixels: int) -> int:
-        """Working memory of decoding a window of that many output pixels, roughly."""
-        return 4 * pixels * 4 * self.network.features
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window, roughly."""
+        return 4 * window.height * window.width * 4 * self.network.features
 
     # --- the picture ---
 

@@ -95,7 +95,11 @@ class SRFlowModel:
         rrdb, margin = self.flow.RRDB, 2 * self._margin
         return 4 * (region.height + margin) * (region.width + margin) * (2 * rrdb.channels + 3 * rrdb.widest + 150)
 
-    def decode_bytes(self, pixels: int) -> int:
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window, roughly."""
+        return self._inverse_bytes(window.height * window.width)
+
+    def _inverse_bytes(self, pixels: int) -> int:
         """Working memory of decoding a window of that many output pixels, roughly: a block at the network's scale,
         where the finest level takes most, and the window at that scale."""
         step = self.levels[0].steps[-1]

@@ -48,7 +48,7 @@ class PublishedSRFlow(SRFlowModel):
         need = super().encode_bytes(region)
         if self.unet is not None:
             pixels = region.height * region.width * self.flow.scale**2
-            need += self.decode_bytes(pixels) + 10 * self.unet.width * pixels
+            need += self._inverse_bytes(pixels) + 10 * self.unet.width * pixels
         return need
 
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SRFlowFeatures:
