@@ -30,7 +30,7 @@ from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.export import export
 from srcli.training.jumps import FORMULATIONS
-from srcli.training.loop import Trainer, read_metadata
+from srcli.training.loop import Trainer, learning_rate_share, read_metadata
 from srcli.training.map_losses import Directed, Pair
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
@@ -349,8 +349,10 @@ def test_an_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
     folder = out / "lagrangian"
     with (folder / "validation.csv").open("a") as file:
         file.write("3,1,1,1,1,1,1\n4,9")  # of a step after the checkpoint
-    with pytest.raises(RecipeError, match="another recipe, start or photos"):
+    with pytest.raises(RecipeError, match="of another recipe, start, photos or scores"):
         ablation.run(chosen(tmp_path, text, 6), warm, photos, crops, out)
+    with pytest.raises(RecipeError, match="of another recipe, start, photos or scores"):
+        ablation.run(base, warm, photos, ablation.Crops(EXAMPLES, base.crops, 1), out)
     taken.clear()
     again = ablation.run(base, warm, photos, crops, out)
     assert taken == [("lagrangian", n) for n in (2, 3, 4)]
@@ -370,11 +372,14 @@ def test_all_arms_do_the_steps_that_fit_at_the_slowest_pace(tmp_path, monkeypatc
     monkeypatch.setattr(ablation_plan, "_pace", lambda setting, arm: paces[arm.label])
     monkeypatch.setattr(ablation_plan, "_scored", lambda setting: ({"step": 0.0}, 1.0))
     warm = weights_of(small(), SMALL, tmp_path / "warm.safetensors")
-    setting = ablation_plan.Setting(base, warm, Photos(EXAMPLES), lambda network: {}, None, "cpu")
+    setting = ablation_plan.Setting(base, warm, Photos(EXAMPLES), lambda network: {}, "", None, "cpu")
     # 2400 seconds, without 6 * 9 for scores and a tenth: 2111, of which 6 arms take 12 for each step.
     assert ablation_plan.planned(setting, tmp_path / "a", 40.0).steps in (175, 176)
     assert ablation_plan.planned(setting, tmp_path / "a", 1.0).steps in (175, 176)  # as it was planned
     assert ablation_plan.planned(setting, tmp_path / "b", 400.0).steps == 400
+    long = dataclasses.replace(base, optim=dataclasses.replace(base.optim, warmup=100))
+    shares = [learning_rate_share(ablation_plan.Plan(50, {}).recipe(long).optim, step) for step in (0, 4, 49)]
+    assert shares == pytest.approx([0.2, 1.0, 0.01], abs=0.01)
     with pytest.raises(RecipeError, match="too few"):
         ablation_plan.planned(setting, tmp_path / "c", 1.0)
 

@@ -7,6 +7,7 @@ degraded crops.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from srcli.training.data import Photos
 from srcli.training.degraded import DegradedSpec
 from srcli.training.loop import CHECKPOINT, Diverged, Trainer
 from srcli.training.map_losses import Directed
-from srcli.training.recipe import Recipe, RecipeError, adjusted
+from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task_flowsr import unit
 from srcli.training.validation import to_bytes
 from srcli.weights.store import sha256
@@ -59,6 +60,11 @@ class Crops:
         batch = spec.draw(Photos(folder, shortest=spec.shortest), 0, 0)
         self.lr, self.hr, self.lpips = batch.lr * 2 - 1, batch.hr * 2 - 1, lpips
         self.noise = torch.randn(self.lr.shape, generator=torch.Generator().manual_seed(0))
+
+    def fingerprint(self) -> str:
+        """The same for the same pictures and scores."""
+        pixels = (part.numpy().tobytes() for part in (self.lr, self.hr))
+        return hashlib.sha256(b"".join(pixels)).hexdigest() + ("" if self.lpips is None else " lpips")
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> dict[str, float]:
@@ -97,9 +103,9 @@ def run(
         raise RecipeError(f"recipe {base.name}: the ablation needs a guidance other than 1")
     if (out / "scores.json").exists():
         raise RecipeError(f"{out} holds an ablation already; choose another --out")
-    setting = Setting(base, warm, photos, crops, trunk, device)
+    setting = Setting(base, warm, photos, crops, crops.fingerprint(), trunk, device)
     plan = planned(setting, out, minutes)
-    base = adjusted(base, plan.steps, None)
+    base = plan.recipe(base)
     say(f"{plan.steps} steps of each arm")
     curves: dict[str, list[dict[str, float]]] = {}
     scored: list[Scored] = []

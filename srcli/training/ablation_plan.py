@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -47,18 +47,25 @@ ARMS = tuple(Arm(f, guided) for guided in (False, True) for f in FORMULATIONS)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all arms have in common. warm: the weights that they start from. score: of a network."""
+    """What all arms have in common. warm: the weights that they start from. score: of a network. judged: what tells
+    that scores are of the same crops."""
 
     base: Recipe
     warm: Path
     photos: Photos
     score: Callable[[nn.Module], dict[str, float]]
+    judged: str
     trunk: Path | None
     device: str
 
     def trainer(self, recipe: Recipe, folder: Path) -> Trainer:
         """A run that has not begun."""
         return Trainer(recipe, make_task(recipe, None, self.trunk), self.photos, folder, self.device)
+
+    def facts(self) -> dict[str, str]:
+        """What must be the same for an ablation to go on."""
+        same = {"recipe": self.base.to_json(), "judged": self.judged}
+        return same | {"warm_start": sha256(self.warm), "photos": self.photos.fingerprint()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +75,21 @@ class Plan:
     steps: int
     begin: dict[str, float]
 
+    def recipe(self, base: Recipe) -> Recipe:
+        """With a warm-up that is at most a tenth of these steps."""
+        warmup = min(base.optim.warmup, self.steps // 10)
+        return replace(base, optim=replace(base.optim, steps=self.steps, warmup=warmup))
+
 
 def planned(setting: Setting, out: Path, minutes: float) -> Plan:
     """The plan that lies in a folder, or else a new one. All arms do the same number of steps, at most the recipe's, as
     fit into the time at the pace of the slowest: the learning rate of each ends where the arm does."""
     file = out / "plan.json"
-    facts = {
-        "recipe": setting.base.to_json(), "warm_start": sha256(setting.warm), "photos": setting.photos.fingerprint(),
-    }  # fmt: skip
+    facts = setting.facts()
     if file.is_file():
         table = json.loads(file.read_text())
         if table["facts"] != facts:
-            raise RecipeError(f"{out} holds an ablation with another recipe, start or photos; choose another --out")
+            raise RecipeError(f"{out} holds an ablation of another recipe, start, photos or scores; name another --out")
         return Plan(table["steps"], table["begin"])
     if out.is_dir() and any(out.iterdir()):
         raise RecipeError(f"{out} is not empty; choose another --out")
