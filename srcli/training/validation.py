@@ -62,7 +62,10 @@ class Validation:
 
 class LevelValidation:
     """Mean PSNR over RGB of the levels 2, 3 and 4 as a task makes them, in the middle of each photo of a folder, from
-    levels made by a camera that is the same for a photo each time. Level 3 is one that training does not see."""
+    levels made by a camera that is the same for a photo each time. Level 3 is one that training does not see.
+
+    `own`: the same of what the photo's own latent, that of level 1, comes back as; the rest is what latents are worth.
+    """
 
     def __init__(self, folder: Path, side: int = 256, align: int = 64) -> None:
         self.cases: list[dict[int, Tensor]] = []
@@ -77,12 +80,14 @@ class LevelValidation:
 
     def __call__(self, task: Any, network: nn.Module) -> dict[str, float]:
         device = next(network.parameters()).device
-        found: dict[int, list[float]] = {2: [], 3: [], 4: []}
+        found: dict[str, list[float]] = {f"{kind}_x{s}": [] for kind in ("psnr", "own") for s in (2, 3, 4)}
         for levels in self.cases:
             made = task.made(network, {s: level.to(device) for s, level in levels.items()})
-            for scale, values in found.items():
-                values.append(psnr(to_bytes(made[scale]), to_bytes(levels[scale]), channel="rgb"))
-        return {f"psnr_x{scale}": round(float(np.mean(values)), 4) for scale, values in found.items()}
+            for scale in (2, 3, 4):
+                for kind, picture in (("psnr", made[scale]), ("own", made[1])):
+                    score = psnr(to_bytes(picture), to_bytes(levels[scale]), channel="rgb")
+                    found[f"{kind}_x{scale}"].append(score)
+        return {name: round(float(np.mean(values)), 4) for name, values in found.items()}
 
 
 def validation_of(recipe: Recipe, folder: Path) -> Validation | LevelValidation:
