@@ -313,6 +313,14 @@ def test_packaged_recipes_are_small():
         ("linf-base", ["--data", EXAMPLES, "--degradation", "odd"], "unknown degradation"),
         ("linf-base", ["--data", EXAMPLES, "--degradation", "degflow"], "are not part of this version"),
         ("linf-base", ["--data", EXAMPLES, "--cache", "x"], "--degradation degflow"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--solver", "rk4"], "--degradation degflow"),
+        ("linf-base", ["--data", EXAMPLES, "--levels", "2,4"], "--degradation levels"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--levels", "2,5"], "from 1 to 4"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--levels", "4-2"], "from 1 to 4"),
+        ("linf-base", ["--data", EXAMPLES, "--resume", "--degradation", "levels"], "as the run began"),
+        ("srflow-base", ["--data", EXAMPLES, "--degradation", "degflow"], "cannot learn from other degradations"),
+        ("prior", ["--data", EXAMPLES, "--degradation", "levels"], "cannot learn from other degradations"),
+        ("flowmap", ["--data", EXAMPLES, "--ablation", "--degradation", "levels"], "without --resume"),
     ],
 )
 def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, stage, options, says):
@@ -430,8 +438,10 @@ upsampling = 1.0
 def test_super_resolution_learns_from_generated_pictures(trained, tmp_path, stage, text):
     (tmp_path / "r.toml").write_text(text)
     common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, "--versions", 2, *files(trained)]
-    run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
+    out = run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
+    assert "before training" in out
     cache = tmp_path / "run" / "generated"
+    assert json.loads((cache / MANIFEST).read_text())["solver"] == {"kind": "rk4", "steps": 8}
     made = {p: p.stat().st_mtime_ns for p in cache.glob("*.png")}
     assert len(made) == 2 * len(Photos(EXAMPLES))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["crops"]["degradation"] == "degflow"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import Output, errors
+from srcli.cli.train_degraded import SOLVER_STEPS
 
 if TYPE_CHECKING:
     from srcli.training.data import Photos
-    from srcli.training.generated import Generated
     from srcli.training.loop import Trainer
     from srcli.training.pairs import Pairs
     from srcli.training.recipe import Recipe
@@ -90,8 +90,15 @@ def run(
         str | None,
         typer.Option(
             "--degradation",
-            help="degflow: low-resolution pictures by a generator (linf, flowsr).",
+            help="degflow: low-resolution pictures by a generator; levels: by the camera that it learns from (linf, "
+            "flowsr, flowmap).",
             show_default="the recipe's",
+        ),
+    ] = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            "--levels", help="Scales of --degradation levels: a few, 2,4, or a range, 1.1-4.", show_default="2,4"
         ),
     ] = None,
     generator: Annotated[
@@ -102,6 +109,16 @@ def run(
         Path | None, typer.Option("--cache", help="Folder of generated pictures.", show_default="generated in --out")
     ] = None,
     versions: Annotated[int, typer.Option("--versions", min=1, help="Generated pictures of each photo.")] = 4,
+    solver: Annotated[
+        str | None,
+        typer.Option("--solver", help="Of the generator: rk4 or dopri5 (adaptive, slower).", show_default="rk4"),
+    ] = None,
+    solver_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--solver-steps", min=1, max=1000, help="Of rk4, from the photo to scale 4.", show_default=str(SOLVER_STEPS)
+        ),
+    ] = None,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
@@ -142,25 +159,29 @@ def run(
     output = Output()
     with errors(debug):
         from srcli import runtime
+        from srcli.cli.train_degraded import Generation, lowered
         from srcli.training import recipe as recipes
         from srcli.training.loop import Trainer
         from srcli.training.tasks import make_task
         from srcli.training.validation import validation_of
 
         name = str(context.info_name)
-        if ablation and (name != "flowmap" or resume or formulation):
-            raise recipes.RecipeError("--ablation is for train flowmap, without --resume and --formulation")
+        if ablation and (name != "flowmap" or resume or formulation or degradation):
+            raise recipes.RecipeError(
+                "--ablation is for train flowmap, without --resume, --formulation and --degradation"
+            )
         if resume:
-            if any(v is not None for v in (recipe, init, seed, formulation)):
+            if any(v is not None for v in (recipe, init, seed, formulation, degradation, levels)):
                 raise recipes.RecipeError(
-                    "--resume goes on as the run began; leave out --recipe, --init, --seed and --formulation"
+                    "--resume goes on as the run began; leave out --recipe, --init, --seed, --formulation, "
+                    "--degradation and --levels"
                 )
             chosen = _resumed(out, name, steps)
         else:
             chosen = recipes.load(str(recipe or (ABLATED if ablation else name)), steps=steps, seed=seed)
             if formulation is not None:
                 chosen = recipes.with_options(chosen, formulation=formulation)
-            chosen = recipes.degraded_by(chosen, degradation)
+            chosen = recipes.degraded_by(chosen, degradation, levels)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
@@ -170,12 +191,10 @@ def run(
             minutes = ABLATION_MINUTES if max_minutes == math.inf else max_minutes
             _ablate(chosen, init, found, val, out, trunk, lpips_weights, minutes, str(where))
             return
+        generation = Generation(autoencoder, generator, cache, versions, solver, solver_steps)
+        generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
-        photos: Photos | Pairs | Generated = found
-        if getattr(chosen.crops, "degradation", ""):
-            photos = _generated(found, cache or out / "generated", autoencoder, generator, versions, device, output)
-        elif generator is not None or cache is not None:
-            raise recipes.RecipeError("--generator and --cache go with --degradation degflow")
+        photos = lowered(chosen, found, generation, out, device, output)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
             trainer.resume()
@@ -242,27 +261,6 @@ def _photos(
     if exclude or hold_out:
         raise RecipeError("--exclude and --hold-out choose among photos; pairs have a Test folder")
     return Pairs(pairs, chosen.crops.levels, chosen.crops.crop)
-
-
-def _generated(
-    photos: Photos | Pairs, cache: Path, autoencoder: Path | None, generator: Path | None, versions: int, device: str,
-    output: Output,
-) -> Generated:  # fmt: skip
-    """The photos with low-resolution versions by the generator, which are made now where they are missing."""
-    from rich.progress import Progress
-
-    from srcli import degrader
-    from srcli.training.data import Photos
-    from srcli.training.generated import Generated
-
-    assert isinstance(photos, Photos), "recipes with pairs have no degradation"
-    ready = degrader.Degrader(degrader.find(None, autoencoder, generator), device=device)
-    with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
-        task = bar.add_task("generating")
-        return Generated(
-            photos, cache, ready, each=versions,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
 
 
 for _name, _help in RECIPES.items():
