@@ -275,15 +275,38 @@ def test_a_flow_fits_the_path_that_it_is_shown(tmp_path):
 
 
 def test_a_flow_says_which_autoencoder_it_belongs_to(trained):
-    digest = store.sha256(trained / "ae.safetensors")
+    digest = store.tensors_sha256(store.load_network(trained / "ae.safetensors"))
     assert read_metadata(trained / "flow.safetensors")["autoencoder"] == digest
     scores = json.loads(read_metadata(trained / "ae.safetensors")["scores"])
     assert scores["psnr_x3"] > 10
-    other = trained / "other.safetensors"
-    save_file(load_file(trained / "ae.safetensors"), other, read_metadata(trained / "ae.safetensors") | {"x": "y"})
-    out = run("train", "degflow", "--data", EXAMPLES, "--out", trained / "flow", "--resume", "--autoencoder", other,
-              "--trunk", trained / "trunk.safetensors", code=2)  # fmt: skip
+    resumed = ["train", "degflow", "--data", EXAMPLES, "--out", trained / "flow", "--resume", "--trunk",
+               trained / "trunk.safetensors", "--autoencoder"]  # fmt: skip
+    assert "state in" in run(*resumed, _written(trained, "again", 0.0))  # another file of the same weights
+    other = _written(trained, "other", 0.01)
+    assert "another autoencoder" in run(*resumed, other, code=2)
+    out = run("train", "export", trained / "flow", "-o", trained / "scored.safetensors", "--data", "photos", "--val",
+              EXAMPLES, "--autoencoder", other, code=2)  # fmt: skip
     assert "another autoencoder" in out
+
+
+def _written(trained: Path, name: str, change: float) -> Path:
+    """The autoencoder in another file, with other metadata, and another weight where there is a change."""
+    state = load_file(trained / "ae.safetensors")
+    state["decoder.refine.1.bias"] += change
+    save_file(state, trained / f"{name}.safetensors", read_metadata(trained / "ae.safetensors") | {"x": "y"})
+    return trained / f"{name}.safetensors"
+
+
+def test_an_autoencoder_of_another_training_is_refused(trained, tmp_path):
+    flow, common = trained / "flow.safetensors", [EXAMPLES / "cat.png", "-o", tmp_path, "--scale", 2]
+    out = run("degrade", *common, "--flow", flow, "--autoencoder", _written(trained, "other", 0.01), code=4)
+    assert "another autoencoder" in out
+    assert not list(tmp_path.iterdir())
+    unsaid = tmp_path / "unsaid.safetensors"
+    metadata = read_metadata(flow)
+    save_file(load_file(flow), unsaid, {"architecture": metadata["architecture"]})
+    run("degrade", *common, "--flow", unsaid, "--autoencoder", trained / "other.safetensors")
+    run("degrade", *common, "--flow", flow, "--autoencoder", _written(trained, "again", 0.0), "--overwrite")
 
 
 def test_trained_weights_degrade_pictures(trained, tmp_path):
@@ -340,6 +363,7 @@ class Degrading:
     def __init__(self, name: str = "one") -> None:
         self.made: list[float] = []
         self.name = name
+        self.digests = {"flow": name}
         self.runtime = __import__("srcli.runtime").runtime.choose("cpu", "fp32")
 
     def told(self) -> dict:
@@ -441,6 +465,7 @@ def test_super_resolution_learns_from_generated_pictures(trained, tmp_path, stag
     out = run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
     assert "before training" in out
     cache = tmp_path / "run" / "generated"
+    assert json.loads((cache / MANIFEST).read_text())["weights"]["autoencoder"].startswith("tensors:")
     assert json.loads((cache / MANIFEST).read_text())["solver"] == {"kind": "rk4", "steps": 8}
     made = {p: p.stat().st_mtime_ns for p in cache.glob("*.png")}
     assert len(made) == 2 * len(Photos(EXAMPLES))
