@@ -25,8 +25,6 @@ import torch
 from PIL import Image
 
 from srcli import degrader, runtime
-from srcli.degradation import synthetic
-from srcli.degradation.levels import draw_camera
 from srcli.metrics.grid import grid_score
 from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import luma, psnr
@@ -35,6 +33,7 @@ from srcli.networks.spline import Spline
 from srcli.pipelines.degflow import DegflowModel, time_of, to_bytes
 from srcli.training.data import SUFFIXES
 from srcli.training.pairs import Pairs
+from srcli.training.validation import camera_of
 
 LEVELS = (2, 3, 4)
 PATH = [1 + n / 4 for n in range(1, 13)]
@@ -91,7 +90,7 @@ def made(photos: dict[str, np.ndarray]) -> list[Levels]:
     """Photos with levels by the camera of each name."""
     found = []
     for name, photo in photos.items():
-        camera = draw_camera(np.random.default_rng(synthetic.seed_of(name, 1)))
+        camera = camera_of(name)
         found.append({s: camera(photo, s) for s in (1, *LEVELS)})
     return found
 

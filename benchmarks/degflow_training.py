@@ -26,9 +26,7 @@ import torch
 from degflow import middle, named, tensor, wins
 
 from srcli import runtime
-from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
-from srcli.degradation.levels import draw_camera
 from srcli.errors import SrcliError
 from srcli.geometry import Size
 from srcli.metrics.lpips import LPIPS
@@ -38,7 +36,7 @@ from srcli.networks.velocity import VelocityNet
 from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.registry import assemble
 from srcli.training.data import to_tensor
-from srcli.training.validation import to_bytes, whole
+from srcli.training.validation import camera_of, to_bytes, whole
 from srcli.weights import store
 
 
@@ -80,7 +78,7 @@ def loaded(path: Path) -> Model:
 
 def lower(name: str, photo: np.ndarray, scale: float) -> np.ndarray:
     """The photo as its camera shows it at a scale, of that size."""
-    camera = draw_camera(np.random.default_rng(synthetic.seed_of(name, 1)))
+    camera = camera_of(name)
     return downscale(camera(photo, scale), *(round(n / scale) for n in photo.shape[:2]))
 
 

@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_degflow_training import FLOWSR, LINF, run
 
+from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
+from srcli.degradation.levels import draw_camera
+from srcli.geometry import Size
+from srcli.training import recipe
 from srcli.training.cameras import Cameras
 from srcli.training.data import CropSpec, Photos, to_tensor
 from srcli.training.degraded import DegradedSpec
 from srcli.training.loop import read_metadata
+from srcli.training.validation import validation_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -85,6 +91,18 @@ def test_low_resolution_crops_are_the_cameras():
     assert torch.equal(*both(photos))
     seen, alone = (crops.diff(dim=-1).abs().mean() for crops in both(Cameras(photos, "3")))
     assert seen < 0.97 * alone
+
+
+@pytest.mark.parametrize("degradation", ["levels", "degflow"])
+def test_what_learns_from_a_camera_is_judged_by_one(tmp_path, degradation):
+    (tmp_path / "r.toml").write_text(FLOWSR)
+    chosen = recipe.degraded_by(recipe.load(str(tmp_path / "r.toml")), degradation)
+    photo = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:96, :96]
+    low = validation_of(chosen, EXAMPLES)._low("cat.png", photo, 4, Size(24, 24))
+    camera = draw_camera(np.random.default_rng(synthetic.seed_of("cat.png", 1)))
+    assert np.array_equal(low, downscale(camera(photo, 4), 24, 24))
+    plain = validation_of(recipe.load(str(tmp_path / "r.toml")), EXAMPLES)
+    assert not np.array_equal(low, plain._low("cat.png", photo, 4, Size(24, 24)))
 
 
 @pytest.mark.parametrize(("stage", "text"), [("flowsr-base", FLOWSR), ("linf-base", LINF)])

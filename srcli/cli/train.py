@@ -119,7 +119,7 @@ def run(
             "--solver-steps", min=1, max=1000, help="Of rk4, from the photo to scale 4.", show_default=str(SOLVER_STEPS)
         ),
     ] = None,
-    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
+    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos or of pairs to score on.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
     ] = None,
