@@ -343,7 +343,6 @@ def test_packaged_recipes_are_small():
         ("linf-base", ["--data", EXAMPLES, "--resume", "--degradation", "levels"], "as the run began"),
         ("srflow-base", ["--data", EXAMPLES, "--degradation", "degflow"], "cannot learn from other degradations"),
         ("prior", ["--data", EXAMPLES, "--degradation", "levels"], "cannot learn from other degradations"),
-        ("flowmap", ["--data", EXAMPLES, "--ablation", "--degradation", "levels"], "without --resume"),
     ],
 )
 def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, stage, options, says):

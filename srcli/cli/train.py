@@ -25,22 +25,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EXAMPLES = """Examples:\n
-  srcli train linf-base --data photos/ --out runs/base --val set5/\n
-  srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60\n
-  srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/\n
-  srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
-  srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base\n
-  srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
-  srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map\n
-  srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora\n
-  srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
-
-  srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
-
-  srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
-
-  srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
+EXAMPLES = """\
+srcli train linf-base --data photos/ --out runs/base --val set5/
+srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60
+srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/
+srcli train srflow-base --data photos/ --out runs/base --val set5/
+srcli train srflow --init base.safetensors --data photos/ --out runs/srflow --val set5/
+srcli train srflow-prior --flow srflow-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
+srcli train flowmap-base --init flowsr-base.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/warm
+srcli train flowmap-guided --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/guided
+srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
+srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base
+srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs
+srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map
+srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora
+srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
+srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
+srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
+srcli train flowsr-base --degradation levels --levels 2,4 --data photos/ --trunk squeezenet.safetensors --out runs/two
+srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 MAPS = "Flow maps"
 ABLATED, ABLATION_STEPS, ABLATION_MINUTES, ABLATION_CROPS = "flowmap-guided", 400, 40.0, 16
@@ -166,10 +169,8 @@ def run(
         from srcli.training.validation import validation_of
 
         name = str(context.info_name)
-        if ablation and (name != "flowmap" or resume or formulation or degradation):
-            raise recipes.RecipeError(
-                "--ablation is for train flowmap, without --resume, --formulation and --degradation"
-            )
+        if ablation and (name != "flowmap" or resume or formulation):
+            raise recipes.RecipeError("--ablation is for train flowmap, without --resume and --formulation")
         if resume:
             if any(v is not None for v in (recipe, init, seed, formulation, degradation, levels)):
                 raise recipes.RecipeError(
@@ -263,8 +264,14 @@ def _photos(
     return Pairs(pairs, chosen.crops.levels, chosen.crops.crop)
 
 
+def _examples(name: str) -> str:
+    """Those of a recipe; an empty line between two makes help keep them apart."""
+    own = (line for line in EXAMPLES.splitlines() if line.startswith(f"srcli train {name} "))
+    return "\n\n".join(["Examples:", *(f"  {line}" for line in own)])
+
+
 for _name, _help in RECIPES.items():
-    app.command(_name, help=_help, epilog=EXAMPLES)(run)
+    app.command(_name, help=_help, epilog=_examples(_name))(run)
 
 
 def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) -> None:
