@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import nn
 
 from srcli import runtime, weights
 from srcli.degradation.bicubic import downscale
@@ -40,10 +41,11 @@ class Parts:
         return {role: store.sha256(path) for role, path in zip(ROLES, (self.autoencoder, self.flow), strict=True)}
 
     def load(self) -> DegflowModel:
-        """Raises ConvertError for files that do not hold what they should."""
+        """Raises ConvertError for files that do not hold what they should, or are not of one training."""
         flow = load_part(self.flow, manifest.DEGRADES, "flow")
         try:
             autoencoder = load_part(self.autoencoder, manifest.DEGRADES, "autoencoder")
+            self._check_pair(autoencoder)
             return DegflowModel(autoencoder, flow)  # type: ignore[arg-type]  # what these roles are
         except OtherPart:
             if self.autoencoder != self.flow:
@@ -51,6 +53,16 @@ class Parts:
             raise ConvertError(f"{self.flow} has no autoencoder beside the flow; add --autoencoder FILE") from None
         except ValueError as error:
             raise ConvertError(f"{self.autoencoder} and {self.flow} do not go together: {error}") from None
+
+    def _check_pair(self, autoencoder: nn.Module) -> None:
+        """A flow that was trained here says in whose latents; others, published ones among them, do not."""
+        if self.flow.suffix != ".safetensors":
+            return
+        said = store.metadata(self.flow).get("autoencoder", "")
+        if said.startswith(store.TENSORS) and said != store.tensors_sha256(autoencoder):
+            raise ConvertError(
+                f"{self.flow} was trained in the latents of another autoencoder than {self.autoencoder}; give that one"
+            )
 
 
 def find(model: str | None = None, autoencoder: Path | None = None, flow: Path | None = None) -> Parts:
@@ -101,6 +113,7 @@ class Degrader:
         self.budget = runtime.strip_budget(self.runtime, max_memory)
         self.model = parts.load().to(self.runtime.device)
         self.weights = parts.fingerprints()
+        self.digests = {role: store.tensors_sha256(getattr(self.model, role)) for role in ROLES}
 
     def degrade(
         self,

@@ -15,6 +15,7 @@ from srcli.degradation.levels import Camera, draw_camera
 from srcli.training.data import Photos, TrainingDataError
 from srcli.training.levels import LevelBatch, LevelSpec
 from srcli.training.pairs import Pairs
+from srcli.training.validation import LevelValidation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CAT = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:144, :144]
@@ -56,11 +57,11 @@ def test_a_batch_of_levels_is_a_function_of_seed_and_step():
         LevelSpec(levels=(2, 4))
 
 
-def scenes(folder: Path, *, levels: tuple[int, ...] = (2, 3, 4)) -> Path:
+def scenes(folder: Path, *, levels: tuple[int, ...] = (2, 3, 4), part: str = "Train") -> Path:
     """Two scenes as RealSR lays them out: level S of scene N is the cat, its red 10 S + N."""
     for number in (1, 2):
         for scale in levels:
-            place = folder / "Canon" / "Train" / str(scale)
+            place = folder / "Canon" / part / str(scale)
             place.mkdir(parents=True, exist_ok=True)
             for name, red in (("HR", 10 + number), (f"LR{scale}", 10 * scale + number)):
                 image = CAT.copy()
@@ -79,6 +80,18 @@ def test_pairs_show_one_place_of_one_scene_at_every_level(tmp_path):
     assert torch.equal(reds[1], reds[0] + 10)
     assert torch.equal(reds[2], reds[0] + 30)
     assert torch.equal(images[0, :, 1:], images[2, :, 1:])
+
+
+def test_real_levels_are_judged_by_the_test_part(tmp_path):
+    scenes(scenes(tmp_path), part="Test")
+    (case, _) = LevelValidation(tmp_path).cases
+    assert case[1].shape == (1, 3, 128, 128)  # of 144 pixels a side
+    reds = [(case[s][0, 0] * 255).round().unique().tolist() for s in (1, 2, 3, 4)]
+    assert reds == [[11], [21], [31], [41]]
+    for path in tmp_path.glob("Canon/Test/3/*"):
+        path.unlink()
+    with pytest.raises(TrainingDataError, match="CAMERA/Test"):
+        LevelValidation(tmp_path)
 
 
 def test_folders_without_pairs_say_what_is_missing(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from srcli.training import recipe
 from srcli.training.data import Photos, TrainingDataError
 from srcli.training.degraded import DegradedSpec
 from srcli.training.generated import MANIFEST, Generated
-from srcli.training.loop import Optimizer, read_metadata
+from srcli.training.loop import Optimizer, Trainer, read_metadata
+from srcli.training.recipe import RecipeError
 from srcli.training.task_degflow import step_at
 from srcli.training.tasks import make_task
 from srcli.training.validation import LevelValidation
@@ -111,7 +113,9 @@ def test_a_training_step_is_the_official_one(reference):
             close(ae.encoder(images[number])[0], data["train.latents"][number], FORWARD)
         made = step_at(flow, ae, images[[0, 1, 3]], data["train.t"])
     flow_loss = (made.velocity - made.derivative).square().mean()
-    decoded, following = made.decoded * 0.5 + 0.5, made.following * 0.5 + 0.5
+    with torch.no_grad(), _no_mixed():
+        decoded = made.decoded(ae) * 0.5 + 0.5
+    following = images[[0, 1, 3]][made.following, range(images.shape[1])] * 0.5 + 0.5
     close(decoded, data["train.taylor_decoded_01"], FORWARD)
     close(following, data["train.target_01"], FORWARD)
     close(flow_loss.view(1), data["train.loss_flow_mean"], FORWARD)
@@ -130,10 +134,107 @@ def test_only_the_velocity_carries_a_gradient_and_the_autoencoder_stays():
     ae, flow = (lively({"kind": "degflow-ae", "base_dim": 8}), lively({"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1}))
     flow.requires_grad_(True)
     made = step_at(flow, ae, torch.rand(3, 2, 3, 64, 64) * 2 - 1, torch.tensor([0.2, 0.8]))
-    made.decoded.sum().backward()
+    made.decoded(ae).sum().backward()
     assert flow.all_modules[-1].weight.grad.abs().sum() > 0  # by way of the decoder
     assert not made.derivative.requires_grad
     assert all(p.grad is None for p in ae.parameters())
+
+
+def recipe_of(tmp_path: Path, text: str, **changes: object) -> recipe.Recipe:
+    """The second stage without the perceptual loss, with other entries."""
+    for old, new in changes.items():
+        text = text.replace(f"{old} =", f"{old} = {new} #")
+    (tmp_path / "r.toml").write_text(text.replace("perceptual = 0.1", ""))
+    return recipe.load(str(tmp_path / "r.toml"))
+
+
+def autoencoder_in(tmp_path: Path, **architecture: int) -> Path:
+    named = {"kind": "degflow-ae", "base_dim": 8} | architecture
+    save_file(lively(named).state_dict(), tmp_path / "ae.safetensors", {"architecture": json.dumps(named)})
+    return tmp_path / "ae.safetensors"
+
+
+def calls_of(module: torch.nn.Module) -> list[tuple[int, ...]]:
+    """Shapes of what a module is given from now on."""
+    seen: list[tuple[int, ...]] = []
+    module.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    return seen
+
+
+@pytest.mark.parametrize(("weight", "decodes"), [(0.0, 0), (0.1, 1)])
+def test_a_step_encodes_once_and_decodes_only_for_a_loss(tmp_path, weight, decodes):
+    chosen = recipe_of(tmp_path, STAGE2 + "[options]\ntimes = 3", decoded=weight)
+    task = make_task(chosen, autoencoder=autoencoder_in(tmp_path))
+    parts = (task.autoencoder.encoder.stem, task.autoencoder.decoder.conv_in, task.network)
+    encoded, decoded, moved = map(calls_of, parts)
+    next(task.losses(replace(chosen.crops, batch=2).draw(Photos(EXAMPLES), 0, 0), 0))
+    assert encoded == [(6, 3, 64, 64)]
+    assert decoded == decodes * [(2, 4, 8, 8)]
+    assert moved == [(6, 4, 8, 8)]
+
+
+def test_each_time_of_a_crop_is_a_step_of_its_own():
+    ae, flow = lively({"kind": "degflow-ae", "base_dim": 8}), lively({"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1})
+    images, t = torch.rand(3, 2, 3, 64, 64) * 2 - 1, torch.tensor([0.2, 0.8, 0.5, 0.1])
+    with torch.no_grad():
+        both, first, second = step_at(flow, ae, images, t), *(step_at(flow, ae, images, part) for part in t.chunk(2))
+        for name in ("velocity", "derivative", "reached", "following"):
+            close(getattr(both, name), torch.cat([getattr(first, name), getattr(second, name)]), 1e-5)
+        close(both.decoded(ae), first.decoded(ae), 1e-5)
+
+
+def test_the_relative_loss_divides_by_the_mean_of_all_batches(tmp_path):
+    """A batch of flat crops, whose latents hardly move, would count like any other if it were its own measure."""
+    chosen = recipe_of(tmp_path, STAGE2 + "[options]\nrelative = true")
+    task = make_task(chosen, autoencoder=autoencoder_in(tmp_path))
+    for parameter in task.network.all_modules[-1].parameters():
+        torch.nn.init.zeros_(parameter)  # no velocity at all
+    strong = replace(chosen.crops, batch=2).draw(Photos(EXAMPLES), 0, 0)
+    weak = replace(strong, images=strong.images[:1] + 0.1 * (strong.images - strong.images[:1]))
+    first, second = (next(task.losses(batch, 0))[2]["flow"] for batch in (strong, weak))
+    assert first == pytest.approx(1)
+    assert second < 0.3
+    assert set(task.networks["scale"].state_dict()) == {"mean", "seen"}
+
+
+def test_a_resumed_flow_repeats_an_uninterrupted_one(tmp_path):
+    chosen = recipe_of(tmp_path, STAGE2 + "[options]\nrelative = true\ntimes = 2", decoded=0, steps=4)
+    ae, photos = autoencoder_in(tmp_path), Photos(EXAMPLES)
+
+    def trainer(folder: str) -> Trainer:
+        return Trainer(chosen, make_task(chosen, autoencoder=ae), photos, tmp_path / folder)
+
+    trainer("whole").run()
+    with pytest.raises(KeyboardInterrupt):
+        trainer("parts").run(progress=lambda step, _: signal.raise_signal(signal.SIGINT) if step == 2 else None)
+    second = trainer("parts")
+    second.resume()
+    second.run()
+    whole, parts = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "parts"))
+    assert whole["scale/seen"] == 4
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def test_recipes_that_do_not_fit_are_one_sentence(tmp_path):
+    with pytest.raises(RecipeError, match="multiples of 8"):
+        make_task(recipe_of(tmp_path, STAGE1, crop=60))
+    with pytest.raises(RecipeError, match="other channels"):
+        make_task(recipe_of(tmp_path, STAGE2), autoencoder=autoencoder_in(tmp_path, latent_dim=6))
+    with pytest.raises(RecipeError, match="one at least"):
+        make_task(recipe_of(tmp_path, STAGE2 + "[options]\ntimes = 0"), autoencoder=autoencoder_in(tmp_path))
+
+
+def test_levels_are_also_scored_from_the_photos_own_latent():
+    """Where nothing is generated, both scores are of the same picture."""
+
+    class Still:
+        def made(self, network: object, images: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+            return {1: images[1], 2: images[1], 3: images[3], 4: images[1]}
+
+    scores = LevelValidation(EXAMPLES)(Still(), torch.nn.Linear(1, 1))
+    assert scores["psnr_x2"] == scores["own_x2"] > scores["own_x4"] == scores["psnr_x4"]
+    assert scores["psnr_x3"] == float("inf")
+    assert scores["own_x2"] > scores["own_x3"] > scores["own_x4"]
 
 
 # --- both stages ---
@@ -147,10 +248,10 @@ def test_each_stage_learns(trained):
     validation = LevelValidation(EXAMPLES)
     before = validation(task, task.networks["network"])
     after = validation(task, ae)
-    assert min(after[k] - before[k] for k in after) > 3  # dB
+    assert min(after[k] - before[k] for k in after if "psnr" in k) > 3  # dB
     chosen = recipe.load(str(trained / "stage2.toml"))
     second = make_task(chosen, trunk=trained / "trunk.safetensors", autoencoder=trained / "ae.safetensors")
-    assert set(validation(second, flow)) == {"psnr_x2", "psnr_x3", "psnr_x4"}
+    assert set(validation(second, flow)) == {f"{kind}_x{s}" for kind in ("psnr", "own") for s in (2, 3, 4)}
     log = (trained / "flow" / "log.csv").read_text().splitlines()
     assert log[0] == "step,seconds,flow,decoded,perceptual"
 
@@ -174,15 +275,38 @@ def test_a_flow_fits_the_path_that_it_is_shown(tmp_path):
 
 
 def test_a_flow_says_which_autoencoder_it_belongs_to(trained):
-    digest = store.sha256(trained / "ae.safetensors")
+    digest = store.tensors_sha256(store.load_network(trained / "ae.safetensors"))
     assert read_metadata(trained / "flow.safetensors")["autoencoder"] == digest
     scores = json.loads(read_metadata(trained / "ae.safetensors")["scores"])
     assert scores["psnr_x3"] > 10
-    other = trained / "other.safetensors"
-    save_file(load_file(trained / "ae.safetensors"), other, read_metadata(trained / "ae.safetensors") | {"x": "y"})
-    out = run("train", "degflow", "--data", EXAMPLES, "--out", trained / "flow", "--resume", "--autoencoder", other,
-              "--trunk", trained / "trunk.safetensors", code=2)  # fmt: skip
+    resumed = ["train", "degflow", "--data", EXAMPLES, "--out", trained / "flow", "--resume", "--trunk",
+               trained / "trunk.safetensors", "--autoencoder"]  # fmt: skip
+    assert "state in" in run(*resumed, _written(trained, "again", 0.0))  # another file of the same weights
+    other = _written(trained, "other", 0.01)
+    assert "another autoencoder" in run(*resumed, other, code=2)
+    out = run("train", "export", trained / "flow", "-o", trained / "scored.safetensors", "--data", "photos", "--val",
+              EXAMPLES, "--autoencoder", other, code=2)  # fmt: skip
     assert "another autoencoder" in out
+
+
+def _written(trained: Path, name: str, change: float) -> Path:
+    """The autoencoder in another file, with other metadata, and another weight where there is a change."""
+    state = load_file(trained / "ae.safetensors")
+    state["decoder.refine.1.bias"] += change
+    save_file(state, trained / f"{name}.safetensors", read_metadata(trained / "ae.safetensors") | {"x": "y"})
+    return trained / f"{name}.safetensors"
+
+
+def test_an_autoencoder_of_another_training_is_refused(trained, tmp_path):
+    flow, common = trained / "flow.safetensors", [EXAMPLES / "cat.png", "-o", tmp_path, "--scale", 2]
+    out = run("degrade", *common, "--flow", flow, "--autoencoder", _written(trained, "other", 0.01), code=4)
+    assert "another autoencoder" in out
+    assert not list(tmp_path.iterdir())
+    unsaid = tmp_path / "unsaid.safetensors"
+    metadata = read_metadata(flow)
+    save_file(load_file(flow), unsaid, {"architecture": metadata["architecture"]})
+    run("degrade", *common, "--flow", unsaid, "--autoencoder", trained / "other.safetensors")
+    run("degrade", *common, "--flow", flow, "--autoencoder", _written(trained, "again", 0.0), "--overwrite")
 
 
 def test_trained_weights_degrade_pictures(trained, tmp_path):
@@ -212,6 +336,13 @@ def test_packaged_recipes_are_small():
         ("linf-base", ["--data", EXAMPLES, "--degradation", "odd"], "unknown degradation"),
         ("linf-base", ["--data", EXAMPLES, "--degradation", "degflow"], "are not part of this version"),
         ("linf-base", ["--data", EXAMPLES, "--cache", "x"], "--degradation degflow"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--solver", "rk4"], "--degradation degflow"),
+        ("linf-base", ["--data", EXAMPLES, "--levels", "2,4"], "--degradation levels"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--levels", "2,5"], "from 1 to 4"),
+        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--levels", "4-2"], "from 1 to 4"),
+        ("linf-base", ["--data", EXAMPLES, "--resume", "--degradation", "levels"], "as the run began"),
+        ("srflow-base", ["--data", EXAMPLES, "--degradation", "degflow"], "cannot learn from other degradations"),
+        ("prior", ["--data", EXAMPLES, "--degradation", "levels"], "cannot learn from other degradations"),
     ],
 )
 def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, stage, options, says):
@@ -231,6 +362,7 @@ class Degrading:
     def __init__(self, name: str = "one") -> None:
         self.made: list[float] = []
         self.name = name
+        self.digests = {"flow": name}
         self.runtime = __import__("srcli.runtime").runtime.choose("cpu", "fp32")
 
     def told(self) -> dict:
@@ -329,8 +461,11 @@ upsampling = 1.0
 def test_super_resolution_learns_from_generated_pictures(trained, tmp_path, stage, text):
     (tmp_path / "r.toml").write_text(text)
     common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, "--versions", 2, *files(trained)]
-    run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
+    out = run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
+    assert "before training" in out
     cache = tmp_path / "run" / "generated"
+    assert json.loads((cache / MANIFEST).read_text())["weights"]["autoencoder"].startswith("tensors:")
+    assert json.loads((cache / MANIFEST).read_text())["solver"] == {"kind": "rk4", "steps": 8}
     made = {p: p.stat().st_mtime_ns for p in cache.glob("*.png")}
     assert len(made) == 2 * len(Photos(EXAMPLES))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["crops"]["degradation"] == "degflow"

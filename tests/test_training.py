@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,13 @@ def test_every_packaged_recipe_is_a_command():
     assert sorted(RECIPES) == recipe.available()
     for name in RECIPES:
         assert recipe.load(name).task in (name, name.removesuffix("-base"), name.removesuffix("-guided"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_help_has_the_examples_of_its_recipe_alone(name):
+    shown = train(name, "--help").output.split("Examples:")[1].split()
+    assert "train" in shown
+    assert {after for word, after in pairwise(shown) if word == "train"} == {name}
 
 
 def test_a_batch_is_a_function_of_seed_and_step():

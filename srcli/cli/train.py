@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.console import Output, errors
+from srcli.cli.train_degraded import SOLVER_STEPS
 
 if TYPE_CHECKING:
     from srcli.training.data import Photos
-    from srcli.training.generated import Generated
     from srcli.training.loop import Trainer
     from srcli.training.pairs import Pairs
     from srcli.training.recipe import Recipe
@@ -25,22 +25,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EXAMPLES = """Examples:\n
-  srcli train linf-base --data photos/ --out runs/base --val set5/\n
-  srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60\n
-  srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/\n
-  srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior\n
-  srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base\n
-  srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs\n
-  srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map\n
-  srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora\n
-  srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
-
-  srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
-
-  srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
-
-  srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
+EXAMPLES = """\
+srcli train linf-base --data photos/ --out runs/base --val set5/
+srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60
+srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/
+srcli train srflow-base --data photos/ --out runs/base --val set5/
+srcli train srflow --init base.safetensors --data photos/ --out runs/srflow --val set5/
+srcli train srflow-prior --flow srflow-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
+srcli train flowmap-base --init flowsr-base.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/warm
+srcli train flowmap-guided --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/guided
+srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
+srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base
+srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs
+srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map
+srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora
+srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
+srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
+srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
+srcli train flowsr-base --degradation levels --levels 2,4 --data photos/ --trunk squeezenet.safetensors --out runs/two
+srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 MAPS = "Flow maps"
 ABLATED, ABLATION_STEPS, ABLATION_MINUTES, ABLATION_CROPS = "flowmap-guided", 400, 40.0, 16
@@ -94,8 +97,15 @@ def run(
         str | None,
         typer.Option(
             "--degradation",
-            help="degflow: low-resolution pictures by a generator (linf, flowsr).",
+            help="degflow: low-resolution pictures by a generator; levels: by the camera that it learns from (linf, "
+            "flowsr, flowmap).",
             show_default="the recipe's",
+        ),
+    ] = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            "--levels", help="Scales of --degradation levels: a few, 2,4, or a range, 1.1-4.", show_default="2,4"
         ),
     ] = None,
     generator: Annotated[
@@ -106,7 +116,17 @@ def run(
         Path | None, typer.Option("--cache", help="Folder of generated pictures.", show_default="generated in --out")
     ] = None,
     versions: Annotated[int, typer.Option("--versions", min=1, help="Generated pictures of each photo.")] = 4,
-    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score while training.")] = None,
+    solver: Annotated[
+        str | None,
+        typer.Option("--solver", help="Of the generator: rk4 or dopri5 (adaptive, slower).", show_default="rk4"),
+    ] = None,
+    solver_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--solver-steps", min=1, max=1000, help="Of rk4, from the photo to scale 4.", show_default=str(SOLVER_STEPS)
+        ),
+    ] = None,
+    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos or of pairs to score on.")] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
     ] = None,
@@ -147,6 +167,7 @@ def run(
     output = Output()
     with errors(debug):
         from srcli import runtime
+        from srcli.cli.train_degraded import Generation, lowered
         from srcli.training import recipe as recipes
         from srcli.training.loop import Trainer
         from srcli.training.tasks import make_task
@@ -158,14 +179,15 @@ def run(
         elif lpips_weights is not None:
             raise recipes.RecipeError("--lpips-weights is for --ablation")
         if resume:
-            if any(v is not None for v in (recipe, init, seed, formulation)):
+            if any(v is not None for v in (recipe, init, seed, formulation, degradation, levels)):
                 raise recipes.RecipeError(
-                    "--resume goes on as the run began; leave out --recipe, --init, --seed and --formulation"
+                    "--resume goes on as the run began; leave out --recipe, --init, --seed, --formulation, "
+                    "--degradation and --levels"
                 )
             chosen = _resumed(out, name, steps)
         else:
             chosen = recipes.load(str(recipe or (ABLATED if ablation else name)), steps=steps, seed=seed)
-            chosen = recipes.degraded_by(recipes.formulated_by(chosen, formulation), degradation)
+            chosen = recipes.degraded_by(recipes.formulated_by(chosen, formulation), degradation, levels)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
@@ -175,12 +197,10 @@ def run(
             minutes = ABLATION_MINUTES if max_minutes == math.inf else max_minutes
             _ablate(chosen, init, found, val, out, trunk, lpips_weights, minutes, str(where))
             return
+        generation = Generation(autoencoder, generator, cache, versions, solver, solver_steps)
+        generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
-        photos: Photos | Pairs | Generated = found
-        if getattr(chosen.crops, "degradation", ""):
-            photos = _generated(found, cache or out / "generated", autoencoder, generator, versions, device, output)
-        elif generator is not None or cache is not None:
-            raise recipes.RecipeError("--generator and --cache go with --degradation degflow")
+        photos = lowered(chosen, found, generation, out, device, output)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
             trainer.resume()
@@ -267,29 +287,14 @@ def _photos(
     return Pairs(pairs, chosen.crops.levels, chosen.crops.crop)
 
 
-def _generated(
-    photos: Photos | Pairs, cache: Path, autoencoder: Path | None, generator: Path | None, versions: int, device: str,
-    output: Output,
-) -> Generated:  # fmt: skip
-    """The photos with low-resolution versions by the generator, which are made now where they are missing."""
-    from rich.progress import Progress
-
-    from srcli import degrader
-    from srcli.training.data import Photos
-    from srcli.training.generated import Generated
-
-    assert isinstance(photos, Photos), "recipes with pairs have no degradation"
-    ready = degrader.Degrader(degrader.find(None, autoencoder, generator), device=device)
-    with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
-        task = bar.add_task("generating")
-        return Generated(
-            photos, cache, ready, each=versions,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
+def _examples(name: str) -> str:
+    """Those of a recipe; an empty line between two makes help keep them apart."""
+    own = (line for line in EXAMPLES.splitlines() if line.startswith(f"srcli train {name} "))
+    return "\n\n".join(["Examples:", *(f"  {line}" for line in own)])
 
 
 for _name, _help in RECIPES.items():
-    app.command(_name, help=_help, epilog=EXAMPLES)(run)
+    app.command(_name, help=_help, epilog=_examples(_name))(run)
 
 
 def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) -> None:

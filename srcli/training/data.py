@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,11 +19,15 @@ from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
 from srcli.networks.queries import Queries, axis, grid_queries
 
-if TYPE_CHECKING:
-    from srcli.training.generated import Generated
-
 B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+class Lowered(Protocol):
+    """Photos with low-resolution versions of the photo's size: see `generated` and `cameras`."""
+
+    def pair(self, rng: np.random.Generator, side: Callable[[float], int]) -> tuple[np.ndarray, np.ndarray, float]:
+        """The same random square of both, uint8 (n, n, 3), and the scale. side: pixels of the square at a scale."""
 
 
 class TrainingDataError(SrcliError):
@@ -34,7 +39,8 @@ class TrainingDataError(SrcliError):
 @dataclass(frozen=True, slots=True)
 class CropSpec:
     """How a batch is cut. Sizes in pixels unless said otherwise. degradation: `degflow` for the scales and pictures of
-    a generator (see `generated`) instead of bicubic ones; empty for bicubic."""
+    a generator (see `generated`) or `levels` for those of a camera (see `cameras`, its scales in `camera_scales`)
+    instead of bicubic ones; empty for bicubic."""
 
     batch: int = 12
     crop: int = 48  # side of an LR crop
@@ -47,6 +53,7 @@ class CropSpec:
     window: int = 16  # side of a window in patches
     patch: int = 3
     degradation: str = ""
+    camera_scales: str = ""
 
     @property
     def preset(self) -> None:
@@ -57,7 +64,7 @@ class CropSpec:
         """Least side of a photo."""
         return max(self.crop, self.window * self.patch)
 
-    def draw(self, photos: Photos | Generated, seed: int, step: int) -> Batch:
+    def draw(self, photos: Photos | Lowered, seed: int, step: int) -> Batch:
         """The batch of one step."""
         return draw_batch(photos, self, seed, step)
 
@@ -121,7 +128,15 @@ class Photos:
 
     def crop(self, rng: np.random.Generator, side: int) -> np.ndarray:
         """A random square of at most `side` pixels, flipped and transposed at random. uint8 (n, n, 3)."""
-        image = self.images[rng.choice(len(self.images), p=self.share)]
+        return self.cut(rng, self.draw(rng), side)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The number of a photo, by area."""
+        return int(rng.choice(len(self.images), p=self.share))
+
+    def cut(self, rng: np.random.Generator, index: int, side: int) -> np.ndarray:
+        """`crop` of that photo."""
+        image = self.images[index]
         side = min(side, *image.shape[:2])
         top = rng.integers(image.shape[0] - side + 1)
         left = rng.integers(image.shape[1] - side + 1)
@@ -140,8 +155,8 @@ def _photo(path: Path) -> np.ndarray:
         raise TrainingDataError(f"{path} is not a photo that can be read: {error}") from None
 
 
-def draw_batch(photos: Photos | Generated, spec: CropSpec, seed: int, step: int) -> Batch:
-    """One step's batch. LR by 8-bit antialiased bicubic or a generator; windows start at any HR pixel of the crop."""
+def draw_batch(photos: Photos | Lowered, spec: CropSpec, seed: int, step: int) -> Batch:
+    """One step's batch. LR by 8-bit antialiased bicubic, of what is degraded or not; windows start at any HR pixel."""
     rng = np.random.default_rng((seed, step))
     side, middle = spec.window * spec.patch, (spec.patch - 1) // 2
     lrs, hrs, windows, rows, cols, scales = [], [], [], [], [], []
@@ -160,8 +175,8 @@ def draw_batch(photos: Photos | Generated, spec: CropSpec, seed: int, step: int)
     return Batch(torch.stack(lrs), hrs, windows, side, queries, torch.tensor(scales))
 
 
-def _pair(photos: Photos | Generated, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A square of a photo, and what is made smaller: the same, or a generated version of it."""
+def _pair(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A square of a photo, and what is made smaller: the same, or a degraded version of it."""
 
     def side(scale: float) -> int:
         return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))

@@ -12,8 +12,7 @@ from srcli.degradation.bicubic import downscale
 from srcli.degradation.synthetic import draw
 from srcli.geometry import Size
 from srcli.networks import cubic
-from srcli.training.data import Photos, to_tensor
-from srcli.training.generated import Generated
+from srcli.training.data import Lowered, Photos, to_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,8 @@ class DegradedSpec:
     margin: what is degraded on all sides and cut off again, at random: borders of filters stay outside, and the blocks
     of JPEG begin anywhere, as in pictures that were cut. negative_share: share of crops whose sharp side is degraded by
     the heavy preset, at its own size: what guidance leads away from. degradation: `degflow` for the scales and pictures
-    of a generator (see `generated`) instead of the preset's; empty for the preset.
+    of a generator (see `generated`) or `levels` for those of a camera (see `cameras`, its scales in `camera_scales`)
+    instead of the preset's; empty for the preset.
     """
 
     preset: str = "moderate"
@@ -51,22 +51,23 @@ class DegradedSpec:
     whole_scales: tuple[int, ...] = (4, 4, 4, 4, 2, 2, 3, 1)
     negative_share: float = 0.0
     degradation: str = ""
+    camera_scales: str = ""
 
     @property
     def shortest(self) -> int:
         """Least side of a photo."""
         return self.crop + 2 * self.margin
 
-    def draw(self, photos: Photos | Generated, seed: int, step: int) -> DegradedBatch:
+    def draw(self, photos: Photos | Lowered, seed: int, step: int) -> DegradedBatch:
         """The batch of one step."""
         rng = np.random.default_rng((seed, step))
         pairs = [self._pair(photos, rng) for _ in range(self.batch)]
         hr, lr, scale, quality = zip(*pairs, strict=True)
         return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale), torch.tensor(quality))
 
-    def _pair(self, photos: Photos | Generated, rng: np.random.Generator) -> tuple[Tensor, Tensor, float, float]:
+    def _pair(self, photos: Photos | Lowered, rng: np.random.Generator) -> tuple[Tensor, Tensor, float, float]:
         side = self.shortest
-        photo, small = self._generated(photos, rng) if isinstance(photos, Generated) else self._drawn(photos, rng)
+        photo, small = self._drawn(photos, rng) if isinstance(photos, Photos) else self._lowered(photos, rng)
         low = len(small)
         y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
         rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
@@ -91,8 +92,8 @@ class DegradedSpec:
             return "light"
         return "heavy" if chance >= 1 - self.heavy_share else self.preset
 
-    def _generated(self, photos: Generated, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """The same by the generator, at one of the scales that it has made."""
+    def _lowered(self, photos: Lowered, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The same by a generator or a camera, at one of its scales."""
         photo, lower, scale = photos.pair(rng, lambda _: self.shortest)
         low = max(1, round(self.shortest / scale))
         return photo, downscale(lower, low, low)

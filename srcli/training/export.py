@@ -32,8 +32,8 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
 
     The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
     `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata say
-    for which pipeline the weights are, in which role, and the sha256 of what they belong to: the flow of a prior or of
-    a low-rank change, the autoencoder of a flow in its latents.
+    for which pipeline the weights are, in which role, and what they belong to by its digest: the file of the flow of a
+    prior or of a low-rank change, the tensors of the autoencoder of a flow in its latents.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     if not path.is_file():
@@ -71,11 +71,14 @@ def score(
 ) -> tuple[dict[str, float], float]:
     """Scores of exported weights on a folder of photos, and the largest change by float16 in any of them."""
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
-    recipe = json.loads(read_metadata(path)["recipe"])
+    source = read_metadata(path)
+    recipe = json.loads(source["recipe"])
     for name in ("perceptual", "consistency"):  # trunk and teacher are not needed here
         recipe["loss"].pop(name, None)
     chosen = parse(recipe.pop("name"), recipe)
     task = make_task(chosen, flow, autoencoder=autoencoder)
+    if task.origin.get("autoencoder") != source.get("autoencoder"):
+        raise RecipeError(f"{path} was trained with another autoencoder than {autoencoder}")
     validation, network = validation_of(chosen, folder), task.networks["network"].eval()
     network.load_state_dict(under(load_file(path), "ema/"))
     before = validation(task, network)

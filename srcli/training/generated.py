@@ -36,8 +36,8 @@ class Version:
 class Generated:
     """Photos and their generated versions in a folder, which are made where they are missing.
 
-    each: versions of a photo. The folder's manifest says what made it; a folder of something else is an error, one that
-    was interrupted is completed.
+    each: versions of a photo. The folder's manifest says what made it, weights by their values and not by their files;
+    a folder of something else is an error, one that was interrupted is completed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Generated:
         self.versions = [_versions(folder, image, each) for image in photos.images]
         self.made_by: dict[str, Any] = {
             "version": __version__, "each": each, "scales": list(SPAN), "precision": degrader.runtime.precision,
-        } | degrader.told()  # fmt: skip
+        } | degrader.told() | {"weights": degrader.digests}  # fmt: skip
         self._claim()
         for number, (image, versions) in enumerate(zip(photos.images, self.versions, strict=True)):
             _make(image, [v for v in versions if not v.path.is_file()], degrader)

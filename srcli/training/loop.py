@@ -18,12 +18,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from srcli.errors import SrcliError
+from srcli.training.cameras import Cameras
 from srcli.training.data import Photos, Prefetch
 from srcli.training.generated import Generated
 from srcli.training.pairs import Pairs
 from srcli.training.recipe import OptimSpec, Recipe, RecipeError, adjusted, parse
 from srcli.training.tasks import Task
 
+Source = Photos | Pairs | Generated | Cameras
 CHECKPOINT = "checkpoint.safetensors"
 LOGS = ("log.csv", "validation.csv")
 LOG_EVERY = 50  # steps whose means make one line of log.csv
@@ -101,9 +103,7 @@ class Optimizer:
 class Trainer:
     """A run in a folder: checkpoint, log.csv, validation.csv and run.json."""
 
-    def __init__(
-        self, recipe: Recipe, task: Task, photos: Photos | Pairs | Generated, out: Path, device: str = "cpu"
-    ) -> None:
+    def __init__(self, recipe: Recipe, task: Task, photos: Source, out: Path, device: str = "cpu") -> None:
         self.recipe, self.task, self.photos, self.out, self.device = recipe, task, photos, out, device
         for network in task.networks.values():
             network.to(device)

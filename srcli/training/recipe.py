@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from srcli.errors import SrcliError
+from srcli.training.cameras import Scales
 from srcli.training.data import CropSpec
 from srcli.training.degraded import DegradedSpec
 from srcli.training.levels import LevelSpec
 
 T = TypeVar("T")
+GENERATOR, CAMERAS = "degflow", "levels"  # what makes low-resolution pictures instead of a recipe's own way
+KNOWN_LEVELS = "2,4"  # those that a generator learns from
+LEARN_DEGRADED = ("linf", "flowsr", "flowmap", "flowmap-lora")  # tasks
 
 
 class RecipeError(SrcliError):
@@ -100,15 +104,33 @@ def formulated_by(recipe: Recipe, formulation: str | None) -> Recipe:
     return with_options(recipe, formulation=formulation)
 
 
-def degraded_by(recipe: Recipe, degradation: str | None) -> Recipe:
-    """The recipe with low-resolution crops of another origin: `degflow`, or its own for None."""
-    if degradation is None:
+def degraded_by(recipe: Recipe, degradation: str | None, levels: str | None = None) -> Recipe:
+    """The recipe with low-resolution crops of another origin: `degflow` or `levels`, these at the scales that `levels`
+    says; or its own for None."""
+    if degradation is None and levels is None:
         return recipe
-    if degradation != "degflow":
-        raise RecipeError(f"unknown degradation {degradation!r}; a recipe's own can be replaced by degflow")
     if isinstance(recipe.crops, LevelSpec):
         raise RecipeError(f"{recipe.name} learns degradations itself; leave out --degradation")
-    return replace(recipe, crops=replace(recipe.crops, degradation=degradation))
+    if levels is not None and degradation != CAMERAS:
+        raise RecipeError(f"--levels go with --degradation {CAMERAS}")
+    scales = (levels or KNOWN_LEVELS) if degradation == CAMERAS else ""
+    crops = replace(recipe.crops, degradation=degradation or "", camera_scales=scales)
+    return _checked(replace(recipe, crops=crops))
+
+
+def _checked(recipe: Recipe) -> Recipe:
+    """The recipe, whose degradation is one that there is and that its task can learn from."""
+    crops = recipe.crops
+    if isinstance(crops, LevelSpec):
+        return recipe
+    if crops.degradation not in ("", GENERATOR, CAMERAS):
+        raise RecipeError(f"unknown degradation {crops.degradation!r}; there are {GENERATOR} and {CAMERAS}")
+    if crops.degradation and recipe.task not in LEARN_DEGRADED:
+        able = ", ".join(LEARN_DEGRADED)
+        raise RecipeError(f"{recipe.name} cannot learn from other degradations than its own; these can: {able}")
+    if crops.degradation == CAMERAS:
+        Scales.parse(crops.camera_scales)
+    return recipe
 
 
 def parse(name: str, table: Mapping[str, Any]) -> Recipe:
@@ -118,7 +140,7 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
     if missing := {"task", "architecture", "loss"} - set(table):
         raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
     crops = table.get("crops", {})
-    return Recipe(
+    recipe = Recipe(
         name=name,
         task=table["task"],
         architecture=dict(table["architecture"]),
@@ -128,6 +150,7 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
         options=dict(table.get("options", {})),
         seed=int(table.get("seed", 0)),
     )
+    return _checked(recipe)
 
 
 def _crops_of(table: Mapping[str, Any]) -> type[CropSpec | DegradedSpec | LevelSpec]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from srcli import runtime
 from srcli.metrics.trunks import load_trunk, read_weights
-from srcli.networks.degflow_ae import Autoencoder
+from srcli.networks.degflow_ae import Autoencoder, Skips
 from srcli.networks.ncsnpp import NCSNpp
 from srcli.networks.ode import Solver
 from srcli.networks.spline import Spline, taylor
@@ -27,57 +27,89 @@ EDGE = 1e-5  # times stay so far from the ends
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step compares: velocity and the spline's derivative at the times, (B, latent, h, w), and the next known
-    level, as a third-order step leads to it and as it is, (B, 3, H, W) in [-1, 1]."""
+    """What a step compares, at N times: velocity and the spline's derivative, (N, latent, h, w), and the next known
+    level, of number `following` (N,), as a third-order step leads to it. skips: of the sharp crops."""
 
     velocity: Tensor
     derivative: Tensor
-    decoded: Tensor
+    reached: Tensor
     following: Tensor
+    skips: Skips
+
+    def decoded(self, autoencoder: Autoencoder) -> Tensor:
+        """The next level as the step leads to it, at the first time of each of B crops: (B, 3, H, W) in [-1, 1]."""
+        skips = self.skips
+        with runtime.mixed(self.reached.device):
+            return autoencoder.decoder(self.reached[: len(skips[0])], skips).float()
 
 
 def step_at(network: nn.Module, autoencoder: Autoencoder, images: Tensor, t: Tensor) -> Step:
-    """One step at times t (B,) from images (3, B, 3, H, W) in [-1, 1]: the levels 1, 2 and 4.
-
-    Gradients reach the network from the velocity and, through the decoder, from the decoded picture.
-    """
+    """One step from images (3, B, 3, H, W) in [-1, 1], the levels 1, 2 and 4, at times t (N,), a multiple of B: the
+    n-th is one of crop n % B. Gradients reach the network from the velocity and what is decoded."""
     levels, count = images.shape[:2]
     with torch.no_grad(), runtime.mixed(images.device):
-        knots = autoencoder.encoder(images.flatten(0, 1))[0].float().unflatten(0, (levels, count))
-        skips = autoencoder.encoder.skips(images[0])
+        latents, skips = autoencoder.encoder(images.flatten(0, 1))
+    knots = latents.float().unflatten(0, (levels, count)).repeat(1, len(t) // count, 1, 1, 1)
     positions = autoencoder.positions().to(t)
     spline = Spline(knots, positions)
     jet, following = spline(t), spline.segment(t) + 1
     velocity = network(jet.value, t)  # float32: solvers ask for small differences
     reached = taylor(jet, velocity, positions[following] - t)
-    with runtime.mixed(images.device):
-        decoded = autoencoder.decoder(reached, skips)
-    return Step(velocity, jet.first, decoded.float(), images[following, torch.arange(count, device=t.device)])
+    f0, f1, f2 = (skip[:count] for skip in skips)  # of level 1, the first
+    return Step(velocity, jet.first, reached, following, (f0, f1, f2))
+
+
+class RunningMean(nn.Module):
+    """Running mean of a quantity, of all its values at first, later of about the last 100. Part of a run's state."""
+
+    mean: Tensor
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def forward(self, value: Tensor) -> Tensor:
+        """The mean, with one value more."""
+        self.seen += 1
+        self.mean.lerp_(value, max(1 / self.seen.item(), 0.01))
+        return self.mean.clone()
 
 
 class DegflowTask:
     """`flow`: the squared error of the velocity; `decoded` (L1 in [0, 1]) and `perceptual`: how far the decoded step to
-    the next level is from it.
+    the next level is from it, which costs a decoder's passes and teaches little beside `flow`.
 
     autoencoder: of the first stage, frozen. trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options:
-    `relative`, whether the error is told as a share of the spline's derivative, 1 for no velocity at all; the size of
-    latents is the autoencoder's choice, and small ones would be drowned by the other losses.
+    `relative`, whether the error is told as a share of the mean squared derivative of the spline, 1 for no velocity at
+    all, since the size of latents is the autoencoder's choice; `times`, how many times are drawn for each crop, which
+    cost less than to encode more crops.
     """
 
     kind = NCSNpp
     weighted = frozenset({"flow", "decoded", "perceptual"})
-    options = frozenset({"relative"})
+    options = frozenset({"relative", "times"})
 
     def __init__(self, recipe: Recipe, network: NCSNpp, autoencoder: Path | None, trunk: Path | None) -> None:
         if autoencoder is None:
             raise RecipeError("the flow needs the autoencoder whose latents it moves: --autoencoder FILE")
         self.network, self.weights = network, recipe.loss
-        self.relative = bool(recipe.options.get("relative"))
+        self.times = int(recipe.options.get("times", 1))
+        if self.times < 1:
+            raise RecipeError(f"recipe {recipe.name}: times = {self.times}, but each crop needs one at least")
         self.networks: dict[str, nn.Module] = {"network": network}
+        self.scale = RunningMean() if recipe.options.get("relative") else None
+        if self.scale is not None:
+            self.networks["scale"] = self.scale
         loaded = load_part(autoencoder, "degflow", "autoencoder")
         assert isinstance(loaded, Autoencoder)
-        self.autoencoder, self.origin = loaded, {"autoencoder": store.sha256(autoencoder)}
-        align = DegflowModel(loaded, network).align
+        self.autoencoder, self.origin = loaded, {"autoencoder": store.tensors_sha256(loaded)}
+        try:
+            align = DegflowModel(loaded, network).align
+        except ValueError as error:
+            raise RecipeError(f"recipe {recipe.name} and {autoencoder}: {error}") from None
         if recipe.crops.crop % align or getattr(recipe.crops, "levels", None) != (1, 2, 4):
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {align} pixels at the levels 1, 2 and 4")
         self.perceptual = None
@@ -89,23 +121,32 @@ class DegflowTask:
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         device = batch.images.device
         self.autoencoder.to(device)
-        t = EDGE + (1 - 2 * EDGE) * torch.rand(batch.images.shape[1], device=device)
-        at = step_at(self.network, self.autoencoder, batch.images * 2 - 1, t)
-        made, wanted = at.decoded * 0.5 + 0.5, at.following * 0.5 + 0.5
+        images = batch.images * 2 - 1
+        t = EDGE + (1 - 2 * EDGE) * torch.rand(self.times * images.shape[1], device=device)
+        at = step_at(self.network, self.autoencoder, images, t)
         values = {"flow": (at.velocity - at.derivative).square().mean()}
-        if self.relative:
-            values["flow"] = values["flow"] / (at.derivative.square().mean() + 1e-12)
-        if self.weights.get("decoded"):
-            values["decoded"] = (made - wanted).abs().mean()
-        if self.perceptual is not None:
-            self.perceptual.trunk.to(device)
-            values["perceptual"] = self.perceptual(made, wanted).mean()
+        if self.scale is not None:
+            values["flow"] = values["flow"] / (self.scale(at.derivative.square().mean()) + 1e-12)
+        if self.weights.get("decoded") or self.perceptual is not None:
+            values |= self._decoded(at, batch.images)
         total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
         yield "network", total, {k: v.item() for k, v in values.items()}
 
+    def _decoded(self, at: Step, images: Tensor) -> dict[str, Tensor]:
+        """The losses of the next level; images: (3, B, 3, H, W) in [0, 1]."""
+        values, count = {}, images.shape[1]
+        made = at.decoded(self.autoencoder) * 0.5 + 0.5
+        wanted = images[at.following[:count], torch.arange(count, device=images.device)]
+        if self.weights.get("decoded"):
+            values["decoded"] = (made - wanted).abs().mean()
+        if self.perceptual is not None:
+            self.perceptual.trunk.to(images.device)
+            values["perceptual"] = self.perceptual(made, wanted).mean()
+        return values
+
     @torch.inference_mode()
     def made(self, network: nn.Module, images: dict[int, Tensor]) -> dict[int, Tensor]:
-        """The levels above 1, (1, 3, H, W) in [0, 1], generated from the sharp picture alone."""
+        """The levels, (1, 3, H, W) in [0, 1], generated from the sharp picture alone; level 1 from its own latent."""
         assert isinstance(network, NCSNpp)
         hr = images[1] * 2 - 1
         autoencoder = self.autoencoder.to(hr.device)
@@ -114,4 +155,5 @@ class DegflowTask:
         scales = [s for s in images if s > 1]
         path = DegflowModel(autoencoder, network).path(z.float(), scales, Solver("rk4", 16))
         with runtime.mixed(hr.device):
-            return {s: autoencoder.decoder(z, skips).float() * 0.5 + 0.5 for s, z in zip(scales, path, strict=True)}
+            latents = {1: z} | dict(zip(scales, path, strict=True))
+            return {s: autoencoder.decoder(z, skips).float() * 0.5 + 0.5 for s, z in latents.items()}

@@ -11,7 +11,7 @@ from srcli import runtime
 from srcli.networks.degflow_ae import FACTOR, Autoencoder
 from srcli.training import losses
 from srcli.training.levels import LevelBatch
-from srcli.training.recipe import Recipe
+from srcli.training.recipe import Recipe, RecipeError
 
 
 class DegflowAETask:
@@ -24,6 +24,8 @@ class DegflowAETask:
     options: frozenset[str] = frozenset()
 
     def __init__(self, recipe: Recipe, network: Autoencoder) -> None:
+        if recipe.crops.crop % FACTOR:
+            raise RecipeError(f"recipe {recipe.name}: crops are multiples of {FACTOR} pixels, not {recipe.crops.crop}")
         self.network, self.weights = network, recipe.loss
         self.networks: dict[str, nn.Module] = {"network": network}
         self.origin: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,23 @@ from torch import Tensor, nn
 from srcli import runtime
 from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
-from srcli.degradation.levels import draw_camera
+from srcli.degradation.levels import Camera, draw_camera
 from srcli.geometry import Size, Window
 from srcli.metrics.psnr import psnr
 from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.path import PathModel
 from srcli.training.data import SUFFIXES, to_tensor
 from srcli.training.levels import LevelSpec
+from srcli.training.pairs import Pairs
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.tasks import Task
 
 
 class Validation:
-    """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic or by a preset of degradations, the
-    same for a photo each time; border = scale. Flows are judged by their mean, at temperature 0, unless `sampling` says
-    else; those of a path begin as they were trained to, with their own noise by the same seed."""
+    """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic, by a preset of degradations or by
+    a camera of levels (`camera`), the same for a photo each time; border = scale. Flows are judged by their mean, at
+    temperature 0, unless `sampling` says else; those of a path begin as they were trained to, with their own noise by
+    the same seed."""
 
     def __init__(
         self,
@@ -35,7 +38,9 @@ class Validation:
         scales: tuple[int, ...] = (2, 3, 4),
         sampling: Sampling | None = None,
         preset: str | None = None,
+        camera: bool = False,
     ) -> None:
+        self.camera = camera
         named = photos_of(folder)
         self.names, self.photos = list(named), list(named.values())
         self.scales, self.sampling, self.preset = scales, sampling, preset
@@ -60,6 +65,8 @@ class Validation:
         return psnr(to_bytes(whole(model, lr, Size(height, width), sampling)), hr, border=scale)
 
     def _low(self, name: str, photo: np.ndarray, scale: int, size: Size) -> np.ndarray:
+        if self.camera:
+            return downscale(camera_of(name)(photo, scale), size.height, size.width)
         if self.preset is None:
             return downscale(photo, size.height, size.width)
         return synthetic.draw(self.preset, scale, synthetic.seed_of(name, scale))(photo, size)
@@ -67,34 +74,56 @@ class Validation:
 
 class LevelValidation:
     """Mean PSNR over RGB of the levels 2, 3 and 4 as a task makes them, in the middle of each photo of a folder, from
-    levels made by a camera that is the same for a photo each time. Level 3 is one that training does not see."""
+    levels made by a camera that is the same for a photo each time, or of the Test part of a folder of real levels
+    (`Pairs`). Level 3 is one that training does not see.
+
+    `own`: the same of what the photo's own latent, that of level 1, comes back as; the rest is what latents are worth.
+    """
 
     def __init__(self, folder: Path, side: int = 256, align: int = 64) -> None:
         self.cases: list[dict[int, Tensor]] = []
-        for name, photo in photos_of(folder).items():
-            height, width = (min(n, side) // align * align for n in photo.shape[:2])
+        for name, levels in _levels(folder, align):
+            height, width = (min(n, side) // align * align for n in levels[1].shape[:2])
             if not height or not width:
                 raise RecipeError(f"{name} in {folder} has less than {align} pixels a side")
-            top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
-            camera = draw_camera(np.random.default_rng(synthetic.seed_of(name, 1)))
-            levels = {s: camera(photo, s)[top : top + height, left : left + width] for s in (1, 2, 3, 4)}
-            self.cases.append({s: to_tensor(level)[None] for s, level in levels.items()})
+            top, left = ((n - m) // 2 for n, m in zip(levels[1].shape, (height, width), strict=False))
+            inner = np.s_[top : top + height, left : left + width]
+            self.cases.append({s: to_tensor(level[inner])[None] for s, level in levels.items()})
 
     def __call__(self, task: Any, network: nn.Module) -> dict[str, float]:
         device = next(network.parameters()).device
-        found: dict[int, list[float]] = {2: [], 3: [], 4: []}
+        found: dict[str, list[float]] = {f"{kind}_x{s}": [] for kind in ("psnr", "own") for s in (2, 3, 4)}
         for levels in self.cases:
             made = task.made(network, {s: level.to(device) for s, level in levels.items()})
-            for scale, values in found.items():
-                values.append(psnr(to_bytes(made[scale]), to_bytes(levels[scale]), channel="rgb"))
-        return {f"psnr_x{scale}": round(float(np.mean(values)), 4) for scale, values in found.items()}
+            for scale in (2, 3, 4):
+                for kind, picture in (("psnr", made[scale]), ("own", made[1])):
+                    score = psnr(to_bytes(picture), to_bytes(levels[scale]), channel="rgb")
+                    found[f"{kind}_x{scale}"].append(score)
+        return {name: round(float(np.mean(values)), 4) for name, values in found.items()}
 
 
 def validation_of(recipe: Recipe, folder: Path) -> Validation | LevelValidation:
     """The scores that a recipe's network is judged by."""
     if isinstance(recipe.crops, LevelSpec):
         return LevelValidation(folder)
-    return Validation(folder, preset=recipe.crops.preset)
+    return Validation(folder, preset=recipe.crops.preset, camera=bool(recipe.crops.degradation))
+
+
+def camera_of(name: str) -> Camera:
+    """Of a photo, by its name."""
+    return draw_camera(np.random.default_rng(synthetic.seed_of(name, 1)))
+
+
+def _levels(folder: Path, align: int) -> Iterator[tuple[str, dict[int, np.ndarray]]]:
+    """Photos of a folder at the levels 1 to 4, one after the other: real ones where its layout is theirs."""
+    if any(folder.glob("*/Test/2/*_HR.png")):
+        pairs = Pairs(folder, (1, 2, 3, 4), align, "Test")
+        for scene in pairs.scenes:
+            yield scene[1].name, {s: pairs.read(path) for s, path in scene.items()}
+        return
+    for name, photo in photos_of(folder).items():
+        camera = camera_of(name)
+        yield name, {s: camera(photo, s) for s in (1, 2, 3, 4)}
 
 
 def photos_of(folder: Path) -> dict[str, np.ndarray]:

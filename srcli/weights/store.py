@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 EMBEDDED = HERE / "embedded"
+TENSORS = "tensors:"  # begins a digest of weights, as against one of a file
 
 
 class WeightsMissing(SrcliError):
@@ -134,6 +135,15 @@ def network_of(architecture: Mapping[str, Any], tensors: Mapping[str, Tensor], p
         raise WeightsMissing(f"{path} does not fit its own architecture: {error}") from error
     network.eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+
+
+def tensors_sha256(network: nn.Module) -> str:
+    """Digest of a network's weights, the same for every file that holds them: `tensors:` and hex."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return TENSORS + digest.hexdigest()
 
 
 def sha256(path: Path) -> str:
