@@ -251,6 +251,9 @@ def test_exported_weights_are_used_by_their_files(tmp_path, trunk):
     old = {k: v for k, v in read_metadata(network).items() if k not in ("pipeline", "role")}
     save_file(load_file(network), tmp_path / "old.safetensors", old)
 
+    anyones = {k: v for k, v in read_metadata(change).items() if k != "flow"}
+    save_file(load_file(change), tmp_path / "anyones.safetensors", anyones)
+
     models = [Upscaler.from_file(f).model for f in (network, flowsr, tmp_path / "old.safetensors")]
     assert [type(m) for m in models] == [FlowmapModel, FlowsrModel, FlowsrModel]
     assert [Upscaler.from_file(network, lora=f).model.most_detail for f in (None, change)] == [0, 2]
@@ -265,6 +268,7 @@ def test_exported_weights_are_used_by_their_files(tmp_path, trunk):
         (["-m", network, "--detail", 0.5], 0, "which has no low-rank change"),
         (["-m", other, "--lora", change], 4, "is a change of " + store.sha256(network)[:12]),
         (["-m", flowsr, "--lora", change], 4, "is no flow map"),
+        (["-m", network, "--lora", tmp_path / "anyones.safetensors"], 4, "does not say which network"),
         (["-m", network, "--lora", flowsr], 4, "is no low-rank change"),
         (["-m", change], 4, "--lora"),
         (["--lora", change], 2, "--lora goes with -m"),
