@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from typer.testing import CliRunner
 
+from srcli.cli.app import app
 from srcli.networks.build import build
 from srcli.networks.velocity import VelocityNet
 from srcli.training import recipe
@@ -39,6 +41,9 @@ steps = STEPS
 [loss]
 flow = 1.0
 """
+MAP = 'map = 1.0\nperiodic = 0.1\nperceptual = 0.01\n[options]\nmap_share = 0.5\nramp = 2\nformulation = "FORM"\n'
+GUIDED = MAP + "guidance = 2.0\n"
+RUNNER = CliRunner()
 
 
 def awake(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -64,3 +69,9 @@ def weights_of(network: nn.Module, architecture: dict, file: Path) -> Path:
 def chosen(tmp_path: Path, text: str, steps: int = 5) -> recipe.Recipe:
     (tmp_path / "tiny.toml").write_text(text.replace("STEPS", str(steps)))
     return recipe.load(str(tmp_path / "tiny.toml"))
+
+
+def train(*arguments: object):
+    result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
+    assert result.exit_code == 0, result.output
+    return result

@@ -92,7 +92,9 @@ def _check_change(path: Path, main: Converted, lora: Path, change: Converted) ->
         )
     if (main.pipeline, main.role) != ("flowmap", "velocity"):
         raise ConvertError(f"{path} is no flow map ({main.role}, {main.family}), so that --lora has no use")
-    belongs = store.metadata(lora).get("flow", "an unknown network")
+    belongs = store.metadata(lora).get("flow")
+    if belongs is None:
+        raise ConvertError(f"{lora} does not say which network it changes; srcli train export writes that")
     if belongs != main.source.sha256:
         raise ConvertError(
             f"{lora} is a change of {belongs[:12]}, not of {path} ({main.source.sha256[:12]}; by their sha256)"
