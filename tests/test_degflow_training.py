@@ -457,6 +457,15 @@ upsampling = 1.0
 """
 
 
+def test_a_folder_without_photos_to_score_is_told_before_anything_is_generated(trained, tmp_path):
+    (tmp_path / "r.toml").write_text(FLOWSR)
+    common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, *files(trained)]
+    out = run("train", "flowsr-base", "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common,
+              "--val", tmp_path / "none", code=2)  # fmt: skip
+    assert "validation folder" in out
+    assert not (tmp_path / "run" / "generated").exists()
+
+
 @pytest.mark.parametrize(("stage", "text"), [("flowsr-base", FLOWSR), ("linf-base", LINF)])
 def test_super_resolution_learns_from_generated_pictures(trained, tmp_path, stage, text):
     (tmp_path / "r.toml").write_text(text)
