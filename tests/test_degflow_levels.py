@@ -97,19 +97,8 @@ def test_real_levels_are_judged_by_the_test_part(tmp_path):
 def test_a_run_on_pairs_is_scored_on_their_test_part(tmp_path):
     scenes(scenes(tmp_path / "real"), part="Test")
     (tmp_path / "r.toml").write_text(STAGE1.replace("steps = 25", "steps = 2"))
-    real = tmp_path / "real"
-    run(
-        "train",
-        "degflow-ae",
-        "--recipe",
-        tmp_path / "r.toml",
-        "--pairs",
-        real,
-        "--val",
-        real,
-        "--out",
-        tmp_path / "run",
-    )
+    real = ["--pairs", tmp_path / "real", "--val", tmp_path / "real"]
+    run("train", "degflow-ae", "--recipe", tmp_path / "r.toml", *real, "--out", tmp_path / "run")
     rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
     assert rows[0] == "step,psnr_x2,own_x2,psnr_x3,own_x3,psnr_x4,own_x4"
     assert rows[1].startswith("2,")

@@ -323,6 +323,14 @@ def test_packaged_recipes_are_small():
     assert networks[1].tileable
 
 
+def test_the_packaged_flow_learns_from_its_velocity_alone():
+    """Decoding costs a third of a step for a gradient of a ten-thousandth; what is encoded serves eight times."""
+    stage1, stage2 = recipe.load("degflow-ae"), recipe.load("degflow")
+    assert stage2.loss == {"flow": 1.0}
+    assert stage2.options == {"relative": True, "times": 8}
+    assert stage1.loss["periodic"] < stage1.loss["pixel"]
+
+
 @pytest.mark.parametrize(
     ("stage", "options", "says"),
     [
