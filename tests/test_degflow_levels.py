@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_degflow_training import run
+from test_degflow_training import STAGE1, run
 
 from srcli.degradation.levels import Camera, draw_camera
 from srcli.training.data import Photos, TrainingDataError
@@ -92,6 +92,16 @@ def test_real_levels_are_judged_by_the_test_part(tmp_path):
         path.unlink()
     with pytest.raises(TrainingDataError, match="CAMERA/Test"):
         LevelValidation(tmp_path)
+
+
+def test_a_run_on_pairs_is_scored_on_their_test_part(tmp_path):
+    scenes(scenes(tmp_path / "real"), part="Test")
+    (tmp_path / "r.toml").write_text(STAGE1.replace("steps = 25", "steps = 2"))
+    real = ["--pairs", tmp_path / "real", "--val", tmp_path / "real"]
+    run("train", "degflow-ae", "--recipe", tmp_path / "r.toml", *real, "--out", tmp_path / "run")
+    rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
+    assert rows[0] == "step,psnr_x2,own_x2,psnr_x3,own_x3,psnr_x4,own_x4"
+    assert rows[1].startswith("2,")
 
 
 def test_folders_without_pairs_say_what_is_missing(tmp_path):

@@ -323,6 +323,14 @@ def test_packaged_recipes_are_small():
     assert networks[1].tileable
 
 
+def test_the_packaged_flow_learns_from_its_velocity_alone():
+    """Decoding costs a third of a step for a gradient of a ten-thousandth; what is encoded serves eight times."""
+    stage1, stage2 = recipe.load("degflow-ae"), recipe.load("degflow")
+    assert stage2.loss == {"flow": 1.0}
+    assert stage2.options == {"relative": True, "times": 8}
+    assert stage1.loss["periodic"] < stage1.loss["pixel"]
+
+
 @pytest.mark.parametrize(
     ("stage", "options", "says"),
     [
@@ -455,6 +463,15 @@ steps = 2
 [loss]
 upsampling = 1.0
 """
+
+
+def test_a_folder_without_photos_to_score_is_told_before_anything_is_generated(trained, tmp_path):
+    (tmp_path / "r.toml").write_text(FLOWSR)
+    common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, *files(trained)]
+    out = run("train", "flowsr-base", "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common,
+              "--val", tmp_path / "none", code=2)  # fmt: skip
+    assert "validation folder" in out
+    assert not (tmp_path / "run" / "generated").exists()
 
 
 @pytest.mark.parametrize(("stage", "text"), [("flowsr-base", FLOWSR), ("linf-base", LINF)])

@@ -33,7 +33,7 @@ srcli train srflow-base --data photos/ --out runs/base --val set5/
 srcli train srflow --init base.safetensors --data photos/ --out runs/srflow --val set5/
 srcli train srflow-prior --flow srflow-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
 srcli train flowmap-base --init flowsr-base.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/warm
-srcli train flowmap-guided --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/guided
+srcli train flowmap-guided --init map.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/guided
 srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
 srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base
 srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs
@@ -200,6 +200,7 @@ def run(
         generation = Generation(autoencoder, generator, cache, versions, solver, solver_steps)
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
+        validation = validation_of(chosen, val) if val else None
         photos = lowered(chosen, found, generation, out, device, output)
         trainer = Trainer(chosen, task, photos, out, str(where))
         if resume:
@@ -212,7 +213,6 @@ def run(
         output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos)} photos, from step {trainer.step}")
         if photos.held:
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
-        validation = validation_of(chosen, val) if val else None
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 

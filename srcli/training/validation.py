@@ -92,7 +92,7 @@ class LevelValidation:
 
     def __call__(self, task: Any, network: nn.Module) -> dict[str, float]:
         device = next(network.parameters()).device
-        found: dict[str, list[float]] = {f"{kind}_x{s}": [] for kind in ("psnr", "own") for s in (2, 3, 4)}
+        found: dict[str, list[float]] = {f"{kind}_x{s}": [] for s in (2, 3, 4) for kind in ("psnr", "own")}
         for levels in self.cases:
             made = task.made(network, {s: level.to(device) for s, level in levels.items()})
             for scale in (2, 3, 4):
