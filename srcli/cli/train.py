@@ -49,6 +49,7 @@ MAPS = "Flow maps"
 ABLATED, ABLATION_STEPS, ABLATION_MINUTES, ABLATION_CROPS = "flowmap-guided", 400, 40.0, 16
 NOT_ABLATED = (
     "flow", "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "pairs",
+    "levels", "solver", "solver_steps",
 )  # fmt: skip
 
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
