@@ -37,25 +37,41 @@ def main() -> None:
     parser.add_argument("--degradation", help="preset of srcli degrade")
     parser.add_argument("--direct", action="store_true", help="enlarge the pictures of --data as they are")
     parser.add_argument("--pad", type=int, default=0, help="low-resolution pixels that the network eats on each side")
+    parser.add_argument("--passes", type=int, default=1, help="2: a x2 network run twice, for x4")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    upscale = fsrcnn(options) if (options.models / f"{options.model}.pb").exists() else ncnn(options)
+    once = fsrcnn(options) if (options.models / f"{options.model}.pb").exists() else ncnn(options)
+    upscale = repeated(once, options)
+    scale = options.scale**options.passes
     folder = options.out / options.model
     folder.mkdir(parents=True, exist_ok=True)
     seconds = []
-    for name, low, grey in pictures(options):
+    for name, low, grey in pictures(options, scale):
         height, width = low.shape[:2]
         image, took = min((upscale(low) for _ in range(2)), key=lambda made: made[1])
-        seconds.append(took / (height * width * options.scale**2 / 1e6))
-        wanted, odd = (height * options.scale, width * options.scale), 2 * options.scale
-        if any(not 0 <= found - n <= odd for found, n in zip(image.shape, wanted, strict=False)):
-            raise SystemExit(f"{options.model} gives {image.shape[:2]} for {wanted}; is it x{options.scale}?")
-        result = Image.fromarray(image[: wanted[0], : wanted[1]])
+        seconds.append(took / (height * width * scale**2 / 1e6))
+        result = Image.fromarray(image)
         (result.convert("L") if grey else result).save(folder / f"{name}.png")
     print(f"{options.model}: {np.median(seconds):.2f} s per output megapixel, {len(seconds)} pictures in {folder}")
 
 
-def pictures(options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, bool]]:
+def repeated(once: Upscale, options: argparse.Namespace) -> Upscale:
+    """As many passes as asked for, each cropped to its size: padding to even sizes leaves up to two pixels more."""
+
+    def upscale(low: np.ndarray) -> tuple[np.ndarray, float]:
+        image, seconds = low, 0.0
+        for _ in range(options.passes):
+            wanted, odd = [n * options.scale for n in image.shape[:2]], 2 * options.scale
+            image, took = once(image)
+            if any(not 0 <= found - n <= odd for found, n in zip(image.shape, wanted, strict=False)):
+                raise SystemExit(f"{options.model} gives {image.shape[:2]} for {wanted}; is it x{options.scale}?")
+            image, seconds = image[: wanted[0], : wanted[1]], seconds + took
+        return image, seconds
+
+    return upscale
+
+
+def pictures(options: argparse.Namespace, scale: int) -> Iterator[tuple[str, np.ndarray, bool]]:
     """Names, small pictures in RGB, and whether their results are kept in grey."""
     photos = Photos(options.data, degradation=options.degradation)
     for path in photos.files:
@@ -63,7 +79,7 @@ def pictures(options: argparse.Namespace) -> Iterator[tuple[str, np.ndarray, boo
             with Image.open(path) as opened:
                 yield path.stem, np.asarray(opened.convert("RGB")), opened.mode == "L"
         else:
-            case = photos.case(path, options.scale)
+            case = photos.case(path, scale)
             yield path.stem, case.low, is_grey(case.reference)
 
 

@@ -85,3 +85,17 @@ def place(tmp_path, monkeypatch) -> Path:
     for name in ("SRCLI_MANIFEST", "SRCLI_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def trunk(tmp_path_factory) -> Path:
+    """A file of SqueezeNet's features with random weights, for perceptual losses."""
+    import torch
+    from safetensors.torch import save_file
+
+    from srcli.networks.trunks import squeezenet
+
+    file = tmp_path_factory.mktemp("trunk") / "trunk.safetensors"
+    torch.manual_seed(0)
+    save_file(squeezenet().state_dict(), file)
+    return file

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 from flowmap_steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, train, weights_of
 from PIL import Image
-from safetensors.torch import save_file
 
 from srcli.cli.app import app
 from srcli.networks.build import build
-from srcli.networks.trunks import squeezenet
 from srcli.training import ablation, ablation_plan, recipe
 from srcli.training.data import Photos
 from srcli.training.jumps import FORMULATIONS
@@ -24,13 +22,6 @@ from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-@pytest.fixture(scope="module")
-def trunk(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("trunk") / "trunk.safetensors"
-    save_file(squeezenet().state_dict(), file)
-    return file
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ from srcli.cli.app import app
 from srcli.geometry import Size
 from srcli.networks.build import build
 from srcli.networks.lora import Lora
-from srcli.networks.trunks import squeezenet
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.flowmap import FlowmapModel
 from srcli.pipelines.flowsr import FlowsrModel
@@ -48,13 +47,6 @@ crop = 48
 [loss]
 l2 = 1.0
 """
-
-
-@pytest.fixture(scope="module")
-def trunk(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("trunk") / "trunk.safetensors"
-    save_file(squeezenet().state_dict(), file)
-    return file
 
 
 # --- the low-rank change ---

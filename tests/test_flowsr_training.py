@@ -258,13 +258,6 @@ def train(*arguments: object):
     return result
 
 
-@pytest.fixture(scope="module")
-def trunk(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("trunk") / "trunk.safetensors"
-    save_file(squeezenet().state_dict(), file)
-    return file
-
-
 @pytest.mark.slow
 def test_both_stages_train_export_and_make_a_picture(tmp_path, trunk):
     first, second = tmp_path / "first.toml", tmp_path / "second.toml"

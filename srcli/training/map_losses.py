@@ -75,8 +75,7 @@ class Terms:
 class MapLosses:
     """The losses of stages 1 to 3. guidance: w of the guided flow, which the map learns; 1 is none. bridge: standard
     deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets. flat: see
-    `losses.flatness`.
-    quality: whether the network knows one.
+    `losses.flatness`. quality: whether the network knows one.
     """
 
     jumps: Jumps
