@@ -99,3 +99,11 @@ def trunk(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     save_file(squeezenet().state_dict(), file)
     return file
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """ae.safetensors and flow.safetensors of short runs of DegFlow, and the runs."""
+    from degflow_steps import train_both
+
+    return train_both(tmp_path_factory.mktemp("degflow"))

@@ -7,23 +7,19 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from degflow_steps import RUNNER, STAGE1, STAGE2, run
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from test_degflow import FORWARD, close, lively
-from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.networks.build import build
 from srcli.networks.degflow_ae import Autoencoder
 from srcli.networks.ncsnpp import NCSNpp
-from srcli.networks.trunks import squeezenet
 from srcli.training import recipe
-from srcli.training.data import Photos, TrainingDataError
-from srcli.training.degraded import DegradedSpec
-from srcli.training.generated import MANIFEST, Generated
+from srcli.training.data import Photos
 from srcli.training.loop import Optimizer, Trainer, read_metadata
 from srcli.training.recipe import RecipeError
 from srcli.training.task_degflow import step_at
@@ -33,72 +29,6 @@ from srcli.weights import store
 from srcli.weights.given import load_part
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-RUNNER = CliRunner()
-CROPS = """
-[crops]
-levels = [1, 2, 4]
-batch = 4
-crop = 64
-margin = 8
-[optim]
-name = "adamw"
-lr = 2e-3
-warmup = 5
-steps = STEPS
-ema = 0.9
-"""
-STAGE1 = """
-task = "degflow-ae"
-[architecture]
-kind = "degflow-ae"
-base_dim = 8
-[loss]
-l2 = 1.0
-pixel = 0.2
-periodic = 1.0
-""" + CROPS.replace("STEPS", "25")
-STAGE2 = """
-task = "degflow"
-[architecture]
-kind = "ncsnpp"
-nf = 8
-num_res_blocks = 1
-dropout = 0.0
-tileable = true
-[loss]
-flow = 1.0
-decoded = 0.1
-perceptual = 0.1
-""" + CROPS.replace("STEPS", "6")
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    result = RUNNER.invoke(app, [str(a) for a in arguments])
-    assert result.exit_code == code, result.output
-    return result.output
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
-    """ae.safetensors and flow.safetensors of short runs, and the runs."""
-    folder = tmp_path_factory.mktemp("degflow")
-    save_file(squeezenet().state_dict(), folder / "trunk.safetensors")
-    (folder / "stage1.toml").write_text(STAGE1)
-    (folder / "stage2.toml").write_text(STAGE2)
-    common = ["--data", EXAMPLES, "--threads", 1, "--val", EXAMPLES]
-    run("train", "degflow-ae", "--recipe", folder / "stage1.toml", "--out", folder / "ae", *common)
-    run("train", "export", folder / "ae", "-o", folder / "ae.safetensors", "--data", "photos", "--val", EXAMPLES)
-    more = ["--autoencoder", folder / "ae.safetensors"]
-    run("train", "degflow", "--recipe", folder / "stage2.toml", "--out", folder / "flow", *common, *more,
-        "--trunk", folder / "trunk.safetensors")  # fmt: skip
-    run("train", "export", folder / "flow", "-o", folder / "flow.safetensors", "--data", "photos", *more)
-    return folder
-
-
-def files(trained: Path) -> list[object]:
-    return ["--autoencoder", trained / "ae.safetensors", "--generator", trained / "flow.safetensors"]
-
-
 # --- parity ---
 
 
@@ -359,134 +289,3 @@ def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, stage, op
     assert result.exit_code in (2, 4), result.output
     assert says in result.output
     assert "Traceback" not in result.output
-
-
-# --- what it is for ---
-
-
-class Degrading:
-    """Stands at the place of a `Degrader` and counts; a picture at scale s is the photo's, 255 - s * 10 in its red."""
-
-    def __init__(self, name: str = "one") -> None:
-        self.made: list[float] = []
-        self.name = name
-        self.digests = {"flow": name}
-        self.runtime = __import__("srcli.runtime").runtime.choose("cpu", "fp32")
-
-    def told(self) -> dict:
-        return {"model": self.name}
-
-    def degrade(self, picture, scales):
-        for scale in scales:
-            self.made.append(scale)
-            colour = picture.colour.copy()
-            colour[..., 0] = 255 - round(scale * 10)
-            yield replace(picture, colour=colour)
-
-
-def generated(folder: Path, degrader: Degrading, **options) -> Generated:
-    return Generated(Photos(EXAMPLES), folder, degrader, **options)  # type: ignore[arg-type]
-
-
-def test_generated_pictures_are_made_once_and_a_run_that_was_cut_off_goes_on(tmp_path):
-    first = Degrading()
-    made = generated(tmp_path / "c", first)
-    count = 4 * len(Photos(EXAMPLES))
-    assert len(first.made) == len(set(first.made)) == count
-    assert all(1.1 <= s <= 4 for s in first.made)
-    assert len({round(4 * (s - 1.1) / 2.9 - 0.5) for s in first.made}) >= 4  # over the whole range
-    pictures = sorted((tmp_path / "c").glob("*.png"))
-    assert len(pictures) == count
-    pictures[1].unlink()
-    again = Degrading()
-    assert generated(tmp_path / "c", again).fingerprint() == made.fingerprint()
-    assert len(again.made) == 1
-    assert json.loads((tmp_path / "c" / MANIFEST).read_text())["model"] == "one"
-    with pytest.raises(TrainingDataError, match="another generator"):
-        generated(tmp_path / "c", Degrading("two"))
-    with pytest.raises(TrainingDataError, match="something else"):
-        generated(EXAMPLES, Degrading())
-
-
-def test_generated_crops_show_the_same_place_at_the_versions_scale(tmp_path):
-    made = generated(tmp_path / "c", Degrading())
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        sharp, lower, scale = made.pair(rng, lambda s: round(30 * s))
-        assert np.array_equal(sharp[..., 1:], lower[..., 1:])
-        assert (lower[..., 0] == 255 - round(scale * 10)).all()
-        assert sharp.shape == (round(30 * scale), round(30 * scale), 3)
-    spec = DegradedSpec(batch=3, crop=48, margin=8, degradation="degflow")
-    batch = spec.draw(made, 0, 0)
-    assert batch.hr.shape == batch.lr.shape == (3, 3, 48, 48)
-    wanted = (255 - 10 * batch.scale) / 255
-    assert torch.allclose(batch.lr[:, 0].mean((1, 2)), wanted, atol=0.02)
-    assert torch.equal(batch.lr, spec.draw(made, 0, 0).lr)
-    assert not torch.equal(batch.lr, spec.draw(made, 0, 1).lr)
-
-
-FLOWSR = """
-task = "flowsr"
-[architecture]
-kind = "velocity"
-width = 16
-before = 1
-after = 1
-coarse_width = 16
-coarse = 1
-[crops]
-preset = "moderate"
-batch = 2
-crop = 48
-margin = 8
-[optim]
-steps = 2
-[loss]
-l2 = 1.0
-"""
-LINF = """
-task = "linf"
-[architecture]
-kind = "linf"
-hidden = 16
-flow_layers = 2
-patch = 3
-anchors = [2, 4]
-encoder = { kind = "edsr", blocks = 1, features = 16 }
-[crops]
-batch = 2
-crop = 16
-windows = 1
-window = 4
-[optim]
-steps = 2
-[loss]
-upsampling = 1.0
-"""
-
-
-def test_a_folder_without_photos_to_score_is_told_before_anything_is_generated(trained, tmp_path):
-    (tmp_path / "r.toml").write_text(FLOWSR)
-    common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, *files(trained)]
-    out = run("train", "flowsr-base", "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common,
-              "--val", tmp_path / "none", code=2)  # fmt: skip
-    assert "validation folder" in out
-    assert not (tmp_path / "run" / "generated").exists()
-
-
-@pytest.mark.parametrize(("stage", "text"), [("flowsr-base", FLOWSR), ("linf-base", LINF)])
-def test_super_resolution_learns_from_generated_pictures(trained, tmp_path, stage, text):
-    (tmp_path / "r.toml").write_text(text)
-    common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, "--versions", 2, *files(trained)]
-    out = run("train", stage, "--recipe", tmp_path / "r.toml", "--degradation", "degflow", *common)
-    assert "before training" in out
-    cache = tmp_path / "run" / "generated"
-    assert json.loads((cache / MANIFEST).read_text())["weights"]["autoencoder"].startswith("tensors:")
-    assert json.loads((cache / MANIFEST).read_text())["solver"] == {"kind": "rk4", "steps": 8}
-    made = {p: p.stat().st_mtime_ns for p in cache.glob("*.png")}
-    assert len(made) == 2 * len(Photos(EXAMPLES))
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["crops"]["degradation"] == "degflow"
-    run("train", stage, "--resume", "--steps", 3, *common)
-    assert {p: p.stat().st_mtime_ns for p in cache.glob("*.png")} == made
-    (cache / MANIFEST).write_text("{}")
-    assert "another generator" in run("train", stage, "--resume", "--steps", 4, *common, code=2)
