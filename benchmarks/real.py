@@ -1,0 +1,69 @@
+"""What can be measured of results that have no original, as Markdown.
+
+    srcli upscale photos/ -o results/flowsr-s -n flowsr-s -s 4
+    python benchmarks/real.py results/flowsr-s peers/upscayl-lite-4x --low photos/ --niqe-parameters niqe.safetensors
+
+A row is a folder. Colour drift is the mean CIEDE2000 of the low frequencies against the small picture, enlarged; the
+grid score is that of period 4, at which the networks here fold pixels, whatever the scale. Pictures are matched by
+name, that of the small picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import statistics
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sheet import made_from, pictures
+
+from srcli.bench.metrics import Files, Original, choose
+from srcli.bench.variants import opaque
+from srcli.metrics.colour import colour_drift
+from srcli.metrics.grid import grid_score
+
+Scores = dict[str, list[float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--low", type=Path, required=True, help="the small pictures")
+    parser.add_argument("--niqe-parameters", type=Path)
+    options = parser.parse_args()
+    print(f"{datetime.date.today()}, {len(pictures(options.low))} pictures\n")
+    print("| results | pictures | colour drift: mean, worst | grid score of 4: median, worst | NIQE |")
+    print("|---|---|---|---|---|")
+    for folder in options.folders:
+        low = {path.stem: path for path in pictures(options.low)}
+        made = made_from(list(low), folder)
+        scores = score([(low[name], path) for name, path in made.items()], options.niqe_parameters)
+        print(f"| {folder.name} | {len(made)} | {told(scores)} |")
+
+
+def score(pairs: list[tuple[Path, Path]], niqe: Path | None) -> Scores:
+    found: Scores = {"colour": [], "grid": [], "niqe": []}
+    metrics = choose(["niqe"], Files(niqe=(niqe,))) if niqe else []
+    for small, path in pairs:
+        low, image = opaque(small).rgb(), opaque(path).rgb()
+        size = (image.shape[1], image.shape[0])
+        enlarged = np.asarray(Image.fromarray(low).resize(size, Image.Resampling.BICUBIC))
+        original = Original(enlarged, low, max(1, round(size[0] / low.shape[1])))
+        values = {"colour": colour_drift(image, enlarged), "grid": grid_score(image, 4)}
+        values |= {m.name: m.measure(image, original) for m in metrics if m.measure and min(size) >= m.least}
+        for name, value in values.items():
+            if value is not None:
+                found[name].append(value)
+    return found
+
+
+def told(scores: Scores) -> str:
+    colour, grid, niqe = scores.values()
+    cells = [f"{statistics.mean(colour):.2f}, {max(colour):.2f}", f"{statistics.median(grid):.2f}, {max(grid):.2f}"]
+    return " | ".join([*cells, f"{statistics.mean(niqe):.2f}" if niqe else ""])
+
+
+if __name__ == "__main__":
+    main()
