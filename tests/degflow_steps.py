@@ -48,6 +48,44 @@ flow = 1.0
 decoded = 0.1
 perceptual = 0.1
 """ + CROPS.replace("STEPS", "6")
+FLOWSR = """
+task = "flowsr"
+[architecture]
+kind = "velocity"
+width = 16
+before = 1
+after = 1
+coarse_width = 16
+coarse = 1
+[crops]
+preset = "moderate"
+batch = 2
+crop = 48
+margin = 8
+[optim]
+steps = 2
+[loss]
+l2 = 1.0
+"""
+LINF = """
+task = "linf"
+[architecture]
+kind = "linf"
+hidden = 16
+flow_layers = 2
+patch = 3
+anchors = [2, 4]
+encoder = { kind = "edsr", blocks = 1, features = 16 }
+[crops]
+batch = 2
+crop = 16
+windows = 1
+window = 4
+[optim]
+steps = 2
+[loss]
+upsampling = 1.0
+"""
 
 
 def run(*arguments: object, code: int = 0) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from degflow_steps import FLOWSR, LINF, run
 from PIL import Image
-from test_degflow_training import FLOWSR, LINF, run
 
 from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from degflow_steps import EXAMPLES, files, run
+from degflow_steps import EXAMPLES, FLOWSR, LINF, files, run
 
 from srcli import runtime
 from srcli.training.data import Photos, TrainingDataError
@@ -76,46 +76,6 @@ def test_generated_crops_show_the_same_place_at_the_versions_scale(tmp_path):
     assert torch.allclose(batch.lr[:, 0].mean((1, 2)), wanted, atol=0.02)
     assert torch.equal(batch.lr, spec.draw(made, 0, 0).lr)
     assert not torch.equal(batch.lr, spec.draw(made, 0, 1).lr)
-
-
-FLOWSR = """
-task = "flowsr"
-[architecture]
-kind = "velocity"
-width = 16
-before = 1
-after = 1
-coarse_width = 16
-coarse = 1
-[crops]
-preset = "moderate"
-batch = 2
-crop = 48
-margin = 8
-[optim]
-steps = 2
-[loss]
-l2 = 1.0
-"""
-LINF = """
-task = "linf"
-[architecture]
-kind = "linf"
-hidden = 16
-flow_layers = 2
-patch = 3
-anchors = [2, 4]
-encoder = { kind = "edsr", blocks = 1, features = 16 }
-[crops]
-batch = 2
-crop = 16
-windows = 1
-window = 4
-[optim]
-steps = 2
-[loss]
-upsampling = 1.0
-"""
 
 
 def test_a_folder_without_photos_to_score_is_told_before_anything_is_generated(trained, tmp_path):
