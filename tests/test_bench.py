@@ -360,7 +360,7 @@ def test_report_in_a_browser(report, browser, width):
     row = records((report / "stdout.jsonl").read_text())[1]
     line = page.locator("section tr", has_text=row["variant"]).first.inner_text()
     assert f"{row['psnr_y']:.2f}\t{row['ssim_y']:.4f}" in line
-    assert page.locator("figure").count() == 2 * 5  # both pictures: original and four variants
+    assert page.locator("figure").count() == 2 * 6  # both pictures: original and five variants
     page.get_by_label("metric").select_option("ssim_y")
     part = page.locator("section", has_text="Sorted by how").inner_text()
     scores = json.loads((report / "out" / "results.json").read_text())["scores"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from degflow_steps import STAGE1, run
 from PIL import Image
-from test_degflow_training import STAGE1, run
 
 from srcli.degradation.levels import Camera, draw_camera
 from srcli.training.data import Photos, TrainingDataError
