@@ -364,7 +364,7 @@ def test_report_in_a_browser(report, browser, width):
     page.get_by_label("metric").select_option("ssim_y")
     part = page.locator("section", has_text="Sorted by how").inner_text()
     scores = json.loads((report / "out" / "results.json").read_text())["scores"]
-    assert len(scores) == 2 * 2 * 4
+    assert len(scores) == 2 * 2 * 5
     assert all(f"{s['ssim_y']:.4f}" in part for s in scores if s["scale"] == 4)
     assert [a for a in asked if not a.startswith(("data:", "file:"))] == []
     page.close()
