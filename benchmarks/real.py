@@ -33,12 +33,14 @@ def main() -> None:
     parser.add_argument("--low", type=Path, required=True, help="the small pictures")
     parser.add_argument("--niqe-parameters", type=Path)
     options = parser.parse_args()
-    print(f"{datetime.date.today()}, {len(pictures(options.low))} pictures\n")
+    low = {path.stem: path for path in pictures(options.low)}
+    print(f"{datetime.date.today()}, {len(low)} pictures\n")
     print("| results | pictures | colour drift: mean, worst | grid score of 4: median, worst | NIQE |")
     print("|---|---|---|---|---|")
     for folder in options.folders:
-        low = {path.stem: path for path in pictures(options.low)}
         made = made_from(list(low), folder)
+        if not made:
+            parser.error(f"{folder} has results of none of them")
         scores = score([(low[name], path) for name, path in made.items()], options.niqe_parameters)
         print(f"| {folder.name} | {len(made)} | {told(scores)} |")
 
