@@ -38,11 +38,12 @@ def main() -> None:
     parser.add_argument("--direct", action="store_true", help="enlarge the pictures of --data as they are")
     parser.add_argument("--pad", type=int, default=0, help="low-resolution pixels that the network eats on each side")
     parser.add_argument("--passes", type=int, default=1, help="2: a x2 network run twice, for x4")
+    parser.add_argument("--then", type=int, default=1, help="enlarged that many times more by Pillow's bicubic")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     once = fsrcnn(options) if (options.models / f"{options.model}.pb").exists() else ncnn(options)
     upscale = repeated(once, options)
-    scale = options.scale**options.passes
+    scale = options.scale**options.passes * options.then
     folder = options.out / options.model
     folder.mkdir(parents=True, exist_ok=True)
     seconds = []
@@ -51,6 +52,8 @@ def main() -> None:
         image, took = min((upscale(low) for _ in range(2)), key=lambda made: made[1])
         seconds.append(took / (height * width * scale**2 / 1e6))
         result = Image.fromarray(image)
+        if options.then > 1:
+            result = result.resize((width * scale, height * scale), Image.Resampling.BICUBIC)
         (result.convert("L") if grey else result).save(folder / f"{name}.png")
     print(f"{options.model}: {np.median(seconds):.2f} s per output megapixel, {len(seconds)} pictures in {folder}")
 

@@ -278,3 +278,23 @@ def test_targets_follow_slowly_and_begin_as_the_weights_do(tmp_path):
     save_file(broken, tmp_path / "broken.safetensors")
     with pytest.raises(RecipeError, match="cannot start"):
         trainer.start_from(tmp_path / "broken.safetensors")
+
+
+@pytest.mark.usefixtures("_float32")
+def test_guidance_fades_where_the_photo_is_flat():
+    """There it would lead to more noise."""
+    network, teacher = small(1), small(2)
+    hr = torch.zeros(2, 3, 24, 48)
+    hr[..., 24:] = torch.rand(2, 3, 24, 24).round() * 2 - 1
+    pair = Pair(torch.randn_like(hr), hr, torch.ones(2))
+    pairs = Pairs(torch.tensor([0.875]), torch.tensor([1.0]), torch.tensor([True]))
+    jumps = fixed(Jumps("shortcut"), torch.tensor([0.5]), pairs)
+    begin = pair.at(slice(1)).path(pairs.s, 0.0)
+
+    def target(guidance: float) -> torch.Tensor:
+        made = MapLosses(jumps, {}, None, guidance, flat=8.0)
+        return made._target(teacher, begin, pairs, made._weight(pair.at(slice(1))))
+
+    change = (target(3.0) - target(1.0)).abs().mean((0, 1, 2))
+    assert change[4:16].max() < 0.05 * change[32:44].mean()
+    assert torch.isfinite(MapLosses(jumps, {}, None, 3.0, flat=8.0)(network, teacher, pair, 1).map).all()

@@ -1,9 +1,10 @@
-"""A small patch discriminator for adversarial training; never exported."""
+"""Small discriminators for adversarial training; never exported."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 
@@ -30,3 +31,35 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, image: Tensor, smooth: Tensor) -> Tensor:
         return self.body(torch.cat([image, smooth], dim=1) * 2 - 1)
+
+
+class FeatureDiscriminator(nn.Module):
+    """Logits (B, taps, h, w) of a picture beside its smooth version, from what a frozen trunk sees in both: lists of
+    (B, C, h, w), the logits at the size of the last.
+
+    Features that know pictures spare the discriminator most of its learning (projected GANs, Sauer et al. 2021).
+    widths: C of each tap.
+    """
+
+    def __init__(self, widths: tuple[int, ...], width: int = 64) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(2 * channels, width, 1), nn.LeakyReLU(0.2),
+                nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.2),
+                nn.Conv2d(width, 1, 1),
+            )
+            for channels in widths
+        )  # fmt: skip
+
+    def forward(self, image: list[Tensor], smooth: list[Tensor]) -> Tensor:
+        size = (image[-1].shape[-2], image[-1].shape[-1])
+        pairs = (torch.cat([_scaled(a), _scaled(b)], 1) for a, b in zip(image, smooth, strict=True))
+        made = [head(both) for head, both in zip(self.heads, pairs, strict=True)]
+        return torch.cat([F.adaptive_avg_pool2d(logits, size) for logits in made], 1)
+
+
+def _scaled(features: Tensor) -> Tensor:
+    """Of mean square about 1 at every place, less where there is little to see."""
+    square = features.square().mean(1, keepdim=True)
+    return features * torch.rsqrt(square + 0.1 * square.mean() + 1e-6)

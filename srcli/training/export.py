@@ -73,7 +73,7 @@ def score(
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     source = read_metadata(path)
     recipe = json.loads(source["recipe"])
-    for name in ("perceptual", "consistency"):  # trunk and teacher are not needed here
+    for name in ("perceptual", "consistency", "adversary"):  # trunk, teacher and discriminator are not needed here
         recipe["loss"].pop(name, None)
     chosen = parse(recipe.pop("name"), recipe)
     task = make_task(chosen, flow, autoencoder=autoencoder)

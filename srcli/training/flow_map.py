@@ -87,8 +87,9 @@ def eulerian_target(u: Field, velocity: Tensor, x: Tensor, s: Tensor, t: Tensor)
 
 
 def guided(positive: Field, negative: Field, weight: float | Tensor) -> Field:
-    """u_neg + w (u_pos - u_neg), w one for all or (B,). Of the fields under both conditions (Ho and Salimans 2021)."""
-    factor = across(weight) if isinstance(weight, Tensor) else weight
+    """u_neg + w (u_pos - u_neg), w one for all, (B,) or (B, 1, H, W). Of the fields under both conditions (Ho and
+    Salimans 2021)."""
+    factor = across(weight) if isinstance(weight, Tensor) and weight.dim() == 1 else weight
 
     def field(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
         away = negative(x, s, t)

@@ -80,13 +80,17 @@ class Perceptual:
         global generator."""
         if self.flat:
             sr = torch.lerp(sr, sr.detach(), flatness(hr if photo is None else photo, self.flat))
-        both = self._move(torch.cat([sr, hr]))
-        with runtime.mixed(sr.device):
-            taps = self.trunk(normalise(both * 2 - 1).contiguous(memory_format=torch.channels_last))
-        return torch.stack([self._distance(*tap.float().chunk(2)) for tap in taps]).sum(0)
+        both = self.taps(self.moved(torch.cat([sr, hr])))
+        return torch.stack([self._distance(*tap.float().chunk(2)) for tap in both]).sum(0)
+
+    def taps(self, images: Tensor) -> list[Tensor]:
+        """What the trunk sees in pictures (B, 3, H, W) in [0, 1]."""
+        with runtime.mixed(images.device):
+            return self.trunk(normalise(images * 2 - 1).contiguous(memory_format=torch.channels_last))
 
     @staticmethod
-    def _move(images: Tensor) -> Tensor:
+    def moved(images: Tensor) -> Tensor:
+        """All shifted and enlarged alike."""
         top, left = (int(v) for v in torch.randint(0, 8, (2,)))
         images = images[..., top:, left:]
         if torch.rand(()) < 0.25:

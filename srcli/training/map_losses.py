@@ -75,7 +75,8 @@ class Terms:
 class MapLosses:
     """The losses of stages 1 to 3. guidance: w of the guided flow, which the map learns; 1 is none. bridge: standard
     deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets. flat: see
-    `losses.flatness`. quality: whether the network knows one.
+    `losses.flatness`; guidance fades where the photo is flat, for what leads away from blur there is noise. quality:
+    whether the network knows one.
     """
 
     jumps: Jumps
@@ -97,7 +98,7 @@ class MapLosses:
         made, of_map = self._made(network, teacher, (x, s, still.quality), jumping, pairs)
         end = x + across(1 - s) * made
         velocity = flow_map.flow_matching(made, still.lr, still.hr)
-        return Terms(velocity, s, of_map, pairs, self._judged(end, still))
+        return Terms(velocity, s, of_map, pairs, self.judged(end, still))
 
     def _made(
         self, network: Network, teacher: Network, still: tuple[Tensor, Tensor, Tensor], jumping: Pair, pairs: Pairs
@@ -110,10 +111,10 @@ class MapLosses:
         begin = jumping.path(pairs.s, self.bridge)
         if self.jumps.formulation == "lagrangian":
             made = self._field(network, quality)(x, s, s)
-            guided = self._guided(teacher, self.guidance)
+            guided = self._guided(teacher, self._weight(jumping))
             residual = flow_map.lagrangian_residual(self._field(network, 1.0), guided, begin, pairs.s, pairs.t)
             return made, flow_map.square(residual)
-        target = self._target(teacher, begin, pairs)
+        target = self._target(teacher, begin, pairs, self._weight(jumping))
         both = self._field(network, torch.cat([quality, jumping.quality]))
         together = both(torch.cat([x, begin]), torch.cat([s, pairs.s]), torch.cat([s, pairs.t]))
         loss = flow_map.square(together[-count:] - target)
@@ -121,16 +122,16 @@ class MapLosses:
         return together[:-count], flow_map.normalised(loss, power)
 
     @torch.no_grad()
-    def _target(self, teacher: Network, x: Tensor, pairs: Pairs) -> Tensor:
+    def _target(self, teacher: Network, x: Tensor, pairs: Pairs, guidance: Tensor) -> Tensor:
         positive = self._field(teacher, 1.0)
         if self.jumps.formulation == "eulerian":
-            velocity = self._guided(teacher, self.guidance)(x, pairs.s, pairs.s)
+            velocity = self._guided(teacher, guidance)(x, pairs.s, pairs.s)
             return flow_map.eulerian_target(positive, velocity, x, pairs.s, pairs.t)
         if not pairs.finest.any():
             return flow_map.shortcut_target(positive, x, pairs.s, pairs.t)
         # Guidance would compound over levels: it is for the halves of the finest jumps alone, which are the velocity's;
         # longer jumps are made of what has learned it (Frans et al. 2024).
-        weight = torch.where(pairs.finest, self.guidance, 1.0)
+        weight = torch.where(across(pairs.finest), guidance, 1.0)
         field = self._guided(teacher, weight)
         return flow_map.shortcut_target(
             lambda y, s, t: field(y, s, torch.where(pairs.finest, s, t)), x, pairs.s, pairs.t
@@ -139,14 +140,19 @@ class MapLosses:
     def _field(self, network: Network, quality: Tensor | float) -> Directed:
         return Directed(network, quality if self.quality else None)
 
-    def _guided(self, network: Network, weight: float | Tensor) -> flow_map.Field:
+    def _weight(self, pair: Pair) -> Tensor:
+        """w of each place, (B, 1, H, W)."""
+        busy = 1 - losses.flatness(unit(pair.hr), self.flat) if self.flat else torch.ones_like(pair.hr[:, :1])
+        return 1 + (self.guidance - 1) * busy
+
+    def _guided(self, network: Network, weight: Tensor) -> flow_map.Field:
         positive = self._field(network, 1.0)
         if self.guidance == 1:
             return positive
         return flow_map.guided(positive, self._field(network, 0.0), weight)
 
-    def _judged(self, end: Tensor, still: Pair) -> dict[str, Tensor]:
-        """Losses of the ends that are seen from the path, of positive samples; 0 where there are none."""
+    def judged(self, end: Tensor, still: Pair) -> dict[str, Tensor]:
+        """Losses of the ends that are seen from the path, or of pictures: those of positive samples, 0 without one."""
         good = still.quality > 0
         sr, hr, some = unit(end[good]), unit(still.hr[good]), bool(good.any())
         values = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from srcli import runtime
-from srcli.networks.discriminator import PatchDiscriminator
+from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
 from srcli.networks.lora import Lora
 from srcli.networks.velocity import VelocityNet
 from srcli.training import flow_map
 from srcli.training.degraded import DegradedBatch
 from srcli.training.flow_map import Uncertainty
+from srcli.training.losses import Perceptual
 from srcli.training.map_losses import Directed, Pair
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task_flowmap import WEIGHTED, MapOptions, check_negative, objective
@@ -27,18 +28,21 @@ from srcli.weights import store
 
 @dataclass(frozen=True, slots=True)
 class LoraOptions(MapOptions):
-    """adversary_start: the step from which the discriminator counts. penalty: weight of the gradient penalties. steps:
-    numbers of evaluations that the discriminator sees pictures of, each as often."""
+    """adversary_start: the step from which the discriminator counts. judge: what it sees, `pixels` or the `features` of
+    the trunk. penalty: weight of the gradient penalties. steps: numbers of evaluations that the discriminator sees
+    pictures of, each as often."""
 
     adversary_start: int = 0
+    judge: str = "features"
     penalty: float = 1.0
     steps: tuple[int, ...] = (1, 2)
 
 
 class FlowmapLoraTask:
     """Half of a batch for the losses of the stages before, with the frozen network as their teacher; of the other half
-    pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs. `gap` in
-    the log is how far the discriminator puts photos above them, in the mean.
+    pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs, and half
+    of `perceptual`, `periodic` and `flat`. `gap` in the log is how far the discriminator puts photos above them, in the
+    mean.
 
     flow: the frozen network. trunk: SqueezeNet 1.1 weights for the perceptual loss.
     """
@@ -62,7 +66,17 @@ class FlowmapLoraTask:
         self.objective = objective(recipe, self.chosen, trunk, network.quality)
         self.networks: dict[str, nn.Module] = {"network": lora, "uncertainty": Uncertainty()}
         if self.weights.get("adversary"):
-            self.networks["discriminator"] = PatchDiscriminator()
+            self.networks["discriminator"] = self._discriminator()
+
+    def _discriminator(self) -> nn.Module:
+        if self.chosen.judge == "pixels":
+            return PatchDiscriminator()
+        if self.chosen.judge != "features":
+            raise RecipeError(f"the discriminator sees pixels or features, not {self.chosen.judge!r}")
+        if self.objective.perceptual is None:
+            raise RecipeError("a discriminator of features needs a perceptual loss beside it, for its trunk")
+        taps = self.objective.perceptual.taps(torch.zeros(1, 3, 64, 64))
+        return FeatureDiscriminator(tuple(tap.shape[1] for tap in taps))
 
     def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         self._follow(batch.hr.device)
@@ -74,25 +88,25 @@ class FlowmapLoraTask:
         half = len(pair.lr) if judge is None else len(pair.lr) // 2
         count = self.chosen.count(half, step) if self.weights.get("map") else 0
         terms = self.objective(changed, self.base, pair.at(slice(half)), count)
-        total, values = self.objective.total(terms, uncertainty)
-        named = {k: math.nan for k in ("adversary", "gap", "discriminator") if self.weights.get("adversary")}
         shown = pair.at(slice(half, None))
         shown = shown.at(shown.quality > 0)
-        fake = None
+        against, values, seen = pair.lr.new_zeros(()), {}, None
         if judge is not None and len(shown.lr):
-            fake = self._sample(changed, shown.lr)
+            made = self._sample(changed, shown.lr)
+            ends = self.objective.judged(made, shown)
+            terms = replace(terms, values={k: (v + ends[k]) / 2 for k, v in terms.values.items()})
+            seen = Seen.of(judge, self.objective.perceptual, made, shown)
             judge.requires_grad_(False)
-            of_real, of_fake = (_logits(judge, image, shown.lr) for image in (shown.hr, fake))
-            loss = flow_map.generator_loss(of_real, of_fake)
-            total = total + self.weights["adversary"] * loss
-            values |= {"adversary": loss.item(), "gap": (of_real - of_fake).mean().item()}
-        yield "network", total, named | values
+            of_real, of_fake = seen.logits(seen.real), seen.logits(seen.fake)
+            against = flow_map.generator_loss(of_real, of_fake)
+            values = {"adversary": against.item(), "gap": (of_real - of_fake).mean().item()}
+        named = {k: math.nan for k in ("adversary", "gap", "discriminator") if self.weights.get("adversary")}
+        total, of_terms = self.objective.total(terms, uncertainty)
+        yield "network", total + self.weights.get("adversary", 0.0) * against, named | of_terms | values
         yield "uncertainty", self.objective.of_uncertainty(terms, uncertainty), {}
-        if judge is not None and fake is not None:
+        if judge is not None and seen is not None:
             judge.requires_grad_(True)
-            loss = flow_map.discriminator_loss(
-                lambda image: _logits(judge, image, shown.lr), shown.hr, fake, self.chosen.penalty
-            )
+            loss = flow_map.discriminator_loss(seen.logits, seen.real, seen.fake, self.chosen.penalty)
             yield "discriminator", loss, {"discriminator": loss.item()}
 
     def _changed(self) -> Callable[..., Tensor]:
@@ -124,6 +138,25 @@ class FlowmapLoraTask:
         return FlowmapModel(self.base, network)
 
 
-def _logits(judge: nn.Module, image: Tensor, lr: Tensor) -> Tensor:
-    with runtime.mixed(image.device):
-        return judge(unit(image), unit(lr)).float()
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the discriminator sees in a step: photos, pictures and the enlarged ones they come from, (B, 3, H, W) in
+    [0, 1], all shifted and enlarged alike."""
+
+    judge: nn.Module
+    features: Perceptual | None
+    real: Tensor
+    fake: Tensor
+    lr: Tensor
+
+    @classmethod
+    def of(cls, judge: nn.Module, perceptual: Perceptual | None, made: Tensor, shown: Pair) -> Seen:
+        features = perceptual if isinstance(judge, FeatureDiscriminator) else None
+        real, fake, lr = Perceptual.moved(unit(torch.cat([shown.hr, made, shown.lr]))).chunk(3)
+        return cls(judge, features, real.detach(), fake, lr.detach())
+
+    def logits(self, image: Tensor) -> Tensor:
+        with runtime.mixed(image.device):
+            if self.features is None:
+                return self.judge(image, self.lr).float()
+            return self.judge(*(self.features.taps(x) for x in (image, self.lr))).float()
