@@ -298,3 +298,27 @@ def test_guidance_fades_where_the_photo_is_flat():
     change = (target(3.0) - target(1.0)).abs().mean((0, 1, 2))
     assert change[4:16].max() < 0.05 * change[32:44].mean()
     assert torch.isfinite(MapLosses(jumps, {}, None, 3.0, flat=8.0)(network, teacher, pair, 1).map).all()
+
+
+@pytest.mark.usefixtures("_float32")
+def test_jumps_that_arrive_are_judged_by_where_they_land():
+    network = small(1)
+    pair = Pair(*torch.rand(2, 3, 3, 24, 24) * 2 - 1, torch.ones(3))
+    pairs = Pairs(torch.tensor([0.0, 0.5]), torch.tensor([0.5, 1.0]), torch.tensor([False, False]))
+    jumps = fixed(Jumps("shortcut"), torch.tensor([0.25]), pairs)
+    made = {
+        judged: MapLosses(jumps, {"flat": 1.0}, None, flat=50.0, judge_jumps=judged)(network, small(2), pair, 2)
+        for judged in (False, True)
+    }
+    still, jumping = pair.at(torch.tensor([2])), pair.at(torch.tensor([1]))
+    half, whole, quality = torch.tensor([0.25]), torch.tensor([1.0]), torch.ones(1)
+    x = still.path(half, 0.0)
+    end = x - 0.75 * network(x, 1 - half, 1 - half, quality=quality)
+    y = jumping.path(2 * half, 0.0)
+    landed = y - 0.5 * network(y, 1 - 2 * half, 1 - whole, quality=quality)
+    flat = MapLosses(jumps, {"flat": 1.0}, None, flat=50.0)
+    torch.testing.assert_close(made[False].values, flat.judged(end, still))
+    both = flat.judged(torch.cat([end, landed]), still.beside(jumping))
+    torch.testing.assert_close(made[True].values, both)
+    assert made[True].values["flat"] != made[False].values["flat"]
+    torch.testing.assert_close(made[True].map, made[False].map)

@@ -39,7 +39,8 @@ class Arm:
     def recipe(self, base: Recipe) -> Recipe:
         """The guided recipe `base` for this arm."""
         guidance = base.options["guidance"] if self.guided else 1.0
-        return with_options(base, formulation=self.formulation, guidance=guidance)
+        # Only shortcuts can be judged by where they land: here none is, so that all are alike.
+        return with_options(base, formulation=self.formulation, guidance=guidance, judge_jumps=False)
 
 
 ARMS = tuple(Arm(f, guided) for guided in (False, True) for f in FORMULATIONS)

@@ -55,6 +55,10 @@ class Pair:
     def at(self, index: Tensor | slice) -> Pair:
         return Pair(self.lr[index], self.hr[index], self.quality[index])
 
+    def beside(self, other: Pair) -> Pair:
+        both = ((self.lr, other.lr), (self.hr, other.hr), (self.quality, other.quality))
+        return Pair(*(torch.cat(parts) for parts in both))
+
     def path(self, s: Tensor, bridge: float) -> Tensor:
         noise = torch.randn_like(self.lr) if bridge else None
         return flow_map.interpolant(self.lr, self.hr, s, noise, bridge)
@@ -76,7 +80,8 @@ class MapLosses:
     """The losses of stages 1 to 3. guidance: w of the guided flow, which the map learns; 1 is none. bridge: standard
     deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets. flat: see
     `losses.flatness`; guidance fades where the photo is flat, for what leads away from blur there is noise. quality:
-    whether the network knows one.
+    whether the network knows one. judge_jumps: whether jumps that arrive at the photo are judged as the ends are that
+    the velocity points to; for shortcuts.
     """
 
     jumps: Jumps
@@ -87,6 +92,7 @@ class MapLosses:
     power: float = 0.5
     flat: float = 0.0
     quality: bool = True
+    judge_jumps: bool = False
 
     def __call__(self, network: Network, teacher: Network, pair: Pair, count: int) -> Terms:
         """Of a batch, of which `count` positive samples are for the map. teacher: the network of the targets."""
@@ -95,31 +101,35 @@ class MapLosses:
         jumping, still = pair.at(order[:count]), pair.at(order[count:])
         s, pairs = self.jumps.single(len(still.lr), pair.lr.device), self.jumps.pairs(count, pair.lr.device)
         x = still.path(s, self.bridge)
-        made, of_map = self._made(network, teacher, (x, s, still.quality), jumping, pairs)
-        end = x + across(1 - s) * made
+        made, of_map, landed = self._made(network, teacher, (x, s, still.quality), jumping, pairs)
+        end, photos = x + across(1 - s) * made, still
         velocity = flow_map.flow_matching(made, still.lr, still.hr)
-        return Terms(velocity, s, of_map, pairs, self.judged(end, still))
+        if self.judge_jumps and count:
+            arrived = pairs.t == 1
+            end, photos = torch.cat([end, landed[arrived]]), still.beside(jumping.at(arrived))
+        return Terms(velocity, s, of_map, pairs, self.judged(end, photos))
 
     def _made(
         self, network: Network, teacher: Network, still: tuple[Tensor, Tensor, Tensor], jumping: Pair, pairs: Pairs
-    ) -> tuple[Tensor, Tensor]:
-        """u on the diagonal, and the losses of the jumps, (count,)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """u on the diagonal, the losses of the jumps, (count,), and where they land (Lagrangian: where they begin)."""
         x, s, quality = still
         count = len(jumping.lr)
         if not count:
-            return self._field(network, quality)(x, s, s), s.new_zeros(0)
+            return self._field(network, quality)(x, s, s), s.new_zeros(0), jumping.lr
         begin = jumping.path(pairs.s, self.bridge)
         if self.jumps.formulation == "lagrangian":
             made = self._field(network, quality)(x, s, s)
             guided = self._guided(teacher, self._weight(jumping))
             residual = flow_map.lagrangian_residual(self._field(network, 1.0), guided, begin, pairs.s, pairs.t)
-            return made, flow_map.square(residual)
+            return made, flow_map.square(residual), begin
         target = self._target(teacher, begin, pairs, self._weight(jumping))
         both = self._field(network, torch.cat([quality, jumping.quality]))
         together = both(torch.cat([x, begin]), torch.cat([s, pairs.s]), torch.cat([s, pairs.t]))
         loss = flow_map.square(together[-count:] - target)
         power = self.power if self.jumps.formulation == "eulerian" else 0.0
-        return together[:-count], flow_map.normalised(loss, power)
+        landed = begin + across(pairs.t - pairs.s) * together[-count:]
+        return together[:-count], flow_map.normalised(loss, power), landed
 
     @torch.no_grad()
     def _target(self, teacher: Network, x: Tensor, pairs: Pairs, guidance: Tensor) -> Tensor:

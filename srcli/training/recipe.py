@@ -101,7 +101,8 @@ def formulated_by(recipe: Recipe, formulation: str | None) -> Recipe:
         return recipe
     if not recipe.loss.get("map"):
         raise RecipeError(f"recipe {recipe.name} teaches no jumps, so it has no formulation; leave out --formulation")
-    return with_options(recipe, formulation=formulation)
+    judged = {"judge_jumps": False} if formulation != "shortcut" and "judge_jumps" in recipe.options else {}
+    return with_options(recipe, formulation=formulation, **judged)
 
 
 def degraded_by(recipe: Recipe, degradation: str | None, levels: str | None = None) -> Recipe:

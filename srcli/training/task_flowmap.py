@@ -31,7 +31,7 @@ WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "flat"})
 class MapOptions:
     """map_share: share of samples for the jumps; it grows from 0 over the first `ramp` steps: the network must know the
     velocity before it teaches itself. formulation, levels, start_share: see `Jumps`. guidance, bridge, power: see
-    `MapLosses`. perceptual_floor: see `Perceptual`. flat: see `FlowsrOptions`.
+    `MapLosses`, as judge_jumps. perceptual_floor: see `Perceptual`. flat: see `FlowsrOptions`.
     """
 
     formulation: str = "shortcut"
@@ -44,8 +44,11 @@ class MapOptions:
     power: float = 0.5
     perceptual_floor: float = 0.0
     flat: float = 0.0
+    judge_jumps: bool = False
 
     def __post_init__(self) -> None:
+        if self.judge_jumps and self.formulation != "shortcut":
+            raise RecipeError("judge_jumps is for the formulation shortcut")
         if not 0 <= self.map_share < 1:
             raise RecipeError(f"map_share goes from 0 to less than 1, not {self.map_share:g}")
 
@@ -149,5 +152,5 @@ def objective(recipe: Recipe, chosen: MapOptions, trunk: Path | None, quality: b
         perceptual = Perceptual(features, chosen.perceptual_floor, chosen.flat)
     return MapLosses(
         Jumps(chosen.formulation, chosen.levels, chosen.start_share), recipe.loss, perceptual, chosen.guidance,
-        chosen.bridge, chosen.power, chosen.flat, quality,
+        chosen.bridge, chosen.power, chosen.flat, quality, chosen.judge_jumps,
     )  # fmt: skip

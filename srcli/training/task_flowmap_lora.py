@@ -140,23 +140,25 @@ class FlowmapLoraTask:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the discriminator sees in a step: photos, pictures and the enlarged ones they come from, (B, 3, H, W) in
-    [0, 1], all shifted and enlarged alike."""
+    """What the discriminator sees in a step: photos and pictures, (B, 3, H, W) in [0, 1], and beside them the enlarged
+    ones that they come from, all shifted and enlarged alike. taps: the features of a picture, for discriminators of
+    features."""
 
     judge: nn.Module
-    features: Perceptual | None
+    taps: Callable[[Tensor], list[Tensor]] | None
     real: Tensor
     fake: Tensor
-    lr: Tensor
+    beside: Tensor | list[Tensor]
 
     @classmethod
     def of(cls, judge: nn.Module, perceptual: Perceptual | None, made: Tensor, shown: Pair) -> Seen:
-        features = perceptual if isinstance(judge, FeatureDiscriminator) else None
         real, fake, lr = Perceptual.moved(unit(torch.cat([shown.hr, made, shown.lr]))).chunk(3)
-        return cls(judge, features, real.detach(), fake, lr.detach())
+        real, lr = real.detach(), lr.detach()
+        if not isinstance(judge, FeatureDiscriminator):
+            return cls(judge, None, real, fake, lr)
+        assert perceptual is not None
+        return cls(judge, perceptual.taps, real, fake, perceptual.taps(lr))
 
     def logits(self, image: Tensor) -> Tensor:
         with runtime.mixed(image.device):
-            if self.features is None:
-                return self.judge(image, self.lr).float()
-            return self.judge(*(self.features.taps(x) for x in (image, self.lr))).float()
+            return self.judge(image if self.taps is None else self.taps(image), self.beside).float()
