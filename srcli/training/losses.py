@@ -34,15 +34,29 @@ def log_square(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, windows: tuple[int, ...] = (4,)) -> Tensor:
-    """How much of the error repeats with the patch grid: (B, 3, H, W) to a scalar.
+    """How much of the error repeats with the patch grid: (B, C, H, W) to a scalar.
 
     The error of each place within the patch, minus the patch's mean, averaged over windows of n x n patches, for each
     n in `windows`. A grid survives that average, texture does not.
     """
-    error = to_patches(sr - hr, patch).unflatten(1, (3, patch * patch))
+    error = to_patches(sr - hr, patch).unflatten(1, (sr.shape[1], patch * patch))
     error = (error - error.mean(2, keepdim=True)).flatten(1, 2)
     pooled = [F.avg_pool2d(error, n, stride=max(1, n // 2)).abs().mean() for n in windows]
     return torch.stack(pooled).sum()
+
+
+def weave(sr: Tensor, hr: Tensor, patch: int = 4, windows: tuple[int, ...] = (8, 12)) -> Tensor:
+    """How much more neighbours differ at some places within patches than at others, compared with the photo. Where the
+    pixels of a small picture show as blocks or as a weave, edges of any sign lie at the same places: their mean is 0,
+    which `patch_periodic` does not see."""
+    return patch_periodic(_contrast(sr), _contrast(hr), patch, windows)
+
+
+def _contrast(image: Tensor) -> Tensor:
+    """How much luma differs from the right and from the lower neighbour, (B, 2, H, W)."""
+    grey = F.pad(luma(image), (0, 1, 0, 1), mode="replicate")
+    here = grey[..., :-1, :-1]
+    return torch.cat([(grey[..., :-1, 1:] - here).abs(), (grey[..., 1:, :-1] - here).abs()], 1)
 
 
 def flatness(image: Tensor, sigma: float, window: int = 7) -> Tensor:

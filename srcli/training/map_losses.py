@@ -168,6 +168,8 @@ class MapLosses:
         values = {}
         if self.weights.get("periodic"):
             values["periodic"] = losses.patch_periodic(sr, hr, FOLD, (4, 6)) if some else end.new_zeros(())
+        if self.weights.get("weave"):
+            values["weave"] = losses.weave(sr, hr, FOLD) if some else end.new_zeros(())
         if self.weights.get("flat"):
             values["flat"] = losses.flat(sr, hr, self.flat) if some else end.new_zeros(())
         if self.perceptual is not None:

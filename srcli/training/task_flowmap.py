@@ -24,7 +24,7 @@ from srcli.training.map_losses import MapLosses, Pair
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task_flowsr import check_flat
 
-WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "flat"})
+WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "weave", "flat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class TaughtOptions(MapOptions):
 
 class FlowmapTask:
     """Losses: `flow` on the diagonal, `map` for the jumps (0: stage 1), both weighted by their uncertainty;
-    `perceptual`, `periodic` (what repeats with the network's fold) and `flat` (L1 where the photo is flat) on the ends
-    that the velocity points to.
+    `perceptual`, `periodic` and `weave` (what repeats with the network's fold, of pictures and of their contrasts) and
+    `flat` (L1 where the photo is flat) on the ends that the velocity points to.
 
     trunk: SqueezeNet 1.1 weights for the perceptual loss. The networks are the trained one, its moving average that
     makes the targets, and the uncertainty.
