@@ -4,8 +4,9 @@
     python benchmarks/real.py results/flowsr-s peers/upscayl-lite-4x --low photos/ --niqe-parameters niqe.safetensors
 
 A row is a folder. Colour drift is the mean CIEDE2000 of the low frequencies against the small picture, enlarged; the
-grid score is that of period 4, at which the networks here fold pixels, whatever the scale. Pictures are matched by
-name, that of the small picture.
+grid score is that of period 4, at which the networks here fold pixels, whatever the scale. The weave is how much more
+neighbours differ at some places of 4x4 pixels than at others, in percent of how much they differ: at x4 the small
+picture's pixels, where they show. Pictures are matched by name, that of the small picture.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from sheet import made_from, pictures
 
@@ -23,6 +25,7 @@ from srcli.bench.metrics import Files, Original, choose
 from srcli.bench.variants import opaque
 from srcli.metrics.colour import colour_drift
 from srcli.metrics.grid import grid_score
+from srcli.training import losses
 
 Scores = dict[str, list[float]]
 
@@ -35,8 +38,9 @@ def main() -> None:
     options = parser.parse_args()
     low = {path.stem: path for path in pictures(options.low)}
     print(f"{datetime.date.today()}, {len(low)} pictures\n")
-    print("| results | pictures | colour drift: mean, worst | grid score of 4: median, worst | NIQE |")
-    print("|---|---|---|---|---|")
+    columns = ("colour drift: mean, worst", "grid score of 4: median, worst", "weave: mean, worst", "NIQE")
+    print(f"| results | pictures | {' | '.join(columns)} |")
+    print("|---|---|---|---|---|---|")
     for folder in options.folders:
         made = made_from(list(low), folder)
         if not made:
@@ -46,14 +50,14 @@ def main() -> None:
 
 
 def score(pairs: list[tuple[Path, Path]], niqe: Path | None) -> Scores:
-    found: Scores = {"colour": [], "grid": [], "niqe": []}
+    found: Scores = {"colour": [], "grid": [], "weave": [], "niqe": []}
     metrics = choose(["niqe"], Files(niqe=(niqe,))) if niqe else []
     for small, path in pairs:
         low, image = opaque(small).rgb(), opaque(path).rgb()
         size = (image.shape[1], image.shape[0])
         enlarged = np.asarray(Image.fromarray(low).resize(size, Image.Resampling.BICUBIC))
         original = Original(enlarged, low, max(1, round(size[0] / low.shape[1])))
-        values = {"colour": colour_drift(image, enlarged), "grid": grid_score(image, 4)}
+        values = {"colour": colour_drift(image, enlarged), "grid": grid_score(image, 4), "weave": woven(image)}
         values |= {m.name: m.measure(image, original) for m in metrics if m.measure and min(size) >= m.least}
         for name, value in values.items():
             if value is not None:
@@ -61,9 +65,19 @@ def score(pairs: list[tuple[Path, Path]], niqe: Path | None) -> Scores:
     return found
 
 
+def woven(image: np.ndarray) -> float:
+    """In percent."""
+    height, width = (n // 4 * 4 for n in image.shape[:2])
+    pixels = torch.from_numpy(image[:height, :width] / 255).permute(2, 0, 1)[None].float()
+    grey = losses.luma(pixels)
+    contrast = torch.cat([grey.diff(dim=-1).abs().flatten(), grey.diff(dim=-2).abs().flatten()]).mean()
+    return 100 * (losses.weave(pixels, torch.zeros_like(pixels), windows=(12,)) / contrast).item()
+
+
 def told(scores: Scores) -> str:
-    colour, grid, niqe = scores.values()
+    colour, grid, weave, niqe = scores.values()
     cells = [f"{statistics.mean(colour):.2f}, {max(colour):.2f}", f"{statistics.median(grid):.2f}, {max(grid):.2f}"]
+    cells.append(f"{statistics.mean(weave):.1f}, {max(weave):.1f}")
     return " | ".join([*cells, f"{statistics.mean(niqe):.2f}" if niqe else ""])
 
 

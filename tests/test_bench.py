@@ -92,6 +92,7 @@ def test_models_that_do_not_make_a_scale_are_named_and_left_out(photos):
         "linf-lp-s",
         "linf-s",
         "flowsr-s",
+        "flowmap-s",
     }
 
 
@@ -360,11 +361,11 @@ def test_report_in_a_browser(report, browser, width):
     row = records((report / "stdout.jsonl").read_text())[1]
     line = page.locator("section tr", has_text=row["variant"]).first.inner_text()
     assert f"{row['psnr_y']:.2f}\t{row['ssim_y']:.4f}" in line
-    assert page.locator("figure").count() == 2 * 6  # both pictures: original and five variants
+    assert page.locator("figure").count() == 2 * 8  # both pictures: original and seven variants
     page.get_by_label("metric").select_option("ssim_y")
     part = page.locator("section", has_text="Sorted by how").inner_text()
     scores = json.loads((report / "out" / "results.json").read_text())["scores"]
-    assert len(scores) == 2 * 2 * 5
+    assert len(scores) == 2 * 2 * 7
     assert all(f"{s['ssim_y']:.4f}" in part for s in scores if s["scale"] == 4)
     assert [a for a in asked if not a.startswith(("data:", "file:"))] == []
     page.close()

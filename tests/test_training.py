@@ -218,13 +218,12 @@ def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, arguments
     assert "Traceback" not in result.output
 
 
-def test_embedded_priors_belong_to_the_flow_beside_them():
+def test_embedded_priors_and_changes_belong_to_the_flow_beside_them():
     ours = [entry for entry in manifest.load().entries.values() if entry.embedded]
-    assert ours
-    for entry in ours:
-        if "prior" in entry.parts:
-            flow, prior = (store.locate(entry.parts[role]) for role in ("flow", "prior"))
-            assert read_metadata(prior)["flow"] == store.sha256(flow)
+    pairs = [(e, *roles) for e in ours for roles in (("flow", "prior"), ("velocity", "lora")) if roles[1] in e.parts]
+    assert {entry.pipeline for entry, *_ in pairs} >= {"linf", "srflow", "flowmap"}
+    for entry, of, beside in pairs:
+        assert read_metadata(store.locate(entry.parts[beside]))["flow"] == store.sha256(store.locate(entry.parts[of]))
 
 
 def test_every_packaged_recipe_is_a_command():

@@ -33,7 +33,7 @@ def test_kinds_in_are_kinds_out(upscaler):
 
 
 @pytest.mark.parametrize("tile", [16, 37, 64, 300])
-@pytest.mark.parametrize("model", ["linf-lp-s", "linf-s", "srflow-lp-s", "srflow-s", "flowsr-s"])
+@pytest.mark.parametrize("model", ["linf-lp-s", "linf-s", "srflow-lp-s", "srflow-s", "flowsr-s", "flowmap-s"])
 def test_tiles_do_not_change_a_single_byte(model, tile):
     whole = Upscaler(model, precision="fp32").upscale(CAT, scale=2.7, temperature=0.6, seed=4)
     tiled = Upscaler(model, precision="fp32", tile=tile).upscale(CAT, scale=2.7, temperature=0.6, seed=4)
@@ -135,7 +135,7 @@ def test_the_callers_image_is_not_changed():
     assert image.getexif()[ORIENTATION] == 6
 
 
-@pytest.mark.parametrize("name", ["linf-lp-s", "linf-s", "srflow-lp-s", "flowsr-s"])
+@pytest.mark.parametrize("name", ["linf-lp-s", "linf-s", "srflow-lp-s", "flowsr-s", "flowmap-s"])
 @pytest.mark.parametrize("scale", [2, 3.3])
 def test_tiles_show_no_seam_in_reduced_precision(name, scale):
     """In bfloat16 kernels may differ with the size of a tile, by less than can be seen."""

@@ -27,6 +27,7 @@ EXAMPLES = """Examples:\n
   srcli upscale photo.jpg --scale 3.5\n
   srcli upscale photo.jpg --size 3840x -o large/\n
   srcli upscale old.jpg -n flowsr-s\n
+  srcli upscale old.jpg -n flowmap-s --steps 2 --detail 1.5\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
