@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
+from degraded_photos import bicubic, degraded
 
 from srcli import Upscaler
 from srcli.bench.metrics import Files, Original, choose
 from srcli.bench.variants import Case
-from srcli.degradation.synthetic import draw
-from srcli.geometry import Size
 from srcli.metrics.colour import colour_drift
 from srcli.metrics.flat import flat_noise
 from srcli.metrics.grid import grid_score
 from srcli.metrics.psnr import psnr
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +22,7 @@ def upscaler() -> Upscaler:
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    """Photos that it was not trained on, each degraded four times with the preset that it was trained on."""
-    made = []
-    for path in sorted(p for p in EXAMPLES.iterdir() if p.suffix in (".png", ".jpg")):
-        photo = np.asarray(Image.open(path).convert("RGB"))
-        size = Size(photo.shape[0] // 4, photo.shape[1] // 4)
-        photo = photo[: size.height * 4, : size.width * 4]
-        made += [Case(path.name, 4, photo, draw("moderate", 4, seed)(photo, size)) for seed in range(4)]
-    return made
-
-
-def bicubic(low: np.ndarray, scale: int = 4) -> np.ndarray:
-    height, width = low.shape[:2]
-    return np.asarray(Image.fromarray(low).resize((width * scale, height * scale), Image.Resampling.BICUBIC))
+    return degraded(4, 4)
 
 
 def test_one_step_is_more_faithful_than_bicubic(upscaler, cases):
@@ -62,8 +44,9 @@ def test_one_step_looks_closer_than_bicubic_and_than_the_model_for_clean_photos(
     assert ours < 0.9 * min(others)
 
 
-def test_steps_differ_and_agree_on_the_picture(upscaler, cases):
-    case = cases[0]
+@pytest.mark.parametrize("name", ["flowsr-s", "flowmap-s"])
+def test_steps_differ_and_agree_on_the_picture(cases, name):
+    upscaler, case = Upscaler(name), cases[0]
     one, two, four = (upscaler.upscale(case.low, 4, steps=steps) for steps in (1, 2, 4))
     assert not np.array_equal(one, two)
     assert not np.array_equal(two, four)
