@@ -7,7 +7,7 @@
 A model is NAME.param and NAME.bin of ncnn in --models, run at its own scale, or FSRCNN's NAME.pb (which needs
 `opencv-contrib-python-headless<5`). Low-resolution pictures are those of `srcli bench`: Pillow's bicubic on 8 bits, or
 degraded (--degradation moderate); with --direct the pictures themselves are enlarged. Times are of the network's
-forward pass (of FSRCNN: with the bicubic colours), the best of two, per output megapixel.
+forward pass (of FSRCNN: with the bicubic colours), the best of two, per megapixel of the results.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--degradation", help="preset of srcli degrade")
     parser.add_argument("--direct", action="store_true", help="enlarge the pictures of --data as they are")
     parser.add_argument("--pad", type=int, default=0, help="low-resolution pixels that the network eats on each side")
-    parser.add_argument("--passes", type=int, default=1, help="2: a x2 network run twice, for x4")
+    parser.add_argument("--passes", type=int, default=1, help="2: a x2 network run twice, for x4; 3: for x8")
     parser.add_argument("--then", type=int, default=1, help="enlarged that many times more by Pillow's bicubic")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -57,7 +57,8 @@ def score(pairs: list[tuple[Path, Path]], niqe: Path | None) -> Scores:
         size = (image.shape[1], image.shape[0])
         enlarged = np.asarray(Image.fromarray(low).resize(size, Image.Resampling.BICUBIC))
         original = Original(enlarged, low, max(1, round(size[0] / low.shape[1])))
-        values = {"colour": colour_drift(image, enlarged), "grid": grid_score(image, 4), "weave": woven(image)}
+        values = {"colour": colour_drift(image, enlarged), "grid": grid_score(image, 4)}
+        values["weave"] = woven(image) if min(size) >= 48 else None
         values |= {m.name: m.measure(image, original) for m in metrics if m.measure and min(size) >= m.least}
         for name, value in values.items():
             if value is not None:
@@ -65,19 +66,19 @@ def score(pairs: list[tuple[Path, Path]], niqe: Path | None) -> Scores:
     return found
 
 
-def woven(image: np.ndarray) -> float:
-    """In percent."""
+def woven(image: np.ndarray) -> float | None:
+    """In percent; None where nothing differs."""
     height, width = (n // 4 * 4 for n in image.shape[:2])
     pixels = torch.from_numpy(image[:height, :width] / 255).permute(2, 0, 1)[None].float()
     grey = losses.luma(pixels)
     contrast = torch.cat([grey.diff(dim=-1).abs().flatten(), grey.diff(dim=-2).abs().flatten()]).mean()
-    return 100 * (losses.weave(pixels, torch.zeros_like(pixels), windows=(12,)) / contrast).item()
+    return 100 * (losses.weave(pixels, torch.zeros_like(pixels), windows=(12,)) / contrast).item() if contrast else None
 
 
 def told(scores: Scores) -> str:
     colour, grid, weave, niqe = scores.values()
     cells = [f"{statistics.mean(colour):.2f}, {max(colour):.2f}", f"{statistics.median(grid):.2f}, {max(grid):.2f}"]
-    cells.append(f"{statistics.mean(weave):.1f}, {max(weave):.1f}")
+    cells.append(f"{statistics.mean(weave):.1f}, {max(weave):.1f}" if weave else "")
     return " | ".join([*cells, f"{statistics.mean(niqe):.2f}" if niqe else ""])
 
 

@@ -41,7 +41,15 @@ steps = STEPS
 [loss]
 flow = 1.0
 """
-MAP = 'map = 1.0\nperiodic = 0.1\nperceptual = 0.01\n[options]\nmap_share = 0.5\nramp = 2\nformulation = "FORM"\n'
+MAP = """map = 1.0
+periodic = 0.1
+weave = 0.1
+perceptual = 0.01
+[options]
+map_share = 0.5
+ramp = 2
+formulation = "FORM"
+"""
 GUIDED = MAP + "guidance = 2.0\n"
 RUNNER = CliRunner()
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from flowmap_steps import SMALL, TINY, awake, chosen, small, weights_of
+from flowmap_steps import MAP, SMALL, TINY, awake, chosen, small, weights_of
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from srcli.training import flow_map, recipe
+from srcli.training.ablation_plan import ARMS
 from srcli.training.data import Photos
 from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.flow_map import Uncertainty
@@ -322,3 +323,19 @@ def test_jumps_that_arrive_are_judged_by_where_they_land():
     torch.testing.assert_close(made[True].values, both)
     assert made[True].values["flat"] != made[False].values["flat"]
     torch.testing.assert_close(made[True].map, made[False].map)
+
+
+def test_only_shortcuts_are_judged_by_where_they_land(tmp_path):
+    text = TINY + MAP.replace("FORM", "shortcut").replace("perceptual = 0.01\n", "") + "judge_jumps = true\n"
+    judged = chosen(tmp_path, text)
+    assert make_task(judged).objective.judge_jumps
+    other = recipe.formulated_by(judged, "lagrangian")
+    assert not make_task(other).objective.judge_jumps
+    with pytest.raises(RecipeError, match="for the formulation shortcut"):
+        make_task(recipe.with_options(other, judge_jumps=True))
+    assert not any(arm.recipe(recipe.with_options(judged, guidance=2.0)).options["judge_jumps"] for arm in ARMS)
+
+
+def test_crops_are_large_enough_for_the_weave(tmp_path):
+    with pytest.raises(RecipeError, match="weave needs crops of at least 48 pixels, not 40"):
+        make_task(chosen(tmp_path, TINY.replace("crop = 48", "crop = 40") + "weave = 1.0\n"))

@@ -17,6 +17,7 @@ from srcli import Upscaler
 from srcli.cli.app import app
 from srcli.geometry import Size
 from srcli.networks.build import build
+from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
 from srcli.networks.lora import Lora
 from srcli.pipelines.base import Sampling
 from srcli.pipelines.flowmap import FlowmapModel
@@ -73,8 +74,8 @@ def test_the_change_learns_and_its_network_stays(tmp_path, trunk):
     assert all(p.grad is None for p in task.base.parameters())
     changed = task._changed()
     torch.manual_seed(0)
-    made = {task._sample(changed, batch.lr * 2 - 1).mean().item() for _ in range(8)}
-    assert len(made) == 2  # one step and two
+    made = {task._sample(changed, batch.lr * 2 - 1).mean().item() for _ in range(16)}
+    assert len(made) == 3  # one step, two and four
     # As the gradient reached the network: from a gap of 0 both would be log 2.
     assert logged["gap"] != 0
     assert abs(logged["adversary"] - math.log(2) - logged["gap"] / 2) < 0.1
@@ -122,6 +123,23 @@ def test_a_change_needs_its_network(tmp_path, trunk):
     weights_of(ignorant, SMALL, tmp_path / "ignorant.safetensors")
     with pytest.raises(RecipeError, match="has not learned what is negative"):
         make_task(chosen(tmp_path, LORA), str(tmp_path / "ignorant.safetensors"), trunk)
+
+
+def test_the_discriminator_sees_features_or_pixels(tmp_path, trunk):
+    flow = str(weights_of(small(3), SMALL, tmp_path / "flow.safetensors"))
+    batch = DegradedBatch(*torch.rand(2, 4, 3, 48, 48), *torch.ones(2, 4))
+    for judge, kind in (("features", FeatureDiscriminator), ("pixels", PatchDiscriminator)):
+        task = make_task(chosen(tmp_path, LORA + f'judge = "{judge}"\n'), flow, trunk)
+        assert type(task.networks["discriminator"]) is kind
+        for name, loss, _ in task.losses(batch, 10):
+            loss.backward()
+            assert torch.isfinite(loss), name
+        weights = [p for n, p in task.networks["discriminator"].named_parameters() if not n.endswith("bias")]
+        assert all(p.grad is not None and p.grad.any() for p in weights)
+    with pytest.raises(RecipeError, match="features or pixels, not 'eyes'"):
+        make_task(chosen(tmp_path, LORA + 'judge = "eyes"\n'), flow, trunk)
+    with pytest.raises(RecipeError, match="needs a perceptual loss"):
+        make_task(chosen(tmp_path, LORA.replace("perceptual = 0.01\n", "")), flow, trunk)
 
 
 # --- validation ---

@@ -48,10 +48,9 @@ def test_one_step_looks_closer_than_bicubic_and_than_the_model_for_clean_photos(
 def test_steps_differ_and_agree_on_the_picture(cases, name):
     upscaler, case = Upscaler(name), cases[0]
     one, two, four = (upscaler.upscale(case.low, 4, steps=steps) for steps in (1, 2, 4))
-    assert not np.array_equal(one, two)
-    assert not np.array_equal(two, four)
     for other in (two, four):
-        assert psnr(other, one, border=4) > 25
+        assert 38 < psnr(other, one, border=4) < 48
+    assert 38 < psnr(four, two, border=4) < 53
 
 
 def test_less_detail_is_more_faithful(upscaler, cases):

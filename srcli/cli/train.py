@@ -32,7 +32,7 @@ srcli train linf --init base.safetensors --data photos/ --out runs/linf --val se
 srcli train srflow-base --data photos/ --out runs/base --val set5/
 srcli train srflow --init base.safetensors --data photos/ --out runs/srflow --val set5/
 srcli train srflow-prior --flow srflow-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
-srcli train flowmap-base --init flowsr-base.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/warm
+srcli train flowmap-base --init flowsr-s.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/warm
 srcli train flowmap-guided --init map.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/guided
 srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
 srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base
@@ -62,7 +62,7 @@ RECIPES = {
     "srflow-prior": "Train the learned prior of a frozen SRFlow.",
     "flowsr-base": "Train a flow from degraded photos to sharp ones: the first stage.",
     "flowsr": "Train that flow on, to be consistent and sharp in one step.",
-    "flowmap-base": "Train the velocity of a flow map, from flowsr-base: the first stage.",
+    "flowmap-base": "Train the velocity of a flow map, from flowsr: the first stage.",
     "flowmap": "Train it on to jump any part of the way: self-distillation.",
     "flowmap-guided": "Train it on to learn the guided flow.",
     "flowmap-lora": "Train a low-rank change of a frozen flow map: the dial of --detail.",

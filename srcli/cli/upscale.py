@@ -69,7 +69,8 @@ def command(
         Path | None, typer.Option("--lora", help="With -m: the file of a flow map's low-rank change, for --detail.")
     ] = None,
     detail: Annotated[
-        float, typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flow maps go to 2.")
+        float,
+        typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flowmap-s goes to 2."),
     ] = 1.0,
     temperature: Annotated[
         float | None,
@@ -191,6 +192,8 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
+    if sampling.temperature and "velocity" in upscaler.entry.parts and not upscaler.model.heat:
+        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which does not sample")
     if sampling.detail != 1.0 and not upscaler.model.most_detail:
         output.notice(f"--detail has no effect on {upscaler.entry.name}, which has {_dial(upscaler)}")
     if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):

@@ -60,6 +60,6 @@ class FeatureDiscriminator(nn.Module):
 
 
 def _scaled(features: Tensor) -> Tensor:
-    """Of mean square about 1 at every place, less where there is little to see."""
+    """Of mean square about 1 at every place, less where there is little to see, compared with the whole batch."""
     square = features.square().mean(1, keepdim=True)
     return features * torch.rsqrt(square + 0.1 * square.mean() + 1e-6)

@@ -45,10 +45,13 @@ def patch_periodic(sr: Tensor, hr: Tensor, patch: int = 3, windows: tuple[int, .
     return torch.stack(pooled).sum()
 
 
-def weave(sr: Tensor, hr: Tensor, patch: int = 4, windows: tuple[int, ...] = (8, 12)) -> Tensor:
+WEAVE_WINDOWS = (8, 12)
+
+
+def weave(sr: Tensor, hr: Tensor, patch: int = 4, windows: tuple[int, ...] = WEAVE_WINDOWS) -> Tensor:
     """How much more neighbours differ at some places within patches than at others, compared with the photo. Where the
     pixels of a small picture show as blocks or as a weave, edges of any sign lie at the same places: their mean is 0,
-    which `patch_periodic` does not see."""
+    which `patch_periodic` does not see. The sides are multiples of `patch`, at least the largest window of patches."""
     return patch_periodic(_contrast(sr), _contrast(hr), patch, windows)
 
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from srcli.metrics.trunks import load_trunk, read_weights
-from srcli.networks.velocity import VelocityNet
+from srcli.networks.velocity import FOLD, VelocityNet
 from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.flow_map import Uncertainty
 from srcli.training.jumps import Jumps
-from srcli.training.losses import Perceptual
+from srcli.training.losses import WEAVE_WINDOWS, Perceptual
 from srcli.training.map_losses import MapLosses, Pair
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task_flowsr import check_flat
@@ -144,6 +144,9 @@ def objective(recipe: Recipe, chosen: MapOptions, trunk: Path | None, quality: b
     if (negatives or chosen.guidance != 1) and not quality:
         raise RecipeError("guidance and negative samples need a network with quality = true in the [architecture]")
     check_flat(recipe.loss.get("flat"), chosen.flat)
+    least = FOLD * max(WEAVE_WINDOWS)
+    if recipe.loss.get("weave") and isinstance(recipe.crops, DegradedSpec) and recipe.crops.crop < least:
+        raise RecipeError(f"the loss weave needs crops of at least {least} pixels, not {recipe.crops.crop}")
     perceptual = None
     if recipe.loss.get("perceptual"):
         if trunk is None:

@@ -35,16 +35,21 @@ class LoraOptions(MapOptions):
     adversary_start: int = 0
     judge: str = "features"
     penalty: float = 1.0
-    steps: tuple[int, ...] = (1, 2)
+    steps: tuple[int, ...] = (1, 2, 4)
+
+    def __post_init__(self) -> None:
+        MapOptions.__post_init__(self)
+        if self.judge not in ("features", "pixels"):
+            raise RecipeError(f"the discriminator sees features or pixels, not {self.judge!r}")
 
 
 class FlowmapLoraTask:
     """Half of a batch for the losses of the stages before, with the frozen network as their teacher; of the other half
     pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs, and half
-    of `perceptual`, `periodic` and `flat`. `gap` in the log is how far the discriminator puts photos above them, in the
-    mean.
+    of `perceptual`, `periodic`, `weave` and `flat`. `gap` in the log is how far the discriminator puts photos above
+    them, in the mean.
 
-    flow: the frozen network. trunk: SqueezeNet 1.1 weights for the perceptual loss.
+    flow: the frozen network. trunk: SqueezeNet 1.1 weights for the perceptual loss and the discriminator.
     """
 
     kind = Lora
@@ -71,8 +76,6 @@ class FlowmapLoraTask:
     def _discriminator(self) -> nn.Module:
         if self.chosen.judge == "pixels":
             return PatchDiscriminator()
-        if self.chosen.judge != "features":
-            raise RecipeError(f"the discriminator sees pixels or features, not {self.chosen.judge!r}")
         if self.objective.perceptual is None:
             raise RecipeError("a discriminator of features needs a perceptual loss beside it, for its trunk")
         taps = self.objective.perceptual.taps(torch.zeros(1, 3, 64, 64))
