@@ -317,10 +317,12 @@ def test_a_model_says_how_far_its_detail_goes(installed):
     assert (result.exit_code, "detail goes from 0 to 1 with plain" in result.stderr) == (2, True)
 
 
-def test_a_map_without_a_change_says_that_the_dial_does_nothing(installed, tmp_path):
-    arguments = ["upscale", EXAMPLES / "cat.png", "-n", "plain", "-s", 1, "--detail", 0.5, "-o", tmp_path / "a.png"]
+@pytest.mark.parametrize("option", ["--detail", "--temperature"])
+def test_a_map_says_which_options_do_nothing(installed, tmp_path, option):
+    """Without a change there is no dial, without noise at the start nothing to sample."""
+    arguments = ["upscale", EXAMPLES / "cat.png", "-n", "plain", "-s", 1, option, 0.5, "-o", tmp_path / "a.png"]
     result = RUNNER.invoke(app, [str(a) for a in arguments])
-    assert (result.exit_code, "--detail has no effect on plain" in result.stderr) == (0, True), result.output
+    assert (result.exit_code, f"{option} has no effect on plain" in result.stderr) == (0, True), result.output
 
 
 def test_bench_scores_steps_and_details(installed):
