@@ -54,7 +54,7 @@ def plot_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], panels: Map
             axes.plot(steps, values, style, color=colour, marker=".", label=label)
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(curves))
     figure.savefig(out)
     return out
 
