@@ -24,7 +24,7 @@ from srcli.weights.convert import ConvertError
 from srcli.weights.given import OtherPart, load_part
 
 LEAST_BUDGET = 2**20
-NAMES = ("degflow", "degflow-s")  # known also before they have weights
+OURS = "degflow"
 ROLES = ("autoencoder", "flow")
 
 
@@ -80,16 +80,7 @@ def find(model: str | None = None, autoencoder: Path | None = None, flow: Path |
 
 def entry_of(model: str | None) -> manifest.Entry:
     """The manifest's entry of a generator; our own for None. Raises SrcliError for what is none."""
-    name = model or NAMES[0]
-    try:
-        entry = manifest.load().find(name)
-    except manifest.UnknownModel:
-        if name not in NAMES:
-            raise
-        raise store.WeightsMissing(
-            f"the weights of {name} are not part of this version; train them with srcli train degflow-ae and "
-            "srcli train degflow, or use the published ones: --model degflow-realsr"
-        ) from None
+    entry = manifest.load().find(model or OURS)
     if entry.pipeline != manifest.DEGRADES:
         raise DegradeError(f"{entry.name} makes pictures larger, not smaller; use --model degflow or --preset")
     if lacking := [role for role in ROLES if role not in entry.parts]:

@@ -176,6 +176,17 @@ def test_splines_are_smooth_and_natural():
         Spline(knots, positions[:3])
 
 
+def test_each_sample_may_have_positions_of_its_own():
+    knots, t = torch.randn(4, 2, 3, 2, 2), torch.tensor([0.2, 0.7])
+    positions = torch.tensor([[0.0, 0.0], [0.3, 0.1], [0.5, 0.6], [1.0, 0.8]])
+    both = Spline(knots, positions)
+    for i in range(2):
+        alone = Spline(knots[:, i : i + 1], positions[:, i])
+        assert both.segment(t)[i] == alone.segment(t[i : i + 1])
+        for name in ("value", "first", "second", "third"):
+            close(getattr(both(t), name)[i : i + 1], getattr(alone(t[i : i + 1]), name), 1e-5)
+
+
 def spiral(z: torch.Tensor, t: float) -> torch.Tensor:
     """dz/dt = (1 + t) J z: turns by t + t^2 / 2."""
     return (1 + t) * torch.stack([-z[1], z[0]])

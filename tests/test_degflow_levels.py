@@ -11,6 +11,7 @@ import torch
 from degflow_steps import STAGE1, run
 from PIL import Image
 
+from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import Camera, draw_camera
 from srcli.training.data import Photos, TrainingDataError
 from srcli.training.levels import LevelBatch, LevelSpec
@@ -82,6 +83,29 @@ def test_pairs_show_one_place_of_one_scene_at_every_level(tmp_path):
     assert torch.equal(images[0, :, 1:], images[2, :, 1:])
 
 
+def test_half_of_the_crops_are_made_smaller_with_their_levels(tmp_path):
+    spec = LevelSpec(batch=40, crop=32, margin=8, shrink=1.6)
+    for photos in (Photos(EXAMPLES, (), spec.shortest), Pairs(scenes(tmp_path), (1, 2, 4), spec.shortest)):
+        batch = spec.draw(photos, 0, 0)
+        assert batch.images.shape == (3, 40, 3, 32, 32)
+        one, lower, lowest = batch.scales
+        assert torch.all(one == 1)
+        assert torch.allclose(2 * lower, lowest)
+        assert 10 < int((lowest == 4).sum()) < 30
+        assert lowest.min() >= 2.5
+        assert len(lowest.unique()) > 3
+    with pytest.raises(TrainingDataError, match="nothing of the lowest level"):
+        LevelSpec(shrink=2)
+
+
+def test_a_smaller_photo_shows_the_level_in_between():
+    """What a camera shows of it at 4 / 1.5 is nearer than what it shows at the levels beside that."""
+    camera, side = Camera(noise=0.5), 96
+    small, shown = (downscale(image, side, side) for image in (CAT, camera(CAT, 4)))
+    errors = {s: np.square(camera(small, s).astype(float) - shown).mean() for s in (2.0, 4 / 1.5, 3.5)}
+    assert min(errors, key=errors.__getitem__) == 4 / 1.5
+
+
 def test_real_levels_are_judged_by_the_test_part(tmp_path):
     scenes(scenes(tmp_path), part="Test")
     (case, _) = LevelValidation(tmp_path).cases
@@ -112,5 +136,5 @@ def test_folders_without_pairs_say_what_is_missing(tmp_path):
 
 
 def test_a_level_batch_follows_its_device():
-    batch = LevelBatch(torch.zeros(3, 1, 3, 8, 8))
-    assert batch.to("meta").images.device.type == "meta"
+    batch = LevelBatch(torch.zeros(3, 1, 3, 8, 8), torch.ones(3, 1)).to("meta")
+    assert {batch.images.device.type, batch.scales.device.type} == {"meta"}

@@ -113,6 +113,22 @@ def test_each_time_of_a_crop_is_a_step_of_its_own():
         close(both.decoded(ae), first.decoded(ae), 1e-5)
 
 
+def test_crops_may_lie_elsewhere_on_the_path():
+    ae, flow = lively({"kind": "degflow-ae", "base_dim": 8}), lively({"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1})
+    images, t = torch.rand(3, 2, 3, 64, 64) * 2 - 1, torch.tensor([0.2, 0.4, 0.3, 0.1])
+    own, nearer = ae.positions(), torch.tensor([0.0, 0.2, 0.6])
+    with torch.no_grad():
+        usual, other, mixed = (
+            step_at(flow, ae, images, t, p) for p in (None, nearer[:, None].repeat(1, 2), torch.stack([own, nearer], 1))
+        )
+        for name in ("derivative", "reached", "following"):
+            close(getattr(mixed, name)[0::2], getattr(usual, name)[0::2], 1e-5)
+            close(getattr(mixed, name)[1::2], getattr(other, name)[1::2], 1e-5)
+        assert not torch.allclose(usual.derivative, other.derivative)
+    assert usual.following.tolist() == [1, 2, 1, 1]
+    assert other.following.tolist() == [2, 2, 2, 1]
+
+
 def test_the_relative_loss_divides_by_the_mean_of_all_batches(tmp_path):
     """A batch of flat crops, whose latents hardly move, would count like any other if it were its own measure."""
     chosen = recipe_of(tmp_path, STAGE2 + "[options]\nrelative = true")
@@ -165,6 +181,46 @@ def test_levels_are_also_scored_from_the_photos_own_latent():
     assert scores["psnr_x2"] == scores["own_x2"] > scores["own_x4"] == scores["psnr_x4"]
     assert scores["psnr_x3"] == float("inf")
     assert scores["own_x2"] > scores["own_x3"] > scores["own_x4"]
+
+
+def test_latents_learn_to_lie_on_a_line(tmp_path):
+    """The middle level's between the others, at its scale, which is another one for each crop."""
+    chosen = recipe_of(tmp_path, STAGE1.replace("[loss]", "[loss]\nstraight = 1.0"), l2=0, pixel=0, periodic=0)
+    crops = replace(chosen.crops, shrink=1.5, crop=64, batch=6)
+    task, batch = make_task(chosen), crops.draw(Photos(EXAMPLES, (), crops.shortest), 0, 0)
+    assert len(batch.scales[1].unique()) > 1
+    autoencoder = task.networks["network"]
+    optimizer, bent = Optimizer(autoencoder, replace(chosen.optim, lr=1e-3, warmup=1)), []
+    for step in range(12):
+        _, loss, values = next(task.losses(batch, step))
+        optimizer.step(loss, step)
+        bent.append(values["straight"])
+    assert bent[-1] < 0.5 * bent[0]
+    with torch.no_grad(), _no_mixed():
+        z1, z2, z4 = (autoencoder.encoder(level * 2 - 1)[0] for level in batch.images)
+        _, _, values = next(task.losses(batch, 0))
+    share = ((batch.scales[1] - 1) / (batch.scales[2] - 1)).view(-1, 1, 1, 1)
+    away = (z2 - (z1 + share * (z4 - z1))).square().mean() / (z4 - z1).square().mean()
+    assert values["straight"] == pytest.approx(away.item(), rel=0.1)
+    with pytest.raises(RecipeError, match="three levels"):
+        make_task(replace(chosen, crops=replace(crops, levels=(1, 4))))
+
+
+@pytest.mark.parametrize("point", range(4))
+def test_points_of_the_line_are_compared_with_the_level_there(tmp_path, monkeypatch, point):
+    chosen = recipe_of(tmp_path, STAGE1.replace("[loss]", "[loss]\nstraight = 1.0"))
+    task, batch = make_task(chosen), replace(chosen.crops, batch=2).draw(Photos(EXAMPLES), 0, 0)
+    monkeypatch.setattr(torch, "randint", lambda high, size, **_: torch.full(size, point))
+    monkeypatch.setattr("srcli.runtime.mixed", lambda device: torch.autocast(device.type, enabled=False))
+    level = 1 if point == 3 else point
+    autoencoder = task.networks["network"]
+    with torch.no_grad():
+        _, _, values = next(task.losses(batch, 0))
+        (z1, f), (z2, _), (z4, _) = (autoencoder.encoder(image * 2 - 1) for image in batch.images)
+        z = (z1, z2, z4, z1 + (z4 - z1) / 3)[point]
+        made = autoencoder.decoder(z, f)
+    expected = (made - (batch.images[level] * 2 - 1)).square().mean()
+    assert values["l2"] == pytest.approx(expected.item(), rel=1e-3)
 
 
 # --- both stages ---
@@ -272,7 +328,6 @@ def test_the_packaged_flow_learns_from_its_velocity_alone():
         ("degflow-ae", ["--pairs", "x", "--hold-out", "3"], "Test folder"),
         ("linf-base", ["--pairs", EXAMPLES], "pairs are for degflow"),
         ("linf-base", ["--data", EXAMPLES, "--degradation", "odd"], "unknown degradation"),
-        ("linf-base", ["--data", EXAMPLES, "--degradation", "degflow"], "are not part of this version"),
         ("linf-base", ["--data", EXAMPLES, "--cache", "x"], "--degradation degflow"),
         ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--solver", "rk4"], "--degradation degflow"),
         ("linf-base", ["--data", EXAMPLES, "--levels", "2,4"], "--degradation levels"),

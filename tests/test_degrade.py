@@ -261,8 +261,6 @@ def test_bad_commands_are_one_sentence_and_leave_nothing(tiny_degflow, tmp_path,
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (["--model", "degflow"], 4, "srcli train degflow"),
-        (["--model", "degflow-s", "--scale", "2"], 4, "--model degflow-realsr"),
         (["--model", "degflwo"], 2, "unknown model"),
         (["--model", "linf-s"], 2, "makes pictures larger"),
         (["--autoencoder", "a.png"], 2, "belong together"),

@@ -19,7 +19,7 @@ class Jet:
 
 
 class Spline:
-    """A curve for each of B samples through knots (N, B, ...) at increasing positions (N,).
+    """A curve for each of B samples through knots (N, B, ...) at increasing positions, (N,) or each sample's, (N, B).
 
     cubic: twice differentiable, second derivative 0 at both ends; else straight from knot to knot.
     """
@@ -27,7 +27,7 @@ class Spline:
     def __init__(self, knots: Tensor, positions: Tensor, *, cubic: bool = True) -> None:
         if len(knots) != len(positions) or len(knots) < 2:
             raise ValueError(f"{len(knots)} knots at {len(positions)} positions make no curve")
-        self.knots, self.positions = knots, positions
+        self.knots, self.positions = knots, positions.reshape(len(positions), -1).expand(knots.shape[:2])
         self.bend = self._second() if cubic else torch.zeros_like(knots)
 
     def _second(self) -> Tensor:
@@ -35,16 +35,17 @@ class Spline:
         bend = torch.zeros_like(self.knots)
         if len(self.knots) == 2:
             return bend
-        h = self.positions.diff().double()
-        matrix = torch.diag(2 * (h[:-1] + h[1:])) + torch.diag(h[1:-1], 1) + torch.diag(h[1:-1], -1)
-        slopes = self.knots.double().diff(dim=0).flatten(1) / h[:, None]
-        inner = torch.linalg.solve(matrix, 6 * slopes.diff(dim=0))
-        bend[1:-1] = inner.view_as(bend[1:-1]).to(bend.dtype)
+        h = self.positions.double().diff(dim=0).T  # (B, N - 1)
+        matrix = torch.diag_embed(2 * (h[:, :-1] + h[:, 1:]))
+        matrix += torch.diag_embed(h[:, 1:-1], 1) + torch.diag_embed(h[:, 1:-1], -1)
+        slopes = self.knots.double().diff(dim=0).flatten(2).transpose(0, 1) / h[..., None]
+        inner = torch.linalg.solve(matrix, 6 * slopes.diff(dim=1)).transpose(0, 1)
+        bend[1:-1] = inner.reshape(bend[1:-1].shape).to(bend.dtype)
         return bend
 
     def segment(self, t: Tensor) -> Tensor:
         """Which pair of knots the times (B,) lie between; a knot belongs to the segment on its right. (B,)"""
-        return torch.bucketize(t.contiguous(), self.positions[1:-1], right=True)
+        return (t >= self.positions[1:-1]).sum(0)
 
     def __call__(self, t: Tensor) -> Jet:
         """The curve at times t (B,), one a sample."""
@@ -53,7 +54,7 @@ class Spline:
         def across(v: Tensor) -> Tensor:
             return v.view(-1, *(1 for _ in self.knots.shape[2:])).to(self.knots.dtype)
 
-        start, end = self.positions[left], self.positions[left + 1]
+        start, end = self.positions[left, sample], self.positions[left + 1, sample]
         h, a, b = across(end - start), across((end - t) / (end - start)), across((t - start) / (end - start))
         z0, z1 = self.knots[left, sample], self.knots[left + 1, sample]
         m0, m1 = self.bend[left, sample], self.bend[left + 1, sample]

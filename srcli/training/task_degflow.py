@@ -15,7 +15,7 @@ from srcli.networks.degflow_ae import Autoencoder, Skips
 from srcli.networks.ncsnpp import NCSNpp
 from srcli.networks.ode import Solver
 from srcli.networks.spline import Spline, taylor
-from srcli.pipelines.degflow import DegflowModel
+from srcli.pipelines.degflow import LEAST, MOST, DegflowModel
 from srcli.training.levels import LevelBatch
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
@@ -43,18 +43,21 @@ class Step:
             return autoencoder.decoder(self.reached[: len(skips[0])], skips).float()
 
 
-def step_at(network: nn.Module, autoencoder: Autoencoder, images: Tensor, t: Tensor) -> Step:
-    """One step from images (3, B, 3, H, W) in [-1, 1], the levels 1, 2 and 4, at times t (N,), a multiple of B: the
-    n-th is one of crop n % B. Gradients reach the network from the velocity and what is decoded."""
+def step_at(
+    network: nn.Module, autoencoder: Autoencoder, images: Tensor, t: Tensor, positions: Tensor | None = None
+) -> Step:
+    """One step from images (3, B, 3, H, W) in [-1, 1], three levels, at times t (N,), a multiple of B: the n-th is one
+    of crop n % B. positions: where each crop's levels lie, (3, B); None for the levels 1, 2 and 4. Gradients reach the
+    network from the velocity and what is decoded."""
     levels, count = images.shape[:2]
     with torch.no_grad(), runtime.mixed(images.device):
         latents, skips = autoencoder.encoder(images.flatten(0, 1))
-    knots = latents.float().unflatten(0, (levels, count)).repeat(1, len(t) // count, 1, 1, 1)
-    positions = autoencoder.positions().to(t)
-    spline = Spline(knots, positions)
+    times = len(t) // count
+    knots = latents.float().unflatten(0, (levels, count)).repeat(1, times, 1, 1, 1)
+    spline = Spline(knots, autoencoder.positions().to(t) if positions is None else positions.repeat(1, times))
     jet, following = spline(t), spline.segment(t) + 1
     velocity = network(jet.value, t)  # float32: solvers ask for small differences
-    reached = taylor(jet, velocity, positions[following] - t)
+    reached = taylor(jet, velocity, spline.positions[following, torch.arange(len(t), device=t.device)] - t)
     f0, f1, f2 = (skip[:count] for skip in skips)  # of level 1, the first
     return Step(velocity, jet.first, reached, following, (f0, f1, f2))
 
@@ -112,6 +115,7 @@ class DegflowTask:
             raise RecipeError(f"recipe {recipe.name} and {autoencoder}: {error}") from None
         if recipe.crops.crop % align or getattr(recipe.crops, "levels", None) != (1, 2, 4):
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {align} pixels at the levels 1, 2 and 4")
+        self.shrunk = getattr(recipe.crops, "shrink", 1.0) > 1
         self.perceptual = None
         if self.weights.get("perceptual"):
             if trunk is None:
@@ -123,7 +127,11 @@ class DegflowTask:
         self.autoencoder.to(device)
         images = batch.images * 2 - 1
         t = EDGE + (1 - 2 * EDGE) * torch.rand(self.times * images.shape[1], device=device)
-        at = step_at(self.network, self.autoencoder, images, t)
+        positions = None
+        if self.shrunk:
+            positions = (batch.scales - LEAST) / (MOST - LEAST)
+            t = t * positions[-1].repeat(self.times)
+        at = step_at(self.network, self.autoencoder, images, t, positions)
         values = {"flow": (at.velocity - at.derivative).square().mean()}
         if self.scale is not None:
             values["flow"] = values["flow"] / (self.scale(at.derivative.square().mean()) + 1e-12)
