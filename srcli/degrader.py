@@ -55,11 +55,11 @@ class Parts:
             raise ConvertError(f"{self.autoencoder} and {self.flow} do not go together: {error}") from None
 
     def _check_pair(self, autoencoder: nn.Module) -> None:
-        """A flow that was trained here says in whose latents; others, published ones among them, do not."""
+        """A flow that was trained here says in whose latents, which are the encoder's; published ones do not."""
         if self.flow.suffix != ".safetensors":
             return
         said = store.metadata(self.flow).get("autoencoder", "")
-        if said.startswith(store.TENSORS) and said != store.tensors_sha256(autoencoder):
+        if said.startswith(store.TENSORS) and said != store.tensors_sha256(autoencoder.encoder):  # type: ignore[arg-type]
             raise ConvertError(
                 f"{self.flow} was trained in the latents of another autoencoder than {self.autoencoder}; give that one"
             )

@@ -85,7 +85,7 @@ def test_pairs_show_one_place_of_one_scene_at_every_level(tmp_path):
 
 def test_half_of_the_crops_are_made_smaller_with_their_levels(tmp_path):
     spec = LevelSpec(batch=40, crop=32, margin=8, shrink=1.6)
-    for photos in (Photos(EXAMPLES, (), spec.shortest), Pairs(scenes(tmp_path), (1, 2, 4), spec.shortest)):
+    for photos in (Photos(EXAMPLES), Pairs(scenes(tmp_path), (1, 2, 4), spec.shortest)):
         batch = spec.draw(photos, 0, 0)
         assert batch.images.shape == (3, 40, 3, 32, 32)
         one, lower, lowest = batch.scales

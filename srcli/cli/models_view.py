@@ -77,7 +77,7 @@ def scores_of(entry: Entry) -> str:
     """What was measured, in short: at x4 or the largest scale there is."""
     scores = entry.measured
     parts = []
-    for key, unit in (("psnr_y", "{:.2f} dB"), ("lpips_squeeze", "LPIPS {:.3f}")):
+    for key, unit in (("psnr_y", "{:.2f} dB"), ("psnr", "{:.2f} dB"), ("lpips_squeeze", "LPIPS {:.3f}")):
         if values := scores.get(key):
             parts.append(unit.format(values.get("x4", next(reversed(values.values())))))
     return f"{scores.get('data', '')} x4 {', '.join(parts)}" if parts else ""

@@ -41,6 +41,7 @@ srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --dat
 srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora
 srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
 srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
+srcli train degflow-decoder --init ae.safetensors --flow degflow.safetensors --data photos/ --out runs/decoder
 srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
 srcli train flowsr-base --degradation levels --levels 2,4 --data photos/ --trunk squeezenet.safetensors --out runs/two
 srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
@@ -68,6 +69,7 @@ RECIPES = {
     "flowmap-lora": "Train a low-rank change of a frozen flow map: the dial of --detail.",
     "degflow-ae": "Train the autoencoder of a path of degradation: the first stage.",
     "degflow": "Train the flow along that path, between levels of degradation.",
+    "degflow-decoder": "Train the autoencoder's decoder on beside the finished flow.",
 }
 
 
@@ -88,7 +90,10 @@ def run(
     init: Annotated[Path | None, typer.Option("--init", help="Start from exported weights.")] = None,
     flow: Annotated[
         str | None,
-        typer.Option("--flow", help="Frozen flow of a prior or flowmap-lora, or teacher of flowsr: name or file."),
+        typer.Option(
+            "--flow",
+            help="Frozen flow of a prior, flowmap-lora or degflow-decoder, or teacher of flowsr: name or file.",
+        ),
     ] = None,
     trunk: Annotated[Path | None, typer.Option("--trunk", help="SqueezeNet 1.1 weights for a perceptual loss.")] = None,
     autoencoder: Annotated[
@@ -285,7 +290,7 @@ def _photos(
         raise RecipeError(f"{chosen.name} learns from photos alone: --data FOLDER; pairs are for degflow")
     if exclude or hold_out:
         raise RecipeError("--exclude and --hold-out choose among photos; pairs have a Test folder")
-    return Pairs(pairs, chosen.crops.levels, chosen.crops.crop)
+    return Pairs(pairs, chosen.crops.levels, chosen.crops.shortest)
 
 
 def _examples(name: str) -> str:

@@ -56,11 +56,6 @@ class LevelSpec:
     @property
     def shortest(self) -> int:
         """Least side of a photo."""
-        return round(self._seen * self.shrink)
-
-    @property
-    def _seen(self) -> int:
-        """Side of what is drawn for a crop, at the crop's own size."""
         return self.crop + 2 * self.margin
 
     def draw(self, photos: Photos | Pairs, seed: int, step: int) -> LevelBatch:
@@ -71,18 +66,19 @@ class LevelSpec:
 
     def _sample(self, photos: Photos | Pairs, rng: np.random.Generator) -> tuple[Tensor, list[float]]:
         """A crop at every level, and the scale of each."""
-        side = self._seen
+        seen = self.shortest  # what is drawn for a crop, at the crop's own size
+        side = seen
         if self.shrink > 1 and rng.random() < SHRUNK_SHARE:
-            side = round(side * float(rng.uniform(1, self.shrink)))
+            side = round(seen * float(rng.uniform(1, self.shrink)))
         if isinstance(photos, Pairs):
             found = photos.crops(rng, side)
             shown = [found[level] for level in self.levels]
         else:
             photo, camera = photos.crop(rng, side), draw_camera(rng)
             shown = [camera(photo, level) for level in self.levels]
-        if side != self._seen:
-            shown = [downscale(image, self._seen, self._seen) for image in shown]
+        factor = len(shown[0]) / seen  # small photos have less to make smaller
+        if factor > 1:
+            shown = [downscale(image, seen, seen) for image in shown]
         y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
         inner = np.s_[y : y + self.crop, x : x + self.crop]
-        factor = side / self._seen
         return torch.stack([to_tensor(image[inner]) for image in shown]), [max(1, n / factor) for n in self.levels]

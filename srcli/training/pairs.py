@@ -46,13 +46,15 @@ class Pairs:
         return f"{len(self.scenes)} pairs {hashlib.sha256(names.encode()).hexdigest()[:16]}"
 
     def crops(self, rng: np.random.Generator, side: int) -> dict[int, np.ndarray]:
-        """The same random square of a scene at every level, turned at random: uint8 (side, side, 3) by scale."""
+        """The same random square of a scene at every level, turned at random: uint8 (n, n, 3) by scale, n at most
+        `side` and what the scene has."""
         scene = self.scenes[rng.integers(len(self.scenes))]
         images = {level: self.read(path) for level, path in scene.items()}
         sizes = {image.shape for image in images.values()}
         if len(sizes) > 1:
             raise TrainingDataError(f"the levels of {scene[SHARP]} are not of one size")
         height, width = images[SHARP].shape[:2]
+        side = min(side, height, width)
         y, x = (int(rng.integers(n - side + 1)) for n in (height, width))
         flips, turned = rng.random(2) < 0.5, rng.random() < 0.5
 

@@ -108,7 +108,7 @@ class DegflowTask:
             self.networks["scale"] = self.scale
         loaded = load_part(autoencoder, "degflow", "autoencoder")
         assert isinstance(loaded, Autoencoder)
-        self.autoencoder, self.origin = loaded, {"autoencoder": store.tensors_sha256(loaded)}
+        self.autoencoder, self.origin = loaded, {"autoencoder": store.tensors_sha256(loaded.encoder)}
         try:
             align = DegflowModel(loaded, network).align
         except ValueError as error:

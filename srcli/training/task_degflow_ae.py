@@ -1,17 +1,24 @@
-"""First stage of DegFlow: the autoencoder, which brings back a degraded picture with the help of the sharp one."""
+"""First stage of DegFlow: the autoencoder, which brings back a degraded picture with the help of the sharp one; and a
+last one, its decoder beside the finished flow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from srcli import runtime
 from srcli.networks.degflow_ae import FACTOR, Autoencoder
+from srcli.networks.ncsnpp import NCSNpp
+from srcli.networks.ode import Solver
+from srcli.pipelines.degflow import LEAST, MOST, START, DegflowModel
 from srcli.training import losses
 from srcli.training.levels import LevelBatch
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.weights import store
+from srcli.weights.given import load_part
 
 
 class DegflowAETask:
@@ -22,13 +29,17 @@ class DegflowAETask:
     `straight`, which needs three levels: how far the middle one's latent is from the line between the others at its
     scale, squared, as a share of that line's length squared. With it a fourth of what is decoded are points of that
     line, compared with the middle level: between levels, decoders make what nobody asked them for.
+
+    recipe.options: `generated`, the share of samples whose latents are not those of their level, but where a finished
+    flow (`flow`, a file) leads to from the sharp one. They lack what no photo tells, such as noise, and the decoder
+    learns to do without. The encoder stays as it is then, and with it the flow fits.
     """
 
     kind = Autoencoder
     weighted = frozenset({"l2", "pixel", "periodic", "straight"})
-    options: frozenset[str] = frozenset()
+    options = frozenset({"generated"})
 
-    def __init__(self, recipe: Recipe, network: Autoencoder) -> None:
+    def __init__(self, recipe: Recipe, network: Autoencoder, flow: str | None = None) -> None:
         if recipe.crops.crop % FACTOR:
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {FACTOR} pixels, not {recipe.crops.crop}")
         self.network, self.weights = network, recipe.loss
@@ -36,6 +47,29 @@ class DegflowAETask:
             raise RecipeError(f"recipe {recipe.name}: straight needs three levels")
         self.networks: dict[str, nn.Module] = {"network": network}
         self.origin: dict[str, str] = {}
+        self.generated = float(recipe.options.get("generated", 0))
+        if self.generated:
+            self._take_flow(recipe, flow)
+
+    def _take_flow(self, recipe: Recipe, flow: str | None) -> None:
+        if flow is None:
+            raise RecipeError("the decoder is trained beside a finished flow: --flow FILE")
+        loaded = load_part(Path(flow), "degflow", "flow")
+        assert isinstance(loaded, NCSNpp)
+        self.flow, self.belongs = loaded, store.metadata(Path(flow)).get("autoencoder", "")
+        try:
+            align = DegflowModel(self.network, loaded).align
+        except ValueError as error:
+            raise RecipeError(f"recipe {recipe.name} and {flow}: {error}") from None
+        if recipe.crops.crop % align:
+            raise RecipeError(f"recipe {recipe.name}: crops are multiples of {align} pixels, not {recipe.crops.crop}")
+        self.origin["path"] = store.tensors_sha256(loaded)
+        self.network.encoder.requires_grad_(False)
+
+    def check_start(self, weights: Path | None) -> None:
+        """Raises RecipeError where the flow is not one in the latents of the weights that training begins with."""
+        if self.generated and self.belongs != store.tensors_sha256(self.network.encoder):
+            raise RecipeError("the decoder goes on from the autoencoder that the flow was trained with: --init FILE")
 
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         images, every = batch.images, torch.arange(batch.images.shape[1], device=batch.images.device)
@@ -43,9 +77,7 @@ class DegflowAETask:
         if straight:
             level, made, bent = self._straight(batch, every)
         else:
-            level = torch.randint(len(images), every.shape, device=every.device)
-            with runtime.mixed(images.device):
-                made = self.network(images[level, every] * 2 - 1, images[0] * 2 - 1)
+            level, made = self._shown(batch, every)
         made, wanted = made.float() * 0.5 + 0.5, images[level, every]
         values = {"l2": 4 * (made - wanted).square().mean()}
         if self.weights.get("pixel"):
@@ -56,6 +88,30 @@ class DegflowAETask:
             values["straight"] = bent
         total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
         yield "network", total, {k: v.item() for k, v in values.items()}
+
+    def _shown(self, batch: LevelBatch, every: Tensor) -> tuple[Tensor, Tensor]:
+        """A random level of each sample, and what is decoded, in [-1, 1]."""
+        images = batch.images
+        level = torch.randint(len(images), every.shape, device=every.device)
+        with runtime.mixed(images.device):
+            first, skips = self.network.encoder(images[0] * 2 - 1)
+            z, _ = self.network.encoder(images[level, every] * 2 - 1)
+            if self.generated:
+                led = torch.rand(every.shape, device=every.device) < self.generated
+                times = (batch.scales[level, every] - LEAST) / (MOST - LEAST)
+                z = torch.where(led.view(-1, 1, 1, 1), self._led(first.float(), times).to(z.dtype), z)
+            return level, self.network.decoder(z, skips)
+
+    @torch.no_grad()
+    def _led(self, z: Tensor, times: Tensor) -> Tensor:
+        """Where the flow leads to from latents of sharp crops, to a time of each."""
+        flow, span = self.flow.to(z.device), times.clamp_min(START) - START
+
+        def velocity(state: Tensor, share: float) -> Tensor:
+            with torch.autocast(z.device.type, enabled=False):
+                return span.view(-1, 1, 1, 1).double() * flow(state.float(), START + share * span).double()
+
+        return Solver("rk4", 2)(velocity, z, 0.0, 1.0, [1.0]).states[-1].float()
 
     def _straight(self, batch: LevelBatch, every: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which level each sample is compared with, what is decoded in [-1, 1], and how far from the line its latents

@@ -35,9 +35,11 @@ class Task(Protocol):
 
 
 def takes_flow(recipe: Recipe) -> bool:
-    """Whether a recipe's network depends on a frozen flow: that it belongs to, or that it is taught by."""
+    """Whether a recipe's network depends on a frozen flow: that it belongs to, that it is taught by, or beside which it
+    is finished."""
     taught = recipe.task == "flowsr" and bool(recipe.loss.get("consistency"))
-    return taught or recipe.task in ("prior", "srflow-prior", "flowmap-lora")
+    decoder = recipe.task == "degflow-ae" and bool(recipe.options.get("generated"))
+    return taught or decoder or recipe.task in ("prior", "srflow-prior", "flowmap-lora")
 
 
 def make_task(
@@ -78,6 +80,8 @@ def make_task(
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
     if flow is not None and not takes_flow(recipe):
         raise RecipeError(f"recipe {recipe.name} has no use for a frozen flow; leave out --flow")
+    if recipe.task == "degflow-ae":
+        return kind(recipe, network, flow=flow)
     if recipe.task == "degflow":
         return kind(recipe, network, autoencoder=autoencoder, trunk=trunk)
     return kind(recipe, network, flow=flow, trunk=trunk) if recipe.task in taught else kind(recipe, network)
