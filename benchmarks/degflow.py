@@ -55,15 +55,16 @@ def main() -> None:
     parser.add_argument("--autoencoder", type=Path)
     parser.add_argument("--flow", type=Path)
     parser.add_argument("--lpips-weights", type=Path)
-    parser.add_argument("--solver", default="dopri5")
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--solver", help="rk4 or dopri5 instead of the model's own")
+    parser.add_argument("--steps", type=int, default=16, help="of rk4")
     parser.add_argument("--most", type=int, default=10**9, help="photos")
     parser.add_argument("--side", type=int, default=512, help="pixels of the middle of a photo that is scored")
     parser.add_argument("--picture", type=Path, help="where to write the path of the first photo")
     options = parser.parse_args()
     runtime.reuse_heap()
     parts = degrader.find(options.model, options.autoencoder, options.flow)
-    ready = degrader.Degrader(parts, Solver(options.solver, options.steps), precision="fp32")
+    solver = Solver(options.solver, options.steps) if options.solver else None
+    ready = degrader.Degrader(parts, solver, precision="fp32")
     judge = LPIPS.load(options.lpips_weights) if options.lpips_weights else None
     cases = real(options.pairs) if options.pairs else made(named(options.data, options.names))
     cases = [{s: middle(level, options.side) for s, level in case.items()} for case in cases][: options.most]

@@ -91,18 +91,20 @@ def entry_of(model: str | None) -> manifest.Entry:
 class Degrader:
     """A generator ready to run, for any number of photos.
 
-    device, precision, threads and max_memory as in `Upscaler`; the path is solved in float32 whatever the precision.
+    device, precision, threads and max_memory as in `Upscaler`; the path is solved in float32 whatever the precision, as
+    the model does by itself if `solver` is None.
     """
 
     def __init__(
         self, parts: Parts, solver: Solver | None = None, *, device: str = "auto", precision: str = "auto",
         threads: int | None = None, max_memory: int | None = None,
     ) -> None:  # fmt: skip
-        self.parts, self.solver = parts, solver or Solver()
+        self.parts = parts
         self.runtime = runtime.choose(device, precision)
         self.threads = runtime.set_threads(threads)
         self.budget = runtime.strip_budget(self.runtime, max_memory)
         self.model = parts.load().to(self.runtime.device)
+        self.solver = solver or self.model.solver
         self.weights = parts.fingerprints()
         self.digests = {role: store.tensors_sha256(getattr(self.model, role)) for role in ROLES}
 

@@ -28,7 +28,7 @@ Levels = dict[int, np.ndarray]
 
 @pytest.fixture(scope="module")
 def degrader() -> Degrader:
-    return Degrader(find("degflow-s"), Solver("rk4", 8), precision="fp32")
+    return Degrader(find("degflow-s"), precision="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,7 @@ def test_the_autoencoder_brings_back_real_levels(degrader, cases):
 
 @torch.inference_mode()
 def test_a_level_that_was_not_shown_is_as_near_as_between_those_that_were(degrader, cases, reference):
-    """Nearer than the mean of the pictures. Interpolations are given the true levels 2 and 4, the generator has the photo
-    alone."""
+    """And nearer than between the pictures. Interpolations are given the true levels 2 and 4, the generator is not."""
     judge = LPIPS.load(reference / "perceptual" / "lpips_squeeze_v01.safetensors")
     faithful, near = [], []
     for case in cases:
@@ -97,6 +96,13 @@ def test_no_grid_of_the_latents_positions(degrader, cases):
         for level, made in zip((2, 4), degrader.model.generate(case[1], [2, 4], degrader.solver), strict=True):
             true = grid_score(case[level], 8)
             assert true is None or grid_score(made, 8) < max(1.5, 1.3 * true)
+
+
+def test_few_equal_steps_lead_where_the_adaptive_solver_leads(degrader, cases):
+    assert degrader.solver == Solver("rk4", 8)
+    small = cases[0][1][:64, :64]
+    few, many = (next(degrader.model.generate(small, [4], how)) for how in (degrader.solver, Solver()))
+    assert np.abs(few.astype(int) - many).max() <= 2
 
 
 def test_tiles_are_the_whole(degrader, cases):

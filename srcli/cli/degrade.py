@@ -94,7 +94,10 @@ def command(
     solver: Annotated[
         str | None,
         typer.Option(
-            "--solver", help="dopri5 (adaptive) or rk4 (--steps).", show_default="dopri5", rich_help_panel=LEARNED
+            "--solver",
+            help="dopri5 (adaptive) or rk4 (--steps).",
+            show_default="8 steps of rk4 for degflow-s, dopri5 for published flows",
+            rich_help_panel=LEARNED,
         ),
     ] = None,
     steps: Annotated[
@@ -261,13 +264,14 @@ def _chosen(scale: float | None, scales: str | None, trajectory: str | None, res
     return by_label
 
 
-def _solver(kind: str | None, steps: int | None) -> Solver:
+def _solver(kind: str | None, steps: int | None) -> Solver | None:
+    """None: the model's own."""
     from srcli.degradation.photo import DegradeError
     from srcli.networks.ode import Solver
 
     if steps is not None and kind != "rk4":
         raise DegradeError("--steps are those of --solver rk4; dopri5 chooses its own")
     try:
-        return Solver(kind or "dopri5", steps or DEFAULT_STEPS)
+        return Solver(kind, steps or DEFAULT_STEPS) if kind else None
     except ValueError as error:
         raise DegradeError(str(error)) from None
