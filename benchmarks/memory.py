@@ -1,18 +1,15 @@
 """Memory above idle of large results that go to a file.
 
     python benchmarks/memory.py [--megapixels 12 37.5] [--format png] [--model NAME] [--detail 1]
-    python benchmarks/memory.py --degrade --megapixels 12 [--scales 2.4] [--autoencoder FILE --flow FILE]
+    python benchmarks/memory.py --degrade --megapixels 12 [--scales 2.4] [--model NAME] [--autoencoder FILE --flow FILE]
 
-Every case runs in a process of its own, which first makes a small picture; what it has then is idle. Without files,
---degrade measures random weights in the architectures of the recipes: memory is the same. The path is solved with
-four evaluations of the flow, so the time is not that of a default run.
+Every case runs in a process of its own, which first makes a small picture; what it has then is idle.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import subprocess
 import sys
 import tempfile
@@ -23,18 +20,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors.torch import save_file
 
 from srcli import Upscaler, runtime
 from srcli.batch import Job, Options, Record, degrade, plan, run
 from srcli.batch.engines import Learned
-from srcli.degrader import Degrader, Parts
+from srcli.degrader import Degrader, Parts, find
 from srcli.geometry import Target
 from srcli.images.picture import Picture
-from srcli.networks.build import build
-from srcli.networks.ode import Solver
 from srcli.pipelines.base import Sampling
-from srcli.training import recipe
 
 SIDES = 4 / 3
 
@@ -94,7 +87,7 @@ def one(megapixels: float, suffix: str, model: str | None, detail: float, folder
 
 def degraded(megapixels: float, scales: list[float], parts: Parts, folder: Path) -> None:
     """Runs in the process that is measured."""
-    ready = Degrader(parts, Solver("rk4", 1))
+    ready = Degrader(parts)
     list(ready.degrade(Picture(np.zeros((64, 64, 3), np.uint8)), scales))
     engine = Learned(ready, {f"x{s:g}": s for s in scales})
     items = plan([folder / "large.jpg"], None, suffix=".png").items
@@ -103,24 +96,13 @@ def degraded(megapixels: float, scales: list[float], parts: Parts, folder: Path)
     print(f"| {megapixels:g} | {len(scales)} | {found[0]:.0f} MiB | {found[1]:.0f} s |", flush=True)
 
 
-def random_parts(folder: Path) -> Parts:
-    """Networks of the recipes that have learnt nothing."""
-    paths = []
-    for name in ("degflow-ae", "degflow"):
-        architecture = recipe.load(name).architecture
-        path = folder / f"{name}.safetensors"
-        save_file(build(architecture).state_dict(), path, {"architecture": json.dumps(architecture)})
-        paths.append(path)
-    return Parts("degflow", *paths)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[12.0, 37.5])
     parser.add_argument("--format", nargs="+", default=["png"])
     parser.add_argument("--model", help="the default one if left out")
     parser.add_argument("--detail", type=float, default=1.0)
-    parser.add_argument("--degrade", action="store_true", help="srcli degrade --model degflow instead of upscale")
+    parser.add_argument("--degrade", action="store_true", help="srcli degrade --model instead of upscale")
     parser.add_argument("--scales", type=float, nargs="+", default=[2.4])
     parser.add_argument("--autoencoder", type=Path)
     parser.add_argument("--flow", type=Path)
@@ -153,8 +135,7 @@ def measure(given: argparse.Namespace) -> None:
         if not given.degrade:
             one(megapixels, "." + given.format[0], given.model, given.detail, folder)
             return
-        files = given.autoencoder and Parts("degflow", given.autoencoder, given.flow)
-        degraded(megapixels, given.scales, files or random_parts(folder), folder)
+        degraded(megapixels, given.scales, find(given.model, given.autoencoder, given.flow), folder)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from srcli.pipelines.registry import assemble
 from srcli.training import losses, recipe
 from srcli.training.consistency import Times
 from srcli.training.data import Photos
-from srcli.training.degraded import DegradedBatch
+from srcli.training.degraded import DegradedBatch, DegradedSpec
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.recipe import RecipeError
 from srcli.training.task_flowsr import FlowsrTask, end, path
@@ -336,3 +336,9 @@ def test_bad_recipes_are_one_sentence(tmp_path, change, says):
     result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
     assert (result.exit_code, says in result.stderr) == (2, True), result.output
     assert "Traceback" not in result.output
+
+
+def test_recipes_without_a_preset_draw_moderate_crops(tmp_path):
+    (tmp_path / "short.toml").write_text(TINY.replace("STEPS", "5").replace('preset = "moderate"\n', ""))
+    crops = recipe.load(str(tmp_path / "short.toml")).crops
+    assert (type(crops), crops.preset, crops.margin) == (DegradedSpec, "moderate", 8)

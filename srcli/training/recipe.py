@@ -20,6 +20,13 @@ T = TypeVar("T")
 GENERATOR, CAMERAS = "degflow", "levels"  # what makes low-resolution pictures instead of a recipe's own way
 KNOWN_LEVELS = "2,4"  # those that a generator learns from
 LEARN_DEGRADED = ("linf", "flowsr", "flowmap", "flowmap-lora")  # tasks
+CROPS: dict[str, type[CropSpec | DegradedSpec | LevelSpec]] = {  # what a task draws; the others a CropSpec
+    "flowsr": DegradedSpec,
+    "flowmap": DegradedSpec,
+    "flowmap-lora": DegradedSpec,
+    "degflow-ae": LevelSpec,
+    "degflow": LevelSpec,
+}
 
 
 class RecipeError(SrcliError):
@@ -140,23 +147,17 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
         raise RecipeError(f"recipe {name}: unknown {', '.join(sorted(extra))}")
     if missing := {"task", "architecture", "loss"} - set(table):
         raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
-    crops = table.get("crops", {})
     recipe = Recipe(
         name=name,
         task=table["task"],
         architecture=dict(table["architecture"]),
-        crops=_record(_crops_of(crops), name, crops),
+        crops=_record(CROPS.get(table["task"], CropSpec), name, table.get("crops", {})),
         optim=_record(OptimSpec, name, table.get("optim", {})),
         loss={k: float(v) for k, v in table["loss"].items()},
         options=dict(table.get("options", {})),
         seed=int(table.get("seed", 0)),
     )
     return _checked(recipe)
-
-
-def _crops_of(table: Mapping[str, Any]) -> type[CropSpec | DegradedSpec | LevelSpec]:
-    """What kind of crops a table describes, by the entry that only this kind has."""
-    return DegradedSpec if "preset" in table else LevelSpec if "levels" in table else CropSpec
 
 
 def _record(kind: type[T], recipe: str, table: Mapping[str, Any]) -> T:
