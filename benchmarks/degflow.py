@@ -225,10 +225,10 @@ def sharpness(ready: degrader.Degrader, cases: list[Levels], picture: Path | Non
 
 def speed(ready: degrader.Degrader, photo: np.ndarray) -> str:
     """Seconds per megapixel for one scale and for several from one solution, of a photo mirrored up to a megapixel."""
-    lines = []
     height, width = (max(0, 1024 - n) for n in photo.shape[:2])
     photo = np.pad(photo, ((0, height), (0, width), (0, 0)), mode="symmetric")
     computing = runtime.choose("auto")
+    lines = [f"autoencoder in {computing.precision}, path in float32:"]
     list(ready.model.generate(photo, [4.0], Solver("rk4", 1), computing=computing))  # the first is slower
     for scales in ([TIMED[-1]], TIMED):
         counted, model = 0, DegflowModel(ready.model.autoencoder, ready.model.flow)

@@ -94,8 +94,9 @@ def test_half_of_the_crops_are_made_smaller_with_their_levels(tmp_path):
         assert 10 < int((lowest == 4).sum()) < 30
         assert lowest.min() >= 2.5
         assert len(lowest.unique()) > 3
-    with pytest.raises(TrainingDataError, match="nothing of the lowest level"):
-        LevelSpec(shrink=2)
+    for shrink in (0.5, 2):
+        with pytest.raises(TrainingDataError, match="from 1 to below the lowest level"):
+            LevelSpec(shrink=shrink)
 
 
 def test_a_smaller_photo_shows_the_level_in_between():

@@ -5,24 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from degflow_steps import EXAMPLES, STAGE1, run
+from PIL import Image
 from safetensors.torch import load_file
 from test_degflow import close
 from test_degflow_training import no_mixed, recipe_of, written
 
+from srcli.degrader import belongs, find
 from srcli.networks.ode import Solver
 from srcli.pipelines.degflow import DegflowModel
 from srcli.training import recipe
-from srcli.training.data import Photos
+from srcli.training.data import Photos, to_tensor
 from srcli.training.levels import LevelBatch
 from srcli.training.loop import Optimizer
 from srcli.training.recipe import RecipeError
 from srcli.training.task_degflow_ae import DegflowAETask
 from srcli.training.tasks import make_task
+from srcli.training.validation import to_bytes
 from srcli.weights.given import load_part
 
+PARTS = {"flow": "flow", "ae": "autoencoder"}
 DECODER = STAGE1.replace("steps = 25", "steps = 4") + "[options]\ngenerated = 1.0\n"
 
 
@@ -79,8 +84,44 @@ def test_the_decoder_goes_on_beside_the_flow(trained, tmp_path):
     networks = ["--autoencoder", tmp_path / "ae.safetensors", "--flow", trained / "flow.safetensors"]
     run("degrade", EXAMPLES / "cat.png", "-o", tmp_path, *networks, "--scale", 2.5)  # they still belong together
     assert "--flow FILE" in run(*common, "--out", tmp_path / "other", code=2)
-    for start in ([], ["--init", written(trained, "other", 0.01)]):
-        assert "--init FILE" in run(*given[:-1], tmp_path / "other", *start, code=2)
+    assert "--init FILE" in run(*given[:-1], tmp_path / "other", code=2)
+    other = written(trained, "other", 0.01)
+    assert "another autoencoder" in run(*given[:-1], tmp_path / "other", "--init", other, code=2)
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_decoder_is_scored_on_what_the_flow_makes(trained, tmp_path):
+    (tmp_path / "decoder.toml").write_text(DECODER)
+    flow, autoencoder = (load_part(trained / f"{n}.safetensors", "degflow", r) for n, r in PARTS.items())
+    task = make_task(recipe.load(str(tmp_path / "decoder.toml")), flow=str(trained / "flow.safetensors"))
+    photo = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:64, :64]
+    images = {s: to_tensor(photo)[None] * (1 - 0.1 * s) for s in (1, 2, 3)}
+    images[1] = to_tensor(photo)[None]
+    model, made = DegflowModel(autoencoder, flow), task.made(autoencoder, images)
+    for scale, expected in zip((2, 3), model.generate(photo, [2, 3], model.solver), strict=True):
+        assert np.abs(to_bytes(made[scale]).astype(int) - expected).max() <= 1
+    task.generated = 0  # else as its own latents come back
+    assert not torch.allclose(task.made(autoencoder, images)[3], made[3], atol=0.02)
+
+
+def test_a_decoders_flow_may_be_one_of_the_manifest(trained, tmp_path):
+    (tmp_path / "decoder.toml").write_text(DECODER)
+    chosen = recipe.load(str(tmp_path / "decoder.toml"))
+    ours = find("degflow-s")
+    assert make_task(chosen, flow="degflow-s").belongs == belongs(ours.flow) != ""
+    with pytest.raises(RecipeError, match="flowsr-s has no flow, but velocity"):
+        make_task(chosen, flow="flowsr-s")
+    with pytest.raises(RecipeError, match="no flow at nowhere"):
+        make_task(chosen, flow="nowhere.pth")
+
+
+@pytest.mark.parametrize("share", [-1, 5, "a"])
+def test_the_share_that_is_generated_is_a_share(tmp_path, share):
+    chosen = recipe_of(tmp_path, STAGE1)
+    with pytest.raises(RecipeError, match="generated is a share"):
+        make_task(replace(chosen, options={"generated": share}))
+    with pytest.raises(RecipeError, match="generated keeps"):
+        make_task(replace(chosen, options={"generated": 0.5}, loss={"l2": 1.0, "straight": 1.0}))
 
 
 def test_the_flow_leads_each_crop_to_its_own_level(trained, tmp_path, monkeypatch):

@@ -106,8 +106,8 @@ def command(
             "--steps",
             min=1,
             max=1000,
-            help="Of rk4, from the photo to scale 4.",
-            show_default=str(DEFAULT_STEPS),
+            help="Of rk4, from the photo to scale 4; asks for rk4 by itself.",
+            show_default=f"{DEFAULT_STEPS} with --solver rk4",
             rich_help_panel=LEARNED,
         ),
     ] = None,
@@ -269,9 +269,9 @@ def _solver(kind: str | None, steps: int | None) -> Solver | None:
     from srcli.degradation.photo import DegradeError
     from srcli.networks.ode import Solver
 
-    if steps is not None and kind != "rk4":
+    if steps is not None and kind == "dopri5":
         raise DegradeError("--steps are those of --solver rk4; dopri5 chooses its own")
     try:
-        return Solver(kind, steps or DEFAULT_STEPS) if kind else None
+        return Solver(kind or "rk4", steps or DEFAULT_STEPS) if kind or steps else None
     except ValueError as error:
         raise DegradeError(str(error)) from None

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -172,7 +173,7 @@ def run(
     """Stops at the last step, at --max-minutes or at Ctrl-C, and saves the state."""
     output = Output()
     with errors(debug):
-        from srcli import runtime
+        from srcli import files, runtime
         from srcli.cli.train_degraded import Generation, lowered
         from srcli.training import recipe as recipes
         from srcli.training.loop import Trainer
@@ -207,18 +208,19 @@ def run(
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
         validation = validation_of(chosen, val) if val else None
-        photos = lowered(chosen, found, generation, out, device, output)
-        trainer = Trainer(chosen, task, photos, out, str(where))
+        trainer = Trainer(chosen, task, found, out, str(where))
+        if not resume and trainer.exists():
+            raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
+        if not resume:
+            trainer.start(init)
+        trainer.photos = lowered(chosen, found, generation, out, device, output)
         if resume:
             trainer.resume()
-        elif trainer.exists():
-            raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
-        else:
-            trainer.start(init)
         count = sum(p.numel() for p in task.networks["network"].parameters())
-        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(photos)} photos, from step {trainer.step}")
-        if photos.held:
-            (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
+        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(found)} photos, from step {trainer.step}")
+        if found.held:
+            files.make_folder(out)
+            (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in found.held))
         _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
@@ -332,7 +334,7 @@ def export(
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,
     flow: Annotated[
         str | None,
-        typer.Option("--flow", help="What prior, srflow-prior or flowmap-lora belongs to: model name or file."),
+        typer.Option("--flow", help="What a prior, flowmap-lora or degflow-decoder belongs to: name or file."),
     ] = None,
     autoencoder: Annotated[Path | None, typer.Option("--autoencoder", help="Autoencoder of a degflow.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
@@ -343,12 +345,15 @@ def export(
         from srcli.training import export as exporting
         from srcli.weights import store
 
-        metadata = exporting.export(checkpoint, out, data=data)
+        scores: dict[str, float] = {}
         if val is not None:
-            scores, change = exporting.score(checkpoint, out, val, flow, autoencoder)
-            metadata = exporting.export(checkpoint, out, data=data, scores=scores)
+            with TemporaryDirectory() as folder:
+                trial = Path(folder) / "weights.safetensors"
+                exporting.export(checkpoint, trial, data=data)
+                scores, change = exporting.score(checkpoint, trial, val, flow, autoencoder)
             output.say("  ".join(f"{k} {v:.3f}" for k, v in scores.items()))
             output.say(f"float16 changed PSNR by at most {change:.4f} dB")
+        metadata = exporting.export(checkpoint, out, data=data, scores=scores)
         output.say(f"step {metadata['steps']}; for a manifest:")
         size, digest = out.stat().st_size, store.sha256(out)
         output.say(f'{{ file = "{out.name}", bytes = {size}, sha256 = "{digest}" }}')

@@ -77,8 +77,9 @@ def score(
         recipe["loss"].pop(name, None)
     chosen = parse(recipe.pop("name"), recipe)
     task = make_task(chosen, flow, autoencoder=autoencoder)
-    if task.origin.get("autoencoder") != source.get("autoencoder"):
-        raise RecipeError(f"{path} was trained with another autoencoder than {autoencoder}")
+    for name, given in (("autoencoder", autoencoder), ("flow", flow)):
+        if name in task.origin and task.origin[name] != source.get(name):
+            raise RecipeError(f"{path} was trained with another {name} than {given}")
     validation, network = validation_of(chosen, folder), task.networks["network"].eval()
     network.load_state_dict(under(load_file(path), "ema/"))
     before = validation(task, network)

@@ -47,7 +47,7 @@ class LevelSpec:
         if self.levels[:1] != (1,) or list(self.levels) != sorted(set(self.levels)) or self.levels[-1] > 4:
             raise TrainingDataError(f"levels begin with 1 and grow to at most 4, not {list(self.levels)}")
         if not 1 <= self.shrink < min(self.levels[1:], default=2):
-            raise TrainingDataError(f"shrink = {self.shrink:g} leaves nothing of the lowest level")
+            raise TrainingDataError(f"shrink is a factor from 1 to below the lowest level, not {self.shrink:g}")
 
     @property
     def preset(self) -> None:

@@ -111,7 +111,6 @@ class Trainer:
         trained = {k: n for k, n in task.networks.items() if any(p.requires_grad for p in n.parameters())}
         self.optimizers = {name: Optimizer(network, recipe.optim) for name, network in trained.items()}
         self.step = 0
-        out.mkdir(parents=True, exist_ok=True)
 
     def run(
         self,
@@ -126,6 +125,7 @@ class Trainer:
 
         Ctrl-C ends the run after the current step and saves too. A run that diverges keeps its last checkpoint.
         """
+        self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "run.json").write_text(self.recipe.to_json() + "\n")
         start = saved = time.monotonic()
         recent: list[dict[str, float]] = []
@@ -183,6 +183,7 @@ class Trainer:
             tensors |= {f"optimizer/{name}/{k}": v for k, v in optimizer.state().items()}
         metadata = {"step": str(self.step), "recipe": self.recipe.to_json(), "photos": self.photos.fingerprint()}
         metadata |= self.task.origin
+        self.out.mkdir(parents=True, exist_ok=True)
         part = self.out / (CHECKPOINT + ".part")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
         part.chmod(0o644)

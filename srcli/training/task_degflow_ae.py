@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srcli import runtime
+from srcli import degrader, runtime
 from srcli.networks.degflow_ae import FACTOR, Autoencoder
 from srcli.networks.ncsnpp import NCSNpp
 from srcli.networks.ode import Solver
 from srcli.pipelines.degflow import LEAST, MOST, START, DegflowModel
-from srcli.training import losses
+from srcli.training import frozen, losses
 from srcli.training.levels import LevelBatch
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.weights import store
@@ -47,29 +47,34 @@ class DegflowAETask:
             raise RecipeError(f"recipe {recipe.name}: straight needs three levels")
         self.networks: dict[str, nn.Module] = {"network": network}
         self.origin: dict[str, str] = {}
-        self.generated = float(recipe.options.get("generated", 0))
+        self.generated = recipe.options.get("generated", 0)
+        if not isinstance(self.generated, int | float) or not 0 <= self.generated <= 1:
+            raise RecipeError(f"recipe {recipe.name}: generated is a share from 0 to 1, not {self.generated!r}")
+        if self.generated and self.weights.get("straight"):
+            raise RecipeError(f"recipe {recipe.name}: straight changes the encoder, generated keeps it")
         if self.generated:
             self._take_flow(recipe, flow)
 
     def _take_flow(self, recipe: Recipe, flow: str | None) -> None:
-        if flow is None:
-            raise RecipeError("the decoder is trained beside a finished flow: --flow FILE")
-        loaded = load_part(Path(flow), "degflow", "flow")
+        path = frozen.find(flow, "flow", "the decoder is trained beside a finished flow")
+        loaded = load_part(path, "degflow", "flow")
         assert isinstance(loaded, NCSNpp)
-        self.flow, self.belongs = loaded, store.metadata(Path(flow)).get("autoencoder", "")
+        self.flow, self.belongs = loaded, degrader.belongs(path)
         try:
             align = DegflowModel(self.network, loaded).align
         except ValueError as error:
-            raise RecipeError(f"recipe {recipe.name} and {flow}: {error}") from None
+            raise RecipeError(f"recipe {recipe.name} and {path}: {error}") from None
         if recipe.crops.crop % align:
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {align} pixels, not {recipe.crops.crop}")
-        self.origin["path"] = store.tensors_sha256(loaded)
+        self.origin["flow"] = store.tensors_sha256(loaded)
         self.network.encoder.requires_grad_(False)
 
     def check_start(self, weights: Path | None) -> None:
         """Raises RecipeError where the flow is not one in the latents of the weights that training begins with."""
-        if self.generated and self.belongs != store.tensors_sha256(self.network.encoder):
+        if self.generated and weights is None:
             raise RecipeError("the decoder goes on from the autoencoder that the flow was trained with: --init FILE")
+        if self.generated and self.belongs not in ("", store.tensors_sha256(self.network.encoder)):
+            raise RecipeError(f"the flow was trained in the latents of another autoencoder than {weights}; --init that")
 
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         images, every = batch.images, torch.arange(batch.images.shape[1], device=batch.images.device)
@@ -132,7 +137,13 @@ class DegflowAETask:
 
     @torch.inference_mode()
     def made(self, network: nn.Module, images: dict[int, Tensor]) -> dict[int, Tensor]:
-        """Each level, (1, 3, H, W) in [0, 1], as it comes back."""
-        hr = images[1] * 2 - 1
+        """Each level, (1, 3, H, W) in [0, 1], as it comes back; with `generated`, as the flow makes it."""
+        hr, lower = images[1] * 2 - 1, [s for s in images if s > 1]
+        if self.generated:
+            assert isinstance(network, Autoencoder)
+            model = DegflowModel(network, self.flow).to(hr.device)
+            z, skips = network.encoder(hr)
+            latents = {1: z} | dict(zip(lower, model.path(z, lower, model.solver), strict=True))
+            return {s: network.decoder(z, skips) * 0.5 + 0.5 for s, z in latents.items()}
         with runtime.mixed(hr.device):
             return {s: network(image * 2 - 1, hr).float() * 0.5 + 0.5 for s, image in images.items()}

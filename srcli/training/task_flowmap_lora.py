@@ -15,14 +15,14 @@ from srcli import runtime
 from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
 from srcli.networks.lora import Lora
 from srcli.networks.velocity import VelocityNet
-from srcli.training import flow_map
+from srcli.training import flow_map, frozen
 from srcli.training.degraded import DegradedBatch
 from srcli.training.flow_map import Uncertainty
 from srcli.training.losses import Perceptual
 from srcli.training.map_losses import Directed, Pair
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task_flowmap import WEIGHTED, MapOptions, check_negative, objective
-from srcli.training.task_flowsr import find_flow, unit
+from srcli.training.task_flowsr import unit
 from srcli.weights import store
 
 
@@ -59,9 +59,7 @@ class FlowmapLoraTask:
     def __init__(self, recipe: Recipe, lora: Lora, flow: str | None, trunk: Path | None) -> None:
         options = recipe.options | {"steps": tuple(recipe.options.get("steps", LoraOptions().steps))}
         self.chosen, self.weights, self.lora = LoraOptions(**options), recipe.loss, lora
-        if flow is None:
-            raise RecipeError("a low-rank change needs its network: --flow NAME or --flow FILE.safetensors")
-        path = find_flow(flow)
+        path = frozen.find(flow, "velocity", "a low-rank change needs its network")
         network = store.load_network(path)
         if not isinstance(network, VelocityNet) or not lora.fits(network):
             raise RecipeError(f"{path} is not a velocity network of the recipe's architecture")

@@ -18,12 +18,12 @@ from srcli import runtime
 from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.networks.discriminator import PatchDiscriminator
 from srcli.networks.velocity import FOLD, VelocityNet
-from srcli.training import losses
+from srcli.training import frozen, losses
 from srcli.training.consistency import Times, across
 from srcli.training.degraded import DegradedBatch
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.weights import manifest, store
+from srcli.weights import store
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,7 @@ class FlowsrTask:
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
 
     def _be_taught(self, flow: str | None) -> None:
-        if flow is None:
-            raise RecipeError("consistency needs the flow of the first stage: --flow NAME or --flow FILE.safetensors")
-        path = find_flow(flow)
+        path = frozen.find(flow, "velocity", "consistency needs the flow of the first stage")
         teacher = store.load_network(path)
         if not isinstance(teacher, VelocityNet):
             raise RecipeError(f"{path} is not a velocity network")
@@ -243,15 +241,3 @@ def velocity(network: nn.Module, x: Tensor, t: Tensor, detail: Tensor) -> Tensor
 def end(network: nn.Module, x: Tensor, t: Tensor, detail: Tensor) -> Tensor:
     """f(x, t) = x - t v(x, t), where the path through x is said to end."""
     return x - across(t) * velocity(network, x, t, detail)
-
-
-def find_flow(name: str) -> Path:
-    """The weights of a velocity network: of a model in the manifest, or a file."""
-    if name.endswith(".safetensors"):
-        if not Path(name).is_file():
-            raise RecipeError(f"no flow at {name}")
-        return Path(name)
-    parts = manifest.load().find(name).parts
-    if "velocity" not in parts:
-        raise RecipeError(f"{name} has no velocity network")
-    return store.locate(parts["velocity"])

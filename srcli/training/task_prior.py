@@ -17,11 +17,11 @@ from srcli.networks.grid_prior import GridPrior
 from srcli.networks.linf import LINF, from_patches, grid, rows
 from srcli.networks.notch import Notch
 from srcli.networks.queries import Queries
-from srcli.training import losses
+from srcli.training import frozen, losses
 from srcli.training.data import Batch
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task_linf import encode, upsampled
-from srcli.weights import manifest, store
+from srcli.weights import store
 
 
 class PriorTask:
@@ -40,7 +40,7 @@ class PriorTask:
     def __init__(self, recipe: Recipe, prior: GridPrior, flow: str | None, trunk: Path | None) -> None:
         self.prior, self.weights, self.chosen = prior, recipe.loss, recipe.options
         self.networks: dict[str, nn.Module] = {"network": prior}
-        path = find_flow(flow)
+        path = frozen.find(flow, "flow", "a prior needs the flow it belongs to")
         self.linf, self.origin = load_flow(path), {"flow": store.sha256(path)}
         self.fixed, self.notch = FixedFlow(self.linf.imnet), Notch(self.linf.patch)
         self.perceptual = None
@@ -113,17 +113,6 @@ class PriorTask:
             features = encode(self.linf, batch.lr)
             hidden, condition = self.linf.condition(self.linf.fourier(self.linf.waves(features), queries))
         return batch.cut(upsampled(self.linf, features, batch)), hidden, self.fixed.stretch(condition)
-
-
-def find_flow(name: str | None) -> Path:
-    """The weights of a flow: of a model in the manifest, or a file."""
-    if name is None:
-        raise RecipeError("a prior needs the flow it belongs to: --flow NAME or --flow FILE.safetensors")
-    if name.endswith(".safetensors"):
-        if not Path(name).is_file():
-            raise RecipeError(f"no flow at {name}")
-        return Path(name)
-    return store.locate(manifest.load().find(name).parts["flow"])
 
 
 def load_flow(path: Path) -> LINF:

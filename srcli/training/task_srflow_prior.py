@@ -15,10 +15,9 @@ from srcli.networks.level_prior import LevelPrior
 from srcli.networks.notch import Notch
 from srcli.networks.srflow import SRFlow
 from srcli.pipelines.srflow import FOLD, SRFlowModel, without_grid
-from srcli.training import losses
+from srcli.training import frozen, losses
 from srcli.training.data import Batch
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task_prior import find_flow
 from srcli.training.task_srflow import dequantised, stacked
 from srcli.weights import store
 
@@ -41,7 +40,7 @@ class SRFlowPriorTask:
     def __init__(self, recipe: Recipe, prior: LevelPrior, flow: str | None, trunk: Path | None) -> None:
         self.prior, self.weights = prior, recipe.loss
         self.networks: dict[str, nn.Module] = {"network": prior}
-        path = find_flow(flow)
+        path = frozen.find(flow, "flow", "a prior needs the flow it belongs to")
         network, self.origin = store.load_network(path), {"flow": store.sha256(path)}
         if not isinstance(network, SRFlow):
             raise RecipeError(f"{path} is not a SRFlow")
