@@ -6,11 +6,11 @@ import math
 import sys
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srcli.cli import train_ablation, train_export
 from srcli.cli.console import Output, errors
 from srcli.cli.train_degraded import SOLVER_STEPS
 
@@ -48,12 +48,6 @@ srcli train flowsr-base --degradation levels --levels 2,4 --data photos/ --trunk
 srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
 
 MAPS = "Flow maps"
-ABLATED, ABLATION_STEPS, ABLATION_MINUTES, ABLATION_CROPS = "flowmap-guided", 400, 40.0, 16
-NOT_ABLATED = (
-    "flow", "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "pairs",
-    "levels", "solver", "solver_steps",
-)  # fmt: skip
-
 # The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
 RECIPES = {
     "linf-base": "Train the encoder and the upsampling of a flow: the first stage.",
@@ -182,7 +176,7 @@ def run(
 
         name = str(context.info_name)
         if ablation:
-            _check_ablation(context)
+            train_ablation.check(context)
         elif lpips_weights is not None:
             raise recipes.RecipeError("--lpips-weights is for --ablation")
         if resume:
@@ -193,16 +187,14 @@ def run(
                 )
             chosen = _resumed(out, name, steps)
         else:
-            chosen = recipes.load(str(recipe or (ABLATED if ablation else name)), steps=steps, seed=seed)
+            chosen = recipes.load(str(recipe or (train_ablation.RECIPE if ablation else name)), steps=steps, seed=seed)
             chosen = recipes.degraded_by(recipes.formulated_by(chosen, formulation), degradation, levels)
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
         found = _photos(chosen, data, pairs, tuple(exclude or ()), hold_out)
         if ablation:
-            chosen = recipes.adjusted(chosen, steps or ABLATION_STEPS, None)
-            minutes = ABLATION_MINUTES if max_minutes == math.inf else max_minutes
-            _ablate(chosen, init, found, val, out, trunk, lpips_weights, minutes, str(where))
+            train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
         generation = Generation(autoencoder, generator, cache, versions, solver, solver_steps)
         generation.check(chosen)
@@ -225,20 +217,6 @@ def run(
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
-def _check_ablation(context: typer.Context) -> None:
-    """Raise RecipeError for options that an ablation does not go with."""
-    from srcli.training.recipe import RecipeError
-
-    def given(name: str) -> bool:
-        source = context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
-
-    if context.info_name != "flowmap" or given("resume") or given("formulation"):
-        raise RecipeError("--ablation is for train flowmap, without --resume and --formulation")
-    if idle := [f"--{n.replace('_', '-')}" for n in NOT_ABLATED if given(n)]:
-        raise RecipeError(f"{' and '.join(idle)} would have no effect on --ablation; leave it out")
-
-
 def _resumed(out: Path, name: str, steps: int | None) -> Recipe:
     """The recipe of a run: what was decided at its start stays so; more steps may be asked for."""
     from srcli.training import recipe as recipes
@@ -250,28 +228,6 @@ def _resumed(out: Path, name: str, steps: int | None) -> Recipe:
     if other or chosen.task != recipes.load(name).task:
         raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {name}")
     return chosen
-
-
-def _ablate(
-    chosen: Recipe, init: Path | None, photos: Photos | Pairs, val: Path | None, out: Path, trunk: Path | None,
-    lpips_weights: Path | None, minutes: float, device: str,
-) -> None:  # fmt: skip
-    from srcli.metrics.lpips import LPIPS
-    from srcli.training import ablation
-    from srcli.training.data import Photos
-    from srcli.training.degraded import DegradedSpec
-    from srcli.training.recipe import RecipeError
-
-    if init is None or val is None:
-        raise RecipeError("--ablation needs a warm start, --init weights of flowmap-base, and photos to score, --val")
-    if not isinstance(chosen.crops, DegradedSpec) or not isinstance(photos, Photos):
-        raise RecipeError(f"recipe {chosen.name} has no degraded crops of photos")
-    lpips = None if lpips_weights is None else LPIPS.load(lpips_weights)
-    crops, output = ablation.Crops(val, chosen.crops, ABLATION_CROPS, lpips), Output()
-    ablation.run(chosen, init, photos, crops, out, trunk=trunk, minutes=minutes, device=device, say=output.say)
-    if photos.held:
-        (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in photos.held))
-    output.say(f"curves, scores and table in {out}")
 
 
 def _photos(
@@ -324,49 +280,5 @@ def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) ->
         trainer.run(max_minutes=max_minutes, validate_every=validate_every, validate=validate, progress=progress)
 
 
-@app.command("export")
-def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CKPT", help="A checkpoint or a run's folder.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
-    data: Annotated[str, typer.Option("--data", help="The training photos in one line.", show_default=False)],
-    val: Annotated[Path | None, typer.Option("--val", help="Folder of photos to score the weights on.")] = None,
-    flow: Annotated[
-        str | None,
-        typer.Option("--flow", help="What a prior, flowmap-lora or degflow-decoder belongs to: name or file."),
-    ] = None,
-    autoencoder: Annotated[Path | None, typer.Option("--autoencoder", help="Autoencoder of a degflow.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-) -> None:
-    """Write inference weights: the moving average, float16 but for the flow's linear layers, with their origin."""
-    output = Output()
-    with errors(debug):
-        from srcli.training import export as exporting
-        from srcli.weights import store
-
-        scores: dict[str, float] = {}
-        if val is not None:
-            with TemporaryDirectory() as folder:
-                trial = Path(folder) / "weights.safetensors"
-                exporting.export(checkpoint, trial, data=data)
-                scores, change = exporting.score(checkpoint, trial, val, flow, autoencoder)
-            output.say("  ".join(f"{k} {v:.3f}" for k, v in scores.items()))
-            output.say(f"float16 changed PSNR by at most {change:.4f} dB")
-        metadata = exporting.export(checkpoint, out, data=data, scores=scores)
-        output.say(f"step {metadata['steps']}; for a manifest:")
-        size, digest = out.stat().st_size, store.sha256(out)
-        output.say(f'{{ file = "{out.name}", bytes = {size}, sha256 = "{digest}" }}')
-
-
-@app.command("plot")
-def plot(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Default: curves.png in the folder.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-) -> None:
-    """Plot the losses and scores of a run (needs matplotlib: pip install srcli\\[train])."""
-    with errors(debug):
-        from srcli.training.plot import plot_run
-
-        Output().say(str(plot_run(folder, out or folder / "curves.png")))
+app.command("export")(train_export.export)
+app.command("plot")(train_export.plot)
