@@ -1,15 +1,15 @@
 """Super-resolution trained on generated pictures of all scales against training at a few scales alone, as Markdown.
 
-    for arm in "levels --levels 2,4" "degflow --autoencoder ae.safetensors --generator flow.safetensors" \\
-            "levels --levels 1.1-4"; do
-        srcli train flowsr-base --init start.safetensors --data photos/ --hold-out 20 --degradation $arm ...
+    for arm in "levels --levels 2,4" degflow "levels --levels 1.1-4"; do
+        srcli train flowsr-base --recipe benchmarks/degflow_training.toml --data photos/ --hold-out 20 \\
+            --degradation $arm --out ...
     done
     python benchmarks/degflow_training.py --data photos/ --names runs/generated/held_out.txt \\
         --lpips-weights lpips_squeeze_v01.safetensors \\
         generated=generated.safetensors discrete=discrete.safetensors camera=camera.safetensors
 
-The arms start from the same weights and differ in their low-resolution pictures alone: of the camera at the scales 2
-and 4, generated, and of the camera at all scales, which no generator can be better than. Held-back photos are degraded
+The arms start from the same random weights and differ in their low-resolution pictures alone: of the camera at the scales
+2 and 4, generated, and of the camera at all scales, as a perfect generator would make them. Held-back photos are degraded
 by the camera of their name (srcli.degradation.levels) at each scale, made smaller by as much, and enlarged to their own
 size by each model (exported flows of LINF, or velocity networks). PSNR-Y with a border of 4 pixels; LPIPS-Squeeze v0.1.
 Wins: photos on which the first model has the better PSNR / LPIPS.
