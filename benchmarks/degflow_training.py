@@ -8,10 +8,11 @@
         --lpips-weights lpips_squeeze_v01.safetensors \\
         generated=generated.safetensors discrete=discrete.safetensors camera=camera.safetensors
 
-The arms start from the same random weights and differ in their low-resolution pictures alone: of the camera at the scales
-2 and 4, generated, and of the camera at all scales, as a perfect generator would make them. Held-back photos are degraded
-by the camera of their name (srcli.degradation.levels) at each scale, made smaller by as much, and enlarged to their own
-size by each model (exported flows of LINF, or velocity networks). PSNR-Y with a border of 4 pixels; LPIPS-Squeeze v0.1.
+The arms start from the same random weights and differ in their low-resolution pictures alone: of the camera at the
+scales 2 and 4, generated, and of the camera at all scales, as a perfect generator would make them. Held-back photos are
+degraded by the camera of their name (srcli.degradation.levels) at each scale, made smaller by as much, and enlarged to
+their own size by each model (exported flows of LINF, or velocity networks). PSNR-Y with a border of 4 pixels;
+LPIPS-Squeeze v0.1.
 Wins: photos on which the first model has the better PSNR / LPIPS.
 """
 
