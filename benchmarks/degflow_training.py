@@ -1,6 +1,6 @@
 """Super-resolution trained on generated pictures of all scales against training at a few scales alone, as Markdown.
 
-    for arm in "levels --levels 2,4" degflow "levels --levels 1.1-4"; do
+    for arm in "levels --levels 2,4" degflow "degflow --grain 2" "levels --levels 1.1-4"; do
         srcli train flowsr-base --recipe benchmarks/degflow_training.toml --data photos/ --hold-out 20 \\
             --degradation $arm --out ...
     done

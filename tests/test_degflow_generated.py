@@ -78,6 +78,26 @@ def test_generated_crops_show_the_same_place_at_the_versions_scale(tmp_path):
     assert not torch.equal(batch.lr, spec.draw(made, 0, 1).lr)
 
 
+def test_grain_is_drawn_over_the_small_picture_of_the_same_place(tmp_path):
+    plain = generated(tmp_path / "c", Degrading())
+    grained = generated(tmp_path / "c", Degrading(), grain=6.0)  # the cache serves both
+    assert grained.fingerprint() == plain.fingerprint() + " grain 6"
+    rng, left = np.random.default_rng(0), []
+    for _ in range(20):
+        sharp, lower, scale = grained.pair(rng, lambda s: round(30 * s))
+        assert sharp.shape == lower.shape == (round(30 * scale), round(30 * scale), 3)
+        # Red is flat but for the grain, which is of the small picture: smooth in the large one.
+        red = lower[..., 0].astype(float)
+        assert abs(red.mean() - (255 - scale * 10)) < 1.5
+        left.append(red.std())
+        if scale > 2.5:
+            assert np.abs(np.diff(red)).mean() < 0.8 * red.std()
+        aligned = np.corrcoef(sharp[..., 1].ravel(), lower[..., 1].ravel())[0, 1]
+        assert aligned > np.corrcoef(np.roll(sharp[..., 1], 4, 1).ravel(), lower[..., 1].ravel())[0, 1]
+    assert 0.5 < np.mean(left) < 6
+    assert max(left) > 2 * min(left)
+
+
 def test_a_folder_without_photos_to_score_is_told_before_anything_is_generated(trained, tmp_path):
     (tmp_path / "r.toml").write_text(FLOWSR)
     common = ["--data", EXAMPLES, "--out", tmp_path / "run", "--threads", 1, *files(trained)]

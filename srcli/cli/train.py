@@ -117,6 +117,12 @@ def run(
         Path | None, typer.Option("--cache", help="Folder of generated pictures.", show_default="generated in --out")
     ] = None,
     versions: Annotated[int, typer.Option("--versions", min=1, help="Generated pictures of each photo.")] = 4,
+    grain: Annotated[
+        float,
+        typer.Option(
+            "--grain", min=0, help="Noise drawn over generated pictures, up to so many 8-bit steps, and JPEG with it."
+        ),
+    ] = 0.0,
     solver: Annotated[
         str | None,
         typer.Option("--solver", help="Of the generator: rk4 or dopri5 (adaptive, slower).", show_default="rk4"),
@@ -196,7 +202,7 @@ def run(
         if ablation:
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
-        generation = Generation(autoencoder, generator, cache, versions, solver, solver_steps)
+        generation = Generation(autoencoder, generator, cache, versions, grain, solver, solver_steps)
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
         validation = validation_of(chosen, val) if val else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RECIPE, STEPS, MINUTES, CROPS = "flowmap-guided", 400, 40.0, 16
 IDLE = (
     "flow", "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "pairs",
-    "levels", "solver", "solver_steps",
+    "levels", "grain", "solver", "solver_steps",
 )  # fmt: skip
 
 

@@ -22,12 +22,14 @@ SOLVER_STEPS = 8  # of a generator
 @dataclass(frozen=True, slots=True)
 class Generation:
     """What was said of generated pictures: the generator's files, where they are kept, how many of each photo there
-    are, and how the path is solved: by few equal steps, which are exact enough and many times faster."""
+    are, the noise and JPEG drawn over them, and how the path is solved: by few equal steps, which are exact enough and
+    many times faster."""
 
     autoencoder: Path | None
     flow: Path | None
     cache: Path | None
     versions: int
+    grain: float
     solver: str | None
     steps: int | None
 
@@ -39,8 +41,10 @@ class Generation:
         crops = chosen.crops
         if not isinstance(crops, LevelSpec) and crops.degradation == GENERATOR:
             return
-        if any(v is not None for v in (self.flow, self.cache, self.solver, self.steps)):
-            raise RecipeError("--generator, --cache, --solver and --solver-steps go with --degradation degflow")
+        if self.grain or any(v is not None for v in (self.flow, self.cache, self.solver, self.steps)):
+            raise RecipeError(
+                "--generator, --cache, --grain, --solver and --solver-steps go with --degradation degflow"
+            )
 
     def way(self) -> Solver:
         from srcli.networks.ode import Solver
@@ -84,6 +88,6 @@ def _generated(photos: Photos, generation: Generation, out: Path, device: str, o
     with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
         task = bar.add_task("generating")
         return Generated(
-            photos, cache, ready, each=each,
+            photos, cache, ready, each=each, grain=generation.grain,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip

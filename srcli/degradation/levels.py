@@ -36,16 +36,21 @@ class Camera:
         share = (scale - 1) / 3
         if share == 0:
             return image
-        height, width = image.shape[:2]
         kernel = Blur("gaussian", (self.sigma[0] * share, self.sigma[1] * share), self.angle).kernel()
         blurred = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
-        low = (max(1, round(width / scale)), max(1, round(height / scale)))
-        small = np.asarray(Image.fromarray(blurred).resize(low, Image.Resampling.BICUBIC))
-        if self.noise:
-            small = noisy(small, Noise("gaussian", self.noise * share, False, self.seed))
-        if self.quality < 100:
-            small = jpeg(small, Jpeg(round(100 - (100 - self.quality) * share), halved=False))
-        return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+        noise = Noise("gaussian", self.noise * share, False, self.seed) if self.noise else None
+        file = Jpeg(round(100 - (100 - self.quality) * share), halved=False) if self.quality < 100 else None
+        return taken(blurred, scale, noise, file)
+
+
+def taken(image: np.ndarray, scale: float, noise: Noise | None, file: Jpeg | None) -> np.ndarray:
+    """uint8 RGB (H, W, 3) as taken with `scale` times fewer pixels a side and enlarged to its own size again: noise and
+    JPEG are of the small picture."""
+    height, width = image.shape[:2]
+    low = (max(1, round(width / scale)), max(1, round(height / scale)))
+    small = np.asarray(Image.fromarray(image).resize(low, Image.Resampling.BICUBIC))
+    small = jpeg(noisy(small, noise), file)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def draw_camera(rng: np.random.Generator) -> Camera:

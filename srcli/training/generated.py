@@ -17,12 +17,16 @@ import numpy as np
 from PIL import Image
 
 from srcli import __version__, files
+from srcli.degradation.levels import taken
+from srcli.degradation.synthetic import Jpeg, Noise
 from srcli.degrader import Degrader
 from srcli.images import Picture, write
+from srcli.training.cameras import MARGIN
 from srcli.training.data import Photos, TrainingDataError
 
 MANIFEST = "generated.json"
 SPAN = (1.1, 4.0)  # of the scales
+QUALITY = 85  # of JPEG, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,17 @@ class Version:
 class Generated:
     """Photos and their generated versions in a folder, which are made where they are missing.
 
-    each: versions of a photo. The folder's manifest says what made it, weights by their values and not by their files;
-    a folder of something else is an error, one that was interrupted is completed.
+    each: versions of a photo. grain: what no photo tells is drawn anew over each crop: noise of up to so many 8-bit
+    steps and JPEG of quality 85 and more, as of the small picture; none with 0. The folder's manifest says what made
+    it, weights by their values and not by their files; a folder of something else is an error, one that was
+    interrupted is completed.
     """
 
     def __init__(
-        self, photos: Photos, folder: Path, degrader: Degrader, *, each: int = 4,
+        self, photos: Photos, folder: Path, degrader: Degrader, *, each: int = 4, grain: float = 0.0,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:  # fmt: skip
-        self.photos, self.folder = photos, folder
+        self.photos, self.folder, self.grain = photos, folder, grain
         self.files, self.held, self.images = photos.files, photos.held, photos.images
         self.versions = [_versions(folder, image, each) for image in photos.images]
         self.made_by: dict[str, Any] = {
@@ -59,9 +65,10 @@ class Generated:
         return len(self.photos)
 
     def fingerprint(self) -> str:
-        """That of the photos, and a digest of what made the versions."""
+        """That of the photos, a digest of what made the versions, and the grain."""
         digest = hashlib.sha256(json.dumps(self.made_by, sort_keys=True).encode()).hexdigest()[:16]
-        return f"{self.photos.fingerprint()} generated {digest}"
+        grain = f" grain {self.grain:g}" if self.grain else ""
+        return f"{self.photos.fingerprint()} generated {digest}{grain}"
 
     def pair(self, rng: np.random.Generator, side: Callable[[float], int]) -> tuple[np.ndarray, np.ndarray, float]:
         """The same random square of a photo and of one of its versions, turned alike at random, uint8 (n, n, 3), and
@@ -70,14 +77,26 @@ class Generated:
         shortest = min(self.images[index].shape[:2])
         fitting = [v for v in self.versions[index] if side(v.scale) <= shortest] or self.versions[index][:1]
         version = fitting[rng.integers(len(fitting))]
-        both = np.concatenate([self.images[index], np.asarray(Image.open(version.path).convert("RGB"))], axis=2)
         length = min(side(version.scale), shortest)
-        y, x = (int(rng.integers(n - length + 1)) for n in both.shape[:2])
+        drawn = min(length + 2 * MARGIN, shortest) if self.grain else length
+        y, x = (int(rng.integers(n - drawn + 1)) for n in self.images[index].shape[:2])
+        wide = np.s_[y : y + drawn, x : x + drawn]
+        lower = np.asarray(Image.open(version.path).convert("RGB"))[wide]
+        if self.grain:
+            lower = self._grained(lower, version.scale, rng)
+        both = np.concatenate([self.images[index][wide], lower], axis=2)
+        y, x = (int(v) for v in rng.integers(drawn - length + 1, size=2)) if self.grain else (0, 0)
         piece = both[y : y + length, x : x + length]
         flips, turned = rng.random(2) < 0.5, rng.random() < 0.5
         piece = piece[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
         piece = np.ascontiguousarray(piece.swapaxes(0, 1) if turned else piece)
         return piece[..., :3], piece[..., 3:], version.scale
+
+    def _grained(self, lower: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+        """The picture and what noise and JPEG change in it. It is not resampled once more, which would soften it."""
+        noise = Noise("gaussian", float(rng.uniform(0, self.grain)), False, int(rng.integers(2**31)))
+        change = taken(lower, scale, noise, Jpeg(round(rng.uniform(QUALITY, 100)), halved=False)).astype(np.int16)
+        return (lower + change - taken(lower, scale, None, None)).clip(0, 255).astype(np.uint8)
 
     def _claim(self) -> None:
         """Write the manifest, or see that the one there is the same. Raises TrainingDataError."""
