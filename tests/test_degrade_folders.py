@@ -280,10 +280,8 @@ def test_options_of_the_other_engine_are_told(tmp_path, learned):
     source = saved(tmp_path / "a.png")
     assert "need --model" in degrade(source, "--solver", "rk4", *PRESET, code=2).stderr
     degrade(source, "--scale", 2, "--steps", 3, *learned[:4])
-    assert (
-        "--steps are those of --solver rk4"
-        in degrade(source, "--steps", 4, "--solver", "dopri5", *learned[:4], code=2).stderr
-    )
+    both = ["--solver", "dopri5", "--steps", 4]
+    assert "--steps are those of --solver rk4" in degrade(source, *both, *learned[:4], code=2).stderr
     assert json.loads((tmp_path / "a_degflow_x2.json").read_text())["solver"] == {"kind": "rk4", "steps": 3}
     assert "no effect on presets" in degrade(source, "--device", "cpu", *PRESET).stderr
 

@@ -78,14 +78,14 @@ class Generated:
         fitting = [v for v in self.versions[index] if side(v.scale) <= shortest] or self.versions[index][:1]
         version = fitting[rng.integers(len(fitting))]
         length = min(side(version.scale), shortest)
-        drawn = min(length + 2 * MARGIN, shortest) if self.grain else length
+        drawn = min(length + 2 * (MARGIN if self.grain else 0), shortest)  # filters of the grain end outside
         y, x = (int(rng.integers(n - drawn + 1)) for n in self.images[index].shape[:2])
         wide = np.s_[y : y + drawn, x : x + drawn]
         lower = np.asarray(Image.open(version.path).convert("RGB"))[wide]
         if self.grain:
             lower = self._grained(lower, version.scale, rng)
         both = np.concatenate([self.images[index][wide], lower], axis=2)
-        y, x = (int(v) for v in rng.integers(drawn - length + 1, size=2)) if self.grain else (0, 0)
+        y, x = (int(v) for v in rng.integers(drawn - length + 1, size=2))
         piece = both[y : y + length, x : x + length]
         flips, turned = rng.random(2) < 0.5, rng.random() < 0.5
         piece = piece[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]

@@ -75,8 +75,7 @@ class Validation:
 class LevelValidation:
     """Mean PSNR over RGB of the levels 2, 3 and 4 as a task makes them, in the middle of each photo of a folder, from
     levels made by a camera that is the same for a photo each time, or of the Test part of a folder of real levels
-    (`Pairs`). Level 3 is not among those of the recipes, but for photos made
-    smaller (`shrink`).
+    (`Pairs`). Level 3 is not among those of the recipes, but for photos made smaller (`shrink`).
 
     `own`: the same of what the photo's own latent, that of level 1, comes back as; the rest is what latents are worth.
     """
