@@ -219,7 +219,7 @@ class Trainer:
         path = self.out / CHECKPOINT
         tensors, metadata = load_file(path, device=self.device), read_metadata(path)
         if metadata["photos"] != self.photos.fingerprint():
-            raise RecipeError(f"{self.out} was trained on other photos, or on others made of them (--grain); a resumed run needs the same")
+            raise RecipeError(f"{self.out} was trained on other photos; a resumed run needs the same")
         if adjusted(recipe_of(self.out), self.recipe.optim.steps, None) != self.recipe:
             raise RecipeError(f"{self.out} was started with another recipe")
         for name, value in self.task.origin.items():
