@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,12 @@ from torch import Tensor
 from srcli import runtime, tiling
 from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Size, Window
+from srcli.guard import LIMIT, Unfaithful, disagreement, fallbacks
 from srcli.images.colour import Space
 from srcli.images.layout import Band, Layout
 from srcli.images.picture import quantise, unit
 from srcli.pipelines.base import Model, Sampling
+from srcli.pipelines.plain import enlarged
 
 LEAST_BUDGET = 2**20
 STRIP_STORED = 48 * 2**20  # bytes of a strip as it is stored
@@ -49,6 +52,7 @@ class Count:
     tiles: int = 0
     redone: int = 0  # tiles that were not finite at the chosen precision and were made again in float32
     exploded: int = 0  # patches where the flow's inverse exploded and was repaired
+    guarded: int = 0  # tiles that did not show what went in and were made again, more faithfully
 
 
 @dataclass(slots=True)
@@ -150,14 +154,37 @@ class Job:
         with engine.runtime.computing():
             features = planes.shared if planes.shared is not None else self._features(planes, region)
             part = engine.model.decode(features, window, size, planes.sampling)
-        if not torch.isfinite(part).all():
+            off = disagreement(part, planes.lr, window, size)
+        if not math.isfinite(off):
             part = self._again(planes, window, region)
+            off = disagreement(part, planes.lr, window, size)
         self.count.tiles += 1
         self.count.exploded += engine.model.exploded - before
+        if off > LIMIT:
+            part = self._faithful(planes, features, window)
         self.advance(window.height * window.width)
         if planes.channels == 1:
             part = part.mean(1, keepdim=True)
         return part[0].float().permute(1, 2, 0).cpu().numpy()
+
+    def _faithful(self, planes: Planes, features: Any, window: Window) -> Tensor:
+        """A tile that shows what went in, after the model's first answer did not."""
+        engine, size = self.engine, self.layout.size
+        if planes.sampling.strict:
+            raise Unfaithful(
+                f"what {engine.name} makes does not match the picture around pixel {window.left},{window.top}; "
+                "without --strict such tiles are made again more faithfully"
+            )
+        self.count.guarded += 1
+        for sampling in fallbacks(engine.model, planes.sampling):
+            with engine.runtime.computing():
+                if sampling is None:
+                    break
+                part = engine.model.decode(features, window, size, sampling)
+                if disagreement(part, planes.lr, window, size) <= LIMIT:
+                    return part
+        with engine.runtime.computing("fp32"):
+            return enlarged(planes.lr, window, size)
 
     def _features(self, planes: Planes, region: Window) -> Any:
         """Features of a tile. What encoding and decoding free has other sizes than what the other asks for: kept, the

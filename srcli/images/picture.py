@@ -19,7 +19,8 @@ class Picture:
 
     colour: (H, W, 3) RGB or (H, W, 1) grey in the colour space of the profile `icc` (None: sRGB); uint8, uint16, or
     float32 whose black and white are `span`. alpha: (H, W) of the same kind, floats in [0, 1], or None. notes: what
-    reading had to change, for the person. delay: milliseconds that a frame of an animation is shown.
+    reading had to change, for the person. delay: milliseconds that a frame of an animation is shown. tables: the
+    quantization tables of a JPEG, luminance first.
     """
 
     colour: np.ndarray
@@ -29,6 +30,7 @@ class Picture:
     span: tuple[float, float] = (0.0, 1.0)
     notes: tuple[str, ...] = ()
     delay: float = 0.0
+    tables: tuple[tuple[int, ...], ...] = ()
 
     @property
     def size(self) -> Size:

@@ -61,6 +61,8 @@ def from_pil(image: Image.Image, deep: np.ndarray | None = None) -> Picture:
     deep: the image's pixels (H, W, C) with more than 8 bits, as stored, where Pillow has cut them.
     """
     described, notes = metadata.collect(image)
+    found: dict[int, list[int]] = getattr(image, "quantization", None) or {}
+    tables = tuple(tuple(found[number]) for number in sorted(found))
     icc, delay = image.info.get("icc_profile"), float(image.info.get("duration") or 0)
     if deep is None and image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         deep = np.asarray(image)[..., None]
@@ -74,7 +76,7 @@ def from_pil(image: Image.Image, deep: np.ndarray | None = None) -> Picture:
         pixels = pixels.reshape(*pixels.shape[:2], -1)
     colour, alpha = (pixels, None) if pixels.shape[2] in (1, 3) else (pixels[..., :-1], pixels[..., -1])
     icc, more = usable(icc, colour.shape[2])
-    return Picture(np.ascontiguousarray(colour), alpha, icc, described, span, notes + more, delay)
+    return Picture(np.ascontiguousarray(colour), alpha, icc, described, span, notes + more, delay, tables)
 
 
 def _plain(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, tuple[str, ...]]:

@@ -3,6 +3,10 @@
 Given its condition, each layer is affine in z, so the flow is a conditional Gaussian with a full covariance:
 x = mean(a) + A(a) z. Its mean is the inverse of z = 0; a learned prior moves z within that covariance. A centred flow
 has no shifts: its mean is 0, and what it models must be centred by something else.
+
+The inverse divides by a scale between 1e-4 and 1 in each layer, and on pictures unlike those it learned from the
+product explodes: stretches of 9,400 in a layer, residuals of 1e14. A centred flow is therefore bounded, smoothly, in
+training and inference alike (`STRETCH`, `RESIDUAL`). Flows with shifts are those of the paper and stay as published.
 """
 
 from __future__ import annotations
@@ -10,12 +14,45 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftLimit:
+    """The identity up to `knee`, then a hyperbola that approaches `most`; odd, with a continuous derivative.
+
+    Divisions and additions alone, which round the same in vector loops and their tails: tiles equal the whole.
+    """
+
+    knee: float
+    most: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x of any shape, limited to (-most, most)."""
+        size, room = x.abs(), self.most - self.knee
+        beyond = (size - self.knee) / room
+        return torch.where(size > self.knee, (self.knee + room * (1 - 1 / (1 + beyond))).copysign(x), x)
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What was limited to y, and log |dx / dy| of each value. Values nearer to `most` than a hundredth of the way
+        from the knee are taken as that."""
+        room = self.most - self.knee
+        used = ((y.abs() - self.knee) / room).clamp(0, 0.99)
+        x = torch.where(used > 0, (self.knee + room * used / (1 - used)).copysign(y), y)
+        return x, -2 * torch.log1p(-used)
+
+
+# Of a layer, and of the residual in [-1, 1]. On photographs 99.9 % of the stretches are below 4 and of the residuals
+# below 0.2: `srcli bench` on Set5 and Set14 changes by less than 0.1 dB, upwards.
+STRETCH = SoftLimit(4.0, 6.0)
+RESIDUAL = SoftLimit(0.2, 0.3)
+EXPLODED = 2.0  # a residual as large as the range of the picture, before it is bounded, counts as exploded
 
 
 class Linear(nn.Module):
@@ -50,6 +87,9 @@ class Flow(nn.Module):
         """Latent (N, D) and log-probability (N,) in nats of x (N, D)."""
         z, affine = x, self._affine(condition)
         log_det = z.new_zeros(())
+        if self.centred:
+            z, each = RESIDUAL.inverse(x)
+            log_det = each.sum(-1)
         for i, linear in enumerate(self.linears):
             scale, shift = affine(i)
             z = linear(z) * scale + shift
@@ -67,7 +107,7 @@ class Flow(nn.Module):
         for i in reversed(range(self.layers)):
             scale, shift = affine(i)
             x = ((x - shift) / scale - biases[i]) @ inverses[i].t()
-        return x
+        return RESIDUAL(x) if self.centred else x
 
     def inverse_weights(self) -> Tensor:
         """Inverses of all linear layers, (layers + 1, D, D), computed in float64."""
@@ -85,7 +125,12 @@ class Flow(nn.Module):
 
     def _affine(self, condition: Tensor) -> Callable[[int], tuple[Tensor, Tensor | float]]:
         pieces = self._pieces(condition)
-        return lambda i: (torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4, 0.0 if self.centred else pieces[:, i, 1])
+
+        def layer(i: int) -> tuple[Tensor, Tensor | float]:
+            scale = torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4
+            return (1 / STRETCH(1 / scale), 0.0) if self.centred else (scale, pieces[:, i, 1])
+
+        return layer
 
     def _pieces(self, condition: Tensor) -> Tensor:
         if condition.shape[-1] != self.conditions:
@@ -120,16 +165,26 @@ class FixedFlow:
         logits = self._split(condition)[:, :, 0]
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
         logits.neg_().sub_(2).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
+        if self.centred:
+            logits.copy_(STRETCH(logits))
         return condition
 
     def mean(self, stretched: Tensor) -> Tensor:
         """The inverse (N, D) of z = 0."""
-        return self._through(self.offset[-1].expand(len(stretched), -1), stretched)
+        return self.bounded(self._through(self.offset[-1].expand(len(stretched), -1), stretched))
 
     def inverse(self, z: Tensor, stretched: Tensor) -> Tensor:
         """x (N, D) of the latent z (N, D)."""
+        return self.bounded(self.unbounded(z, stretched))
+
+    def unbounded(self, z: Tensor, stretched: Tensor) -> Tensor:
+        """The inverse before its residual is bounded."""
         with _float32(z):
             return self._through(torch.addmm(self.offset[-1], z, self.inverse_t[-1]), stretched)
+
+    def bounded(self, x: Tensor) -> Tensor:
+        """What `unbounded` gives, bounded where the flow is."""
+        return RESIDUAL(x) if self.centred else x
 
     def _through(self, x: Tensor, stretched: Tensor) -> Tensor:
         pieces = self._split(stretched)

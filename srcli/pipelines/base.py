@@ -40,6 +40,7 @@ class Sampling:
     on_explode: str = "repair"
     steps: int = 1
     colour: str | None = None
+    strict: bool = False
 
 
 class TooSmall(SrcliError):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from srcli.geometry import Size, Window
 from srcli.networks.anchors import mean_scale
-from srcli.networks.flow import FixedFlow
+from srcli.networks.flow import EXPLODED, FixedFlow
 from srcli.networks.grid_prior import GridPrior
 from srcli.networks.interpolation import interpolate
 from srcli.networks.linf import LINF, from_patches, grid, rows
@@ -45,13 +45,12 @@ class LinfModel:
     scales = Scales(1.0, 8.0)
     tiling = "exact"
     heat = 0.0
-    exploded = 0  # its inverses have no couplings that could
 
     def __init__(self, linf: LINF, prior: GridPrior | None = None) -> None:
         self.linf, self.prior = linf, prior
         self.patch = linf.patch
         self.most_detail = 0.0 if prior is None else 1.0
-        self.stages = Stages()
+        self.stages, self.exploded = Stages(), 0
         self.flow, self.notch = FixedFlow(linf.imnet), Notch(linf.patch)
 
     def to(self, device: torch.device) -> LinfModel:
@@ -121,7 +120,9 @@ class LinfModel:
             return picture  # the flow adds nothing
         area = self._area(self._patches(window), size, sampling)
         make = self._predict if self._predicts(sampling) else self._sample
-        patches = make(features, area, size, sampling).view(1, area.height, area.width, -1)
+        residual, wild = make(features, area, size, sampling)
+        self.exploded += self._count(wild, area, window)
+        patches = residual.view(1, area.height, area.width, -1)
         with self.stages("notch"):
             residual = from_patches(self.notch(patches).permute(0, 3, 1, 2), self.patch)
             y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
@@ -142,9 +143,10 @@ class LinfModel:
             base += part * (share / 2)  # not add_(alpha=): fused in vectors, not in their tails
         return base
 
-    def _sample(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor:
-        """Residual patches (h * w, D) of the latent temperature * noise."""
+    def _sample(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> tuple[Tensor, Tensor]:
+        """Residual patches (h * w, D) of the latent temperature * noise, and where the inverse exploded (h * w,)."""
         out = features.lr.new_empty(area.height * area.width, self.flow.dim)
+        wild = torch.zeros(len(out), dtype=torch.bool, device=out.device)
         for part, where, queries in self._blocks(features, area, size):
             with self.stages("condition"):
                 _, condition = self.linf.condition(self.linf.fourier(features.maps, queries))
@@ -153,13 +155,13 @@ class LinfModel:
                 if sampling.temperature:
                     noise = gaussian_field(sampling.seed, self.flow.dim, part)
                     z = rows(noise.to(out.device)[None]) * sampling.temperature
-                    out[where] = self.flow.inverse(z, stretched)
+                    out[where], wild[where] = self._inverse(z, stretched)
                 else:
                     out[where] = self.flow.mean(stretched)
-        return out
+        return out, wild
 
-    def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> Tensor:
-        """Residual patches (h * w, D) of the latent that the prior predicts."""
+    def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> tuple[Tensor, Tensor]:
+        """Residual patches (h * w, D) of the latent that the prior predicts, and where the inverse exploded (h * w,)."""
         assert self.prior is not None
         flow, count = self.flow, area.height * area.width
         hidden = features.maps.new_empty(count, self.linf.hidden)
@@ -170,11 +172,24 @@ class LinfModel:
                 flow.stretch(stretched[where])
         with self.stages("prior"):
             out = rows(self.prior(grid(hidden, (1, area.height, area.width)), queries.cell)) * sampling.detail
+        wild = torch.zeros(count, dtype=torch.bool, device=out.device)
         with self.stages("inverse"):
             for start in range(0, count, QUERIES_AT_ONCE):
                 where = slice(start, start + QUERIES_AT_ONCE)
-                out[where] = flow.inverse(out[where], stretched[where])
-        return out
+                out[where], wild[where] = self._inverse(out[where], stretched[where])
+        return out, wild
+
+    def _inverse(self, z: Tensor, stretched: Tensor) -> tuple[Tensor, Tensor]:
+        """Residuals (N, D) of latents (N, D), and which of them exploded before they were bounded (N,)."""
+        residual = self.flow.unbounded(z, stretched)
+        return self.flow.bounded(residual), ~(residual.abs().amax(1) <= EXPLODED)
+
+    def _count(self, wild: Tensor, area: Window, window: Window) -> int:
+        """Exploded patches whose corner lies in the window, so that those that two tiles share count once."""
+        p = self.patch
+        top, bottom = (-(-edge // p) - area.top for edge in (window.top, window.bottom))
+        left, right = (-(-edge // p) - area.left for edge in (window.left, window.right))
+        return int(wild.view(area.height, area.width)[top:bottom, left:right].sum())
 
     # --- where ---
 

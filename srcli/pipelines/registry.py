@@ -13,6 +13,7 @@ from srcli.pipelines.flowsr import FlowsrModel
 from srcli.pipelines.flowsr_sd import FlowsrSd
 from srcli.pipelines.linf import LinfModel
 from srcli.pipelines.linf_official import OfficialLinf
+from srcli.pipelines.plain import PlainModel
 from srcli.pipelines.rrdb import RrdbModel
 from srcli.pipelines.srflow import SRFlowModel
 from srcli.pipelines.srflow_published import PublishedSRFlow
@@ -65,6 +66,7 @@ PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
     "linf-official": _linf_official,
     "srflow-official": _srflow_official,
     "rrdb": _rrdb,
+    "plain": lambda networks: PlainModel(),
 }
 
 

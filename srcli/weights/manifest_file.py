@@ -25,6 +25,7 @@ ENTRY_KEYS = frozenset(
 )
 PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture", "plain"))
 LARGEST = 2**50
+PLAIN = "plain"  # the pipeline without weights
 DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names that Windows keeps for itself
 
 
@@ -94,8 +95,8 @@ def _entry(table: _Table, name: str) -> Entry:
     if not NAME.fullmatch(name):
         raise table.wrong("a model's name has letters, digits, '.', '_' and '-'")
     table.only(ENTRY_KEYS)
-    parts = table.get("parts", dict)
-    if not parts:
+    parts = table.get("parts", dict, {})
+    if not parts and table.get("pipeline", str, "") != PLAIN:
         raise table.wrong("a model has at least one part")
     return Entry(
         name, table.texts("aliases"), table.get("purpose", str, ""), table.get("pipeline", str, "") or None,

@@ -1,0 +1,64 @@
+"""Which model suits a picture: a table of thresholds on what `look` measures, read from the top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from srcli.look import Look
+
+AUTO = "auto"  # the name that asks for a choice
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of picture. least, most: bounds of measurements, all of which hold, inclusive; a measurement that a
+    picture lacks (`jpeg` of a PNG) is in no bounds. why: with the measurements as fields."""
+
+    kind: str
+    model: str
+    detail: float
+    why: str
+    least: Mapping[str, float]
+    most: Mapping[str, float]
+
+    def fits(self, measured: Mapping[str, float | None]) -> bool:
+        return all((value := measured[name]) is not None and value >= bound for name, bound in self.least.items()) and all(
+            (value := measured[name]) is not None and value <= bound for name, bound in self.most.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model and its detail for a picture, and why in a few words."""
+
+    kind: str
+    model: str
+    detail: float
+    why: str
+
+
+CLEAN, RESTORER = "linf-lp-s", "flowsr-s"
+# Detail 0 of the restorer is never much below bicubic; what is clean gets all detail, what is nearly clean gets less,
+# because detail amplifies what little there is. `benchmarks/choice.py` prints what these thresholds choose and cost.
+TABLE = (
+    Rule("two-valued", RESTORER, 0.0, "{colours} colours", {}, {"colours": 2}),
+    Rule("hard-edged", RESTORER, 0.0, "hard edges between flat areas", {"hard": 0.2, "flat": 0.15}, {}),
+    Rule("low-quality JPEG", RESTORER, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 79.0}),
+    Rule("blocks of JPEG", RESTORER, 0.0, "blocks of a JPEG", {"blocks": 1.4}, {"flat": 0.25, "hard": 0.02}),
+    Rule("graphic", CLEAN, 0.5, "a graphic: flat areas, smooth edges", {"flat": 0.25}, {}),
+    Rule("noisy", RESTORER, 0.0, "noise of {noise:.0f} levels", {"noise": 5.0}, {}),
+    Rule("JPEG", CLEAN, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 89.0}),
+    Rule("some noise", CLEAN, 0.0, "noise of {noise:.0f} levels", {"noise": 3.0}, {}),
+    Rule("good JPEG", CLEAN, 0.5, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 96.0}),
+    Rule("little noise", CLEAN, 0.5, "noise of {noise:.1f} levels", {"noise": 2.0}, {}),
+    Rule("clean", CLEAN, 1.0, "clean", {}, {}),
+)
+MODELS = tuple(dict.fromkeys(rule.model for rule in TABLE))
+
+
+def choose(seen: Look) -> Choice:
+    """The first line of the table that fits a picture; the last fits all."""
+    measured = asdict(seen)
+    rule = next(rule for rule in TABLE if rule.fits(measured))
+    return Choice(rule.kind, rule.model, rule.detail, rule.why.format(**measured))
