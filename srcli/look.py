@@ -12,6 +12,7 @@ from srcli.images.picture import Picture
 
 MOST = 2**20  # pixels that are looked at: the middle of the picture
 TELLING = 0.2  # share of the patches that must be neither black nor white for noise to be measured
+FEW = 0.05  # share of flat areas that a noisy picture may have
 QUIETEST = 3.0  # power of noise relative to the quietest fiftieth of all patches, at most
 MOST_COLOURS = 256  # more are not counted
 BLOCK = 8  # side of the blocks of JPEG
@@ -23,13 +24,15 @@ STANDARD_MEAN = 57.625
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Measurements of a picture, levels out of 255.
+    """Measurements of a picture; levels are out of 255.
 
-    jpeg: quality of its JPEG tables on the IJG's scale, None for other files. blocks: how much stronger steps are on
-    the borders of 8x8 blocks than beside them, in levels. noise: standard deviation, measured in
-    its smoothest quarter. colours: how many there are, at most 257. flat: share of pixels that equal their neighbours. hard: share of
-    the edges that lead from one flat area to another without a value between. sharp: strength of the finest detail
-    relative to the next coarser, along edges; 0.5 and less looks blurred.
+    jpeg: quality of its JPEG tables on the IJG's scale; None for other files.
+    blocks: how much stronger steps are on the borders of 8x8 blocks than beside them, in levels.
+    noise: standard deviation in levels, measured where the picture is smoothest.
+    colours: how many there are; 257 stands for more than 256.
+    flat: share of the pixels that equal their neighbours.
+    hard: share of the edges that lead from one flat area to another without a value in between.
+    sharp: share of an edge's strongest step in two; 0.5 where all edges are soft, 1 where all are steps.
     """
 
     jpeg: float | None
@@ -44,13 +47,14 @@ class Look:
 def look(picture: Picture) -> Look:
     """Measure a picture; a few hundredths of a second whatever its size."""
     pixels = _middle(picture.rgb())
+    flat = _flat(pixels)
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return Look(
         jpeg=quality_of(picture.tables) if picture.tables else None,
-        blocks=max(_blocks(luma), _blocks(luma.T)),
-        noise=_noise(pixels[..., 1].astype(np.float32)),
+        blocks=min(_blocks(luma), _blocks(luma.T)),
+        noise=_noise(pixels[..., 1].astype(np.float32), flat),
         colours=_colours(pixels),
-        flat=_flat(pixels),
+        flat=flat,
         hard=_hard(luma),
         sharp=_sharp(luma),
     )
@@ -83,17 +87,18 @@ def _blocks(luma: np.ndarray) -> float:
     return float(excess[best] - np.delete(excess, best).mean())
 
 
-def _noise(green: np.ndarray) -> float:
+def _noise(green: np.ndarray, flat: float) -> float:
     """Standard deviation of noise (after Chen et al. 2015): in the smoothest quarter of all patches, the power in the
     directions that have least of it, which texture leaves empty and noise does not."""
     if min(green.shape) < 2 * BLOCK:
         return 0.0
     patches = sliding_window_view(green, (PATCH, PATCH)).reshape(-1, PATCH**2)
     patches = patches[:: -(-len(patches) // MOST_PATCHES)]
-    low, high, count = patches.min(1), patches.max(1), len(patches)
-    patches = patches[(low > 4) & (high < 251)]  # black and white areas say nothing of noise
-    if len(patches) < max(10 * PATCH**2, TELLING * count):
-        return 0.0
+    telling = (patches.min(1) > 4) & (patches.max(1) < 251)  # black and white areas say nothing of noise
+    if telling.mean() >= TELLING:
+        patches = patches[telling]
+    elif flat > FEW:
+        return 0.0  # text on paper; strong noise clips, too, but leaves no flat areas
     patches = patches - patches.mean(1, keepdims=True)
     power = patches.var(1)
     smooth = patches[power <= np.quantile(power, 0.25)]

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 from torch import nn
 
-from srcli import runtime
+from srcli import choice, runtime
+from srcli.choice import Choice
 from srcli.errors import SrcliError
 from srcli.geometry import Size, Target, TargetError
 from srcli.images.colour import PLAIN, ProfileError, space_of
@@ -20,6 +21,7 @@ from srcli.images.layout import Band, Layout, whole
 from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
+from srcli.look import Look, look
 from srcli.pipelines.base import Model, Sampling
 from srcli.pipelines.colour import FIXES
 from srcli.pipelines.registry import assemble
@@ -43,6 +45,16 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who makes a picture, and how. choice, seen: why, and what was measured, where `auto` has chosen."""
+
+    upscaler: Upscaler
+    sampling: Sampling
+    choice: Choice | None = None
+    seen: Look | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Upscaled:
     """A result and how it was made."""
 
@@ -50,16 +62,20 @@ class Upscaled:
     seconds: float
     tiles: int
     redone_tiles: int  # tiles that were not finite at the chosen precision and were made again in float32
-    exploded: int = 0  # patches where the flow's inverse exploded, made again with less heat
+    exploded: int = 0  # patches where the flow's inverse exploded and was bounded or made again
+    guarded_tiles: int = 0  # tiles that did not show what went in and were made again, more faithfully
+    choice: Choice | None = None  # why this model, where `auto` has chosen
 
 
 class Upscaler:
     """A model ready to run. The network is loaded once and used for any number of pictures.
 
-    model: a name or alias from the manifest (`srcli models list`), fetched where it is not here; None for the default;
-    for weights in a file of one's own see `from_file`. device: auto, cpu, cuda, cuda:N, mps. precision: auto, fp32,
-    bf16, fp16. tile: side of a tile in output pixels, 0 to choose by memory. max_memory: bytes that the work may take
-    above what the process has now, roughly.
+    model: a name or alias from the manifest (`srcli models list`), fetched if it is not installed. None is the default,
+    `auto`, which looks at each picture and chooses. For your own weights see `from_file`.
+    device: auto, cpu, cuda, cuda:N, mps.
+    precision: auto, fp32, bf16, fp16.
+    tile: side of a tile in output pixels, 0 to choose by memory.
+    max_memory: bytes that the work may take above what the process has now, roughly.
     """
 
     def __init__(
@@ -76,6 +92,8 @@ class Upscaler:
         self.threads = runtime.set_threads(threads)
         if tile < 0 or 0 < tile < 16:
             raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
+        self.engine: Engine
+        self.choices: dict[str, Upscaler] = {}  # of `auto`, by name
         if isinstance(model, Loaded):
             self.entry, networks = model.entry, model.networks
         else:
@@ -84,6 +102,11 @@ class Upscaler:
             if store.missing(self.entry):
                 pull.pull([self.entry])
             networks = _networks(self.entry)
+        if self.entry.pipeline == choice.AUTO:
+            same: dict[str, Any] = {"device": device, "precision": precision, "tile": tile, "max_memory": max_memory}
+            self.choices = {name: Upscaler(name, **same) for name in choice.MODELS}
+            self.engine = self.choices[choice.CLEAN].engine
+            return
         ready = assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
 
@@ -112,17 +135,19 @@ class Upscaler:
         seed: int = 0,
         steps: int = 1,
         colour: str | None = None,
+        strict: bool = False,
     ) -> Kind:
         """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (most faithful) to 1 (sharp), with flow maps to 2.
         temperature (None: the model's own) and seed: for models without a prior. steps and colour (none, wavelet,
-        adain): for rectified flows and flow maps. Raises `SrcliError` with one sentence.
+        adain): for rectified flows and flow maps. strict: raise where a part of the result does not show what went in,
+        instead of making it again more faithfully. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
         wanted = target or Target(scale=scale)
-        sampling = Sampling(detail, temperature, seed, steps=steps, colour=colour)
+        sampling = Sampling(detail, temperature, seed, steps=steps, colour=colour, strict=strict)
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
                 raise SrcliError(f"expected a uint8 array (H, W[, 1 to 4]), got {image.dtype} {image.shape}")
@@ -130,6 +155,23 @@ class Upscaler:
             result = to_pil(self.run(from_pil(Image.fromarray(flat)), wanted, sampling).picture)
             return np.array(result).reshape(result.height, result.width, *image.shape[2:])
         return to_pil(self.run(from_pil(image), wanted, sampling).picture)
+
+    def of(self, picture: Picture, sampling: Sampling | None = None) -> Chosen:
+        """Who makes a picture: this model; or, of `auto`, the one that suits it, with the detail that suits it times
+        that of the sampling."""
+        sampling = sampling or Sampling()
+        if not self.choices:
+            return Chosen(self, sampling)
+        seen = look(picture)
+        found = choice.choose(seen)
+        wanted = replace(sampling, detail=sampling.detail * found.detail, temperature=None)
+        return Chosen(self.choices[found.model], wanted, found, seen)
+
+    def digests(self) -> list[str]:
+        """Of the weights that may be used."""
+        if self.choices:
+            return [digest for each in self.choices.values() for digest in each.digests()]
+        return [store.digest(part) for part in self.entry.parts.values()]
 
     def check_target(self, target: Target) -> None:
         """Raise `TargetError` for a scale that the model does not make, before any picture is read."""
@@ -171,6 +213,9 @@ class Upscaler:
     ) -> Stream:
         """A decoded picture's result as it comes, strip by strip. `progress` is told the output pixels done and in
         all."""
+        if self.choices:
+            chosen = self.of(picture, self.settled(sampling or Sampling()))
+            return chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         sampling = self.settled(sampling or Sampling())
         size = self.size_for(picture.size, target)
         try:
@@ -207,11 +252,14 @@ class Upscaler:
     ) -> Upscaled:
         """Upscale a decoded picture into memory."""
         start = time.perf_counter()
-        made = self.stream(picture, target, sampling, progress)
+        chosen = self.of(picture, self.settled(sampling or Sampling()))
+        made = chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         pixels = whole(made.layout, made.bands())
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
-        result = replace(picture, colour=colour, alpha=alpha)
-        return Upscaled(result, time.perf_counter() - start, made.count.tiles, made.count.redone, made.count.exploded)
+        result, count = replace(picture, colour=colour, alpha=alpha, tables=()), made.count
+        return Upscaled(
+            result, time.perf_counter() - start, count.tiles, count.redone, count.exploded, count.guarded, chosen.choice
+        )
 
 
 def _networks(entry: manifest.Entry) -> dict[str, nn.Module]:

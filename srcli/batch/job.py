@@ -14,7 +14,6 @@ from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Target
 from srcli.images.encode import Style
 from srcli.images.source import MOST_PIXELS
-from srcli.weights import store
 
 if TYPE_CHECKING:
     from srcli.pipelines.base import Sampling
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What became of one file: status is done, failed, skipped or, in a dry run, planned."""
+    """What became of one file: status is done, failed, skipped or, in a dry run, planned. exploded: patches whose
+    inverse was bounded or made again; guarded_tiles: those made again because they did not show what went in. model,
+    detail: who made it; choice: why, and what was measured of the picture, where `auto` has chosen."""
 
     input: str
     status: str
@@ -37,6 +38,11 @@ class Record:
     seconds: float | None = None
     tiles: int | None = None
     redone_tiles: int | None = None
+    exploded: int | None = None
+    guarded_tiles: int | None = None
+    model: str | None = None
+    detail: float | None = None
+    choice: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,10 +99,8 @@ class Job(Batch):
 
     def settings(self) -> dict[str, Any]:
         """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
-        entry = self.upscaler.entry
-        weights = [store.digest(part) for part in entry.parts.values()]
         return {
-            "version": __version__, "model": entry.name, "weights": weights,
+            "version": __version__, "model": self.upscaler.entry.name, "weights": self.upscaler.digests(),
             "target": asdict(self.target), "sampling": asdict(self.sampling),
         } | self.options.settings()  # fmt: skip
 

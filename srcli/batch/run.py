@@ -150,12 +150,13 @@ class _Worker:
             self.progress(item, done, total)
 
         several = len(ready.frames) > 1
-        stream = None if several else self.job.upscaler.stream(ready.picture, self.job.target, self.job.sampling, told)
+        how = ready.how
+        stream = None if several else how.upscaler.stream(ready.picture, self.job.target, how.sampling, told)
         writing = Writing(ready, self.job, stream)
         if skipped := writing.open():
             return skipped
         if stream is None:
-            return replace(writing.write((), told), seconds=round(perf_counter() - start, 3))
+            return _counted(writing.write((), told), writing.counts, perf_counter() - start)
         bands = Bands(self.control)
         future = self.encoding = self.writer.submit(_encode, writing, bands, told)
         pending = Pending(ready, future, stream.count)
@@ -196,19 +197,31 @@ class _Worker:
             return self._failed(pending.ready.item, error)
         if record.status != "done":
             return record
-        notes, redone = record.notes, pending.count.redone
-        if redone:
-            notes += (f"{redone} of {pending.count.tiles} tiles were not finite and were made again in float32",)
-        if patches := pending.count.exploded:
-            notes += (f"the flow's inverse exploded in {patches} patches, which were made again with less heat",)
-        seconds = round(pending.seconds, 3)
-        return replace(record, seconds=seconds, tiles=pending.count.tiles, redone_tiles=redone, notes=notes)
+        return _counted(record, [pending.count], pending.seconds)
 
     def _failed(self, item: Item, error: Exception) -> Record:
         """The record of a failure; a usage error of the only file is raised."""
         if isinstance(error, Stopped):
             raise KeyboardInterrupt from None
         return failure(item, error, self.alone)
+
+
+def _counted(record: Record, counts: list[Count], seconds: float) -> Record:
+    """The record of a result with what it took, and notes of what went wrong on the way."""
+    tiles, redone, exploded, guarded = (
+        sum(getattr(count, name) for count in counts) for name in ("tiles", "redone", "exploded", "guarded")
+    )
+    notes = record.notes
+    if redone:
+        notes += (f"{redone} of {tiles} tiles were not finite and were made again in float32",)
+    if exploded:
+        notes += (f"the flow's inverse exploded in {exploded} patches, which were bounded or made again",)
+    if guarded:
+        notes += (f"{guarded} of {tiles} tiles did not match the picture and were made again more faithfully",)
+    return replace(
+        record, seconds=round(seconds, 3), tiles=tiles, redone_tiles=redone, exploded=exploded, guarded_tiles=guarded,
+        notes=notes,
+    )  # fmt: skip
 
 
 def _encode(writing: Writing, bands: Bands, told: Callable[[int, int], None]) -> Record:

@@ -7,9 +7,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from srcli import __version__, files, images
 from srcli.batch import reading
@@ -17,6 +17,7 @@ from srcli.batch.job import Job, Options, Record
 from srcli.batch.ledger import key_of
 from srcli.batch.plan import STREAM, Item, output_path
 from srcli.geometry import Size
+from srcli.images.amend import amend
 from srcli.images.encode import FORMATS
 from srcli.images.layout import Band, Layout
 from srcli.images.metadata import Provenance
@@ -25,7 +26,8 @@ from srcli.images.source import Source
 from srcli.images.write import can_animate, check_size, described, kind_of
 
 if TYPE_CHECKING:
-    from srcli.upscaler import Stream
+    from srcli.strips import Count
+    from srcli.upscaler import Chosen, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Ready:
     size: Size
     record: Record
     frames: tuple[int, ...]  # which of the source's are made
+    how: Chosen
 
 
 def prepare(item: Item, job: Job) -> Ready | Record:
@@ -59,21 +62,33 @@ def prepare(item: Item, job: Job) -> Ready | Record:
         picture = source.picture(options.frame or 0)
     except images.ImageError as error:
         return reading.refused(item, key, job, error)
-    size = job.upscaler.size_for(picture.size, job.target)
+    how = job.upscaler.of(picture, job.sampling)
+    size = how.upscaler.size_for(picture.size, job.target)
     moving = source.animated and options.frame is None
-    path = output_path(item, picture.size, job.target, options.suffix, model=job.upscaler.entry.name, animated=moving)
+    path = output_path(item, picture.size, job.target, options.suffix, model=how.upscaler.entry.name, animated=moving)
     frames, notes = _frames(source, path, options)
     factor = job.target.factor(picture.size)
     record = Record(
         str(item.source), "planned", output=str(path), width=size.width, height=size.height, scale=factor,
-        frames=len(frames) if len(frames) > 1 else None, notes=picture.notes + notes,
+        frames=len(frames) if len(frames) > 1 else None, notes=picture.notes + notes, **_told(how),
     )  # fmt: skip
     if path != STREAM:
         job.sweep(path.parent)
         if why := reading.why_kept(path, job, item):
             return replace(record, status="skipped", error=why)
         check_size(kind_of(path), size)
-    return record if options.dry_run else Ready(item, key, source, picture, path, size, record, frames)
+    return record if options.dry_run else Ready(item, key, source, picture, path, size, record, frames, how)
+
+
+def _told(how: Chosen) -> dict[str, Any]:
+    """What a record says of who makes a picture."""
+    told: dict[str, Any] = {"model": how.upscaler.entry.name}
+    if how.upscaler.model.most_detail:
+        told["detail"] = how.sampling.detail
+    if how.choice and how.seen:
+        seen = {name: value if value is None else round(value, 3) for name, value in asdict(how.seen).items()}
+        told["choice"] = {"kind": how.choice.kind, "why": how.choice.why, "seen": seen}
+    return told
 
 
 def _frames(source: Source, path: Path, options: Options) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -94,6 +109,7 @@ class Writing:
     ready: Ready
     job: Job
     stream: Stream | None  # None: frames, which are made while they are written
+    counts: list[Count] = field(default_factory=list)  # of the frames; complete after the last band
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _destination: images.Destination | None = None
     _unentered: tuple[str, ...] = ()  # why the ledger does not know of it
@@ -135,6 +151,9 @@ class Writing:
 
     def _enter(self, part: Path) -> None:
         ready = self.ready
+        counts = self.counts if self.stream is None else [self.stream.count]
+        if guarded := sum(count.guarded for count in counts):
+            amend(part, guarded)
         bare = replace(ready.record, notes=())
         self._unentered = reading.enter(bare, ready.path, part, ready.key, self.job.ledger(ready.item)).notes
 
@@ -162,7 +181,8 @@ class Writing:
             def part(pixels: int, total: int, done: int = done) -> None:
                 progress(done * total + pixels, count * total)
 
-            stream = self.job.upscaler.stream(picture, self.job.target, self.job.sampling, part)
+            stream = self.ready.how.upscaler.stream(picture, self.job.target, self.ready.how.sampling, part)
+            self.counts.append(stream.count)
             layout, _ = self._layout(picture, stream.layout)
             yield layout, stream.bands()
 
@@ -170,10 +190,14 @@ class Writing:
         """The layout with the metadata of the result."""
         provenance = None
         if self.job.options.provenance and not self.job.options.strip:
-            how, sampling = self.job.upscaler.entry, self.job.upscaler.settled(self.job.sampling)
+            how = self.ready.how
+            sampling = how.upscaler.settled(how.sampling)
             scale = self.job.target.factor(picture.size)
             detail, temperature = sampling.detail, sampling.temperature or 0.0
-            provenance = Provenance(__version__, how.name, scale, detail, temperature, sampling.seed)
+            why = how.choice.why if how.choice else ""
+            provenance = Provenance(
+                __version__, how.upscaler.entry.name, scale, detail, temperature, sampling.seed, why
+            )
         data, notes = described(picture.metadata, layout.size, provenance, strip=self.job.options.strip)
         return replace(layout, metadata=data), notes
 

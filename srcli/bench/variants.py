@@ -19,7 +19,6 @@ from srcli.images.picture import Picture
 from srcli.pipelines.base import Sampling
 from srcli.strips import NotFinite
 from srcli.upscaler import Upscaler
-from srcli.weights import store
 
 TINT = 2.0  # mean difference of the channels from which a picture counts as coloured
 
@@ -71,6 +70,8 @@ class Model:
     @property
     def label(self) -> str:
         name, s = self.upscaler.entry.name, self.sampling
+        if self.upscaler.choices:
+            return name
         if {"velocity", "unet"} & set(self.upscaler.entry.parts):
             colour = f" {s.colour}" if s.colour else ""
             return f"{name} steps {s.steps}" + (f" detail {s.detail:g}" if s.detail != 1 else "") + colour
@@ -93,7 +94,7 @@ class Model:
     def fingerprint(self) -> dict[str, Any]:
         chosen = self.upscaler.runtime
         return {
-            "weights": [store.digest(part) for part in self.upscaler.entry.parts.values()],
+            "weights": self.upscaler.digests(),
             "device": chosen.device.type,
             "precision": chosen.precision,
             "seed": self.sampling.seed,

@@ -156,6 +156,7 @@ def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str
     details, evaluations = _numbers(detail, "--detail"), [int(v) for v in _numbers(steps, "--steps")]
     flows = [check(Sampling(steps=n)) for n in evaluations]
     return {
+        "auto": [check(Sampling(seed=seed))],
         "prior": [check(Sampling(detail=v)) for v in details],
         "unet": flows,
         "lora": [check(Sampling(detail=v, steps=n)) for n in evaluations for v in details],
@@ -172,7 +173,7 @@ def _embedded(factors: Sequence[float], output: Output) -> list[str]:
     made = [e.name for e in ours if e.scales[0] <= min(factors) and max(factors) <= e.scales[1]]
     if lacking := [e.name for e in ours if e.name not in made]:
         output.notice(f"left out, for they do not make all of these scales: {', '.join(lacking)}")
-    return ["bicubic", *made]
+    return ["bicubic", *(name for name in made if name not in ("auto", "bicubic"))]
 
 
 def _models(names: Sequence[str], samplings, seeds: int, engine: tuple[str, str, int]) -> list:
@@ -187,7 +188,9 @@ def _models(names: Sequence[str], samplings, seeds: int, engine: tuple[str, str,
             made.append(Bicubic())
             continue
         upscaler = Upscaler(name, device=device, precision=precision, tile=tile)
-        choices = next(chosen for part, chosen in samplings.items() if not part or part in upscaler.entry.parts)
+        choices = next(
+            chosen for part, chosen in samplings.items() if part in ("", upscaler.entry.name, *upscaler.entry.parts)
+        )
         known = [c for c in choices if c.detail <= (upscaler.model.most_detail or 1.0)]
         if not known:
             upscaler.settled(choices[0])  # says what the model knows

@@ -42,10 +42,10 @@ def tell_plan(plan: Plan, output: Output) -> None:
 
 def follow(
     run: Callable[[Progress, Control], Iterator[Record]], plan: Plan, output: Output, how: dict[str, Any],
-    *, rated: bool = False,
+    *, rated: bool = False, explain: bool = False,
 ) -> int:  # fmt: skip
     """All files of a plan, reported; the exit code. how: what the summary says of all of them. rated: whether the
-    progress that `run` tells is in pixels of results."""
+    progress that `run` tells is in pixels of results. explain: show what was measured of each picture."""
     from srcli import batch
     from srcli.cli import signals
 
@@ -55,7 +55,7 @@ def follow(
         with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as told:
             for record in run(told, control):
                 records.append(record)
-                _report(record, output, len(plan.items) == 1 and not plan.many)
+                _report(record, output, len(plan.items) == 1 and not plan.many, explain)
     except signals.Ended as signal:
         code, ended = signal.code, True
         output.problem(f"srcli: ended by {signal}")
@@ -103,7 +103,7 @@ def _progress(count: int, output: Output, rated: bool) -> Iterator[Progress]:
             output.live = None
 
 
-def _report(record: Record, output: Output, alone: bool) -> None:
+def _report(record: Record, output: Output, alone: bool, explain: bool) -> None:
     """`alone`: no batch; then a skip is the failure of the run, and said even when quiet."""
     output.record(record.to_dict())
     if record.status == "failed":
@@ -114,7 +114,13 @@ def _report(record: Record, output: Output, alone: bool) -> None:
         how = f"{record.width}x{record.height}"
         if record.status == "done":
             how += f", {record.seconds:.1f} s" + (f", {record.tiles} tiles" if output.verbose and record.tiles else "")
+        if record.choice:
+            how += f"; {record.model}: {record.choice['why']}"
         output.say(f"{record.output} ({how})" + (" would be made" if record.status == "planned" else ""))
+        if explain and record.choice:
+            seen = ", ".join(f"{name} {value:g}" for name, value in record.choice["seen"].items() if value is not None)
+            detail = "" if record.detail is None else f", detail {record.detail:g}"
+            output.say(f"  {record.choice['kind']}{detail}: {seen}")
     if not output.json:
         for note in record.notes:
             output.notice(f"{record.input}: {note}")

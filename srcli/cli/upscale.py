@@ -56,7 +56,15 @@ def command(
     size: Annotated[str | None, typer.Option("--size", help="3840x2160, 3840x (width) or x2160 (height).")] = None,
     long_side: Annotated[int | None, typer.Option("--long-side", help="Pixels of the longer side.")] = None,
     megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
-    model: Annotated[str | None, typer.Option("-n", "--model", help="Model name; the default is linf-lp-s.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-n",
+            "--model",
+            show_default="auto",
+            help="auto looks at each picture and takes the model that suits it; srcli models list has the others.",
+        ),
+    ] = None,
     manifest: MANIFEST = None,
     model_file: Annotated[
         Path | None,
@@ -85,6 +93,13 @@ def command(
         str,
         typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
     ] = "repair",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail where a result does not match its picture, instead of making that part more faithful.",
+        ),
+    ] = False,
     steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
@@ -124,6 +139,10 @@ def command(
     device: options.DEVICE = "auto",
     precision: options.PRECISION = "auto",
     threads: options.THREADS = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what was measured of each picture.", rich_help_panel=options.REPORT),
+    ] = False,
     dry_run: options.DRY_RUN = False,
     json: options.JSON = False,
     quiet: options.QUIET = False,
@@ -160,7 +179,7 @@ def command(
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
-        sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour))
+        sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour, strict))
         if model_file is None:
             bring([model], output)
         memory = options.bytes_of(max_memory)
@@ -175,7 +194,7 @@ def command(
         if verbose:
             reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"
             output.notice(f"{how['model']} on {how['device']} in {how['precision']} ({reason}")
-        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True)
+        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True, explain=explain)
     sys.exit(code)
 
 
@@ -190,6 +209,12 @@ def _how(upscaler: Upscaler) -> dict[str, Any]:
 
 def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
+    if upscaler.choices:
+        if sampling.temperature:
+            output.notice(
+                "--temperature has no effect on the models that auto chooses from; take one that samples by -n"
+            )
+        return
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
     if sampling.temperature and "velocity" in upscaler.entry.parts and not upscaler.model.heat:

@@ -24,6 +24,9 @@ DESCRIPTIVE = frozenset(
 )  # fmt: skip
 WIDTH, HEIGHT, INTEROPERABILITY = 0xA002, 0xA003, 0xA005
 LONGEST_TEXT = 2**20
+# The last word of a provenance is how many tiles were guarded, which is known when the pixels are written: the number
+# has a place of a fixed width, which `images.amend` fills in.
+GUARDED, GUARDED_KEY, DIGITS = ", guarded tiles", ', "guarded_tiles":', 8
 NOT_TEXT = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "Raw profile type iptc"})
 
 
@@ -52,19 +55,21 @@ class Provenance:
     detail: float
     temperature: float
     seed: int
+    why: str = ""  # this model
 
     def line(self) -> str:
         """One line for EXIF's ProcessingSoftware."""
-        how = f"{self.model}, x{self.scale:.4g}, detail {self.detail:g}"
+        how = f"{self.model}{f' ({self.why})' if self.why else ''}, x{self.scale:.4g}, detail {self.detail:g}"
         sampled = f", temperature {self.temperature:g}, seed {self.seed}" if self.temperature else ""
-        return f"srcli {self.version}: {how}{sampled}"
+        return f"srcli {self.version}: {how}{sampled}{GUARDED}{0:>{DIGITS}}"
 
     def json(self) -> str:
         """One JSON object for a PNG's text."""
-        return json.dumps(
-            {"tool": "srcli", "version": self.version, "model": self.model, "scale": round(self.scale, 6),
-             "detail": self.detail, "temperature": self.temperature, "seed": self.seed}
+        told = json.dumps(
+            {"tool": "srcli", "version": self.version, "model": self.model, "why": self.why or None,
+             "scale": round(self.scale, 6), "detail": self.detail, "temperature": self.temperature, "seed": self.seed}
         )  # fmt: skip
+        return f"{told[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
 
 
 def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:

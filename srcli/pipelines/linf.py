@@ -161,7 +161,7 @@ class LinfModel:
         return out, wild
 
     def _predict(self, features: LinfFeatures, area: Window, size: Size, sampling: Sampling) -> tuple[Tensor, Tensor]:
-        """Residual patches (h * w, D) of the latent that the prior predicts, and where the inverse exploded (h * w,)."""
+        """Residual patches (h * w, D) of the predicted latent, and where the inverse exploded (h * w,)."""
         assert self.prior is not None
         flow, count = self.flow, area.height * area.width
         hidden = features.maps.new_empty(count, self.linf.hidden)

@@ -25,7 +25,7 @@ ENTRY_KEYS = frozenset(
 )
 PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture", "plain"))
 LARGEST = 2**50
-PLAIN = "plain"  # the pipeline without weights
+WITHOUT_WEIGHTS = ("plain", "auto")  # pipelines
 DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names that Windows keeps for itself
 
 
@@ -96,7 +96,7 @@ def _entry(table: _Table, name: str) -> Entry:
         raise table.wrong("a model's name has letters, digits, '.', '_' and '-'")
     table.only(ENTRY_KEYS)
     parts = table.get("parts", dict, {})
-    if not parts and table.get("pipeline", str, "") != PLAIN:
+    if not parts and table.get("pipeline", str, "") not in WITHOUT_WEIGHTS:
         raise table.wrong("a model has at least one part")
     return Entry(
         name, table.texts("aliases"), table.get("purpose", str, ""), table.get("pipeline", str, "") or None,
