@@ -53,6 +53,7 @@ class Count:
     redone: int = 0  # tiles that were not finite at the chosen precision and were made again in float32
     exploded: int = 0  # patches where the flow's inverse exploded and was repaired
     guarded: int = 0  # tiles that did not show what went in and were made again, more faithfully
+    disagreement: float = 0.0  # the largest that a tile had before that
 
 
 @dataclass(slots=True)
@@ -160,6 +161,7 @@ class Job:
             off = disagreement(part, planes.lr, window, size)
         self.count.tiles += 1
         self.count.exploded += engine.model.exploded - before
+        self.count.disagreement = max(self.count.disagreement, off)
         if off > LIMIT:
             part = self._faithful(planes, features, window)
         self.advance(window.height * window.width)

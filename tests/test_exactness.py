@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from srcli.geometry import Size, Window
 from srcli.networks.anchors import Anchors
 from srcli.networks.build import build
-from srcli.networks.flow import FixedFlow, Flow
+from srcli.networks.flow import RESIDUAL, STRETCH, FixedFlow, Flow
 from srcli.networks.interpolation import interpolate
 from srcli.networks.linf import LINF, from_patches, to_patches
 from srcli.networks.notch import Notch
@@ -142,6 +142,8 @@ def test_flow_round_trip_and_log_determinant(patch, centred):
     torch.manual_seed(1)
     flow = Flow(layers=4, patch=patch, centred=centred).double()
     x, condition = torch.randn(5, flow.dim).double(), torch.randn(5, flow.conditions).double()
+    if centred:
+        x = 0.29 * x.tanh()  # bounded: some beyond the knee
     z, log_p = flow(x, condition)
     torch.testing.assert_close(flow.inverse(z, condition), x)
     for i in range(5):
@@ -155,12 +157,45 @@ def test_fixed_flow_is_the_flow(centred):
     torch.manual_seed(2)
     flow = Flow(layers=5, patch=3, centred=centred).requires_grad_(False)
     z, condition = torch.randn(40, 27), torch.randn(40, flow.conditions)
+    if centred:
+        z *= 2  # residuals up to 0.27, beyond the knee of their limit
     fixed = FixedFlow(flow)
     stretched = fixed.stretch(condition.clone())
     x, mean = flow.inverse(z, condition), flow.inverse(torch.zeros(40, 27), condition)
     torch.testing.assert_close(fixed.inverse(z, stretched), x, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(fixed.mean(stretched), mean, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(fixed.latent(x, stretched), z, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("limit", [STRETCH, RESIDUAL])
+def test_a_soft_limit_is_the_identity_then_a_smooth_bend(limit):
+    x = torch.linspace(-20, 20, 4001).double().requires_grad_()
+    y = limit(x)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    inside = x.abs() <= limit.knee
+    assert torch.equal(y[inside], x[inside])
+    assert y.abs().max() < limit.most
+    assert slope.min() > 0
+    assert (slope[1:] - slope[:-1]).abs().max() < 0.5  # no corner
+    back, log_slope = limit.inverse(y.detach())
+    known = y.abs() < limit.knee + 0.98 * (limit.most - limit.knee)
+    torch.testing.assert_close(back[known], x[known].detach())
+    torch.testing.assert_close(log_slope[known], -slope[known].log())
+
+
+def test_the_inverse_of_a_centred_flow_cannot_explode():
+    """Logits of -1000 stretch by 9,999 a layer; unbounded, five layers reach 1e19."""
+    torch.manual_seed(3)
+    flow = Flow(layers=5, patch=3, centred=True).requires_grad_(False)
+    z, condition = 4 * torch.randn(64, 27), torch.full((64, flow.conditions), -1000.0)
+    fixed = FixedFlow(flow)
+    stretched = fixed.stretch(condition.clone())
+    for made in (flow.inverse(z, condition), fixed.inverse(z, stretched)):
+        assert made.isfinite().all()
+        assert made.abs().max() <= RESIDUAL.most
+    published = FixedFlow(Flow(layers=5, patch=3).requires_grad_(False))
+    wild = published.inverse(z, published.stretch(torch.full((64, 5 * 54), -1000.0)))
+    assert wild.abs().max() > 1e6  # as in the paper
 
 
 def test_the_flow_is_float32_under_autocast():

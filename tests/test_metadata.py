@@ -17,6 +17,7 @@ from srcli import images
 from srcli.geometry import Size
 from srcli.images import tiff_write
 from srcli.images.layout import Layout
+from srcli.images.amend import amend
 from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, Provenance, finished, stripped
 from srcli.images.picture import Picture
 from srcli.images.read import decode
@@ -71,7 +72,7 @@ def test_exif_is_kept_and_corrected(tmp_path, suffix):
     assert (inner[0xA002], inner[0xA003]) == (10, 14)
     assert float(inner[0x829A]) == pytest.approx(0.01)
     assert position[2] == (48.0, 8.0, 30.0)
-    assert exif[PROCESSING] == "srcli 1.2.3: linf-lp-s, x2, detail 1"
+    assert exif[PROCESSING] == "srcli 1.2.3: linf-lp-s, x2, detail 1, guarded tiles       0"
 
 
 def test_the_thumbnail_is_dropped(tmp_path):
@@ -138,7 +139,22 @@ def test_text_of_a_png_is_kept_in_any_script(tmp_path):
     assert (text["Title"], text["Comment"], text["Long"]) == ("sea", "мoре 海", "word " * 1000)
     made = json.loads(text["srcli"])
     assert made == {"tool": "srcli", "version": "1.2.3", "model": "linf-lp-s", "scale": 2, "detail": 1} | made
-    assert (made["temperature"], made["seed"]) == (0, 0)
+    assert (made["temperature"], made["seed"], made["guarded_tiles"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+def test_guarded_tiles_are_filled_in_afterwards(tmp_path, suffix):
+    """The number is known when the pixels are written, which come behind it."""
+    path = tmp_path / f"a{suffix}"
+    write(path, decode(jpeg(exif=camera())))
+    size = path.stat().st_size
+    amend(path, 12)
+    with Image.open(path) as made:
+        made.load()  # checks the sums of a PNG's chunks
+        assert made.getexif()[PROCESSING].endswith("guarded tiles      12")
+        if suffix == ".png":
+            assert json.loads(made.text["srcli"])["guarded_tiles"] == 12
+    assert path.stat().st_size == size
 
 
 def test_the_comment_of_a_jpeg_is_kept(tmp_path):

@@ -200,6 +200,8 @@ class FixedFlow:
         """The latent (N, D) of x (N, D): the flow forwards, without its log-determinant."""
         pieces = self._split(stretched)
         with _float32(x):
+            if self.centred:
+                x = RESIDUAL.inverse(x)[0]
             for i in range(self.layers):
                 x = torch.addmm(self.biases[i], x, self.forward_t[i]).div_(pieces[:, i, 0])
                 if not self.centred:
