@@ -113,7 +113,7 @@ def test_names_of_every_kind(tmp_path):
 def test_every_field_of_a_template(tmp_path):
     photo(tmp_path / "in" / "sub" / "a.jpg")
     template = f"{tmp_path}/out/{{folder}}/{{parent}}/{{model}}-{{stem}}-{{scale}}-{{width}}x{{height}}{{ext}}"
-    assert srcli(tmp_path / "in", "-r", "-o", template).exit_code == 0
+    assert srcli(tmp_path / "in", "-r", "-n", "linf-lp-s", "-o", template).exit_code == 0
     assert tree(tmp_path / "out") == {"sub/sub/linf-lp-s-a-2-40x32.jpg"}
 
 

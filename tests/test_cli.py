@@ -307,7 +307,7 @@ def test_version_and_doctor():
 
     assert __version__ in srcli("--version").stdout
     facts = json.loads(srcli("doctor", "--json").stdout)
-    assert facts["models"][0]["name"] == "linf-lp-s"
+    assert [m["name"] for m in facts["models"][:2]] == ["auto", "linf-lp-s"]
     assert all(len(f["sha256"]) == 64 for m in facts["models"] for f in m["files"])
 
 
