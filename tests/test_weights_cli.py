@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -61,15 +62,32 @@ def test_upscale_says_how_to_get_what_it_cannot(place):
     assert not (place / "large.png").exists()
 
 
-def test_the_list_tells_licence_size_scales_and_scores(place):
+def test_the_list_tells_what_each_model_is_for(place):
     result = srcli("models", "list")
     assert result.exit_code == 0
-    row = next(line for line in result.stdout.splitlines() if line.startswith("linf-lp-s"))
-    assert re.search(r"1 to 8 +1\.8 MB +Apache-2\.0 +in the package +Set5 x4 \d\d\.\d\d dB, LPIPS 0\.\d+", row)
+    rows = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert re.search(r"clean photos, .+ 1 to 8 +1\.8 MB +built in", rows["linf-lp-s"])
+    assert re.search(r"any picture: .+ 1 to 8 +built in", rows["auto"])
+    assert rows["edsr-linf"].startswith("edsr-linf *")
     objects = [json.loads(line) for line in srcli("models", "list", "--all", "--json").stdout.splitlines()]
     assert {o["name"] for o in objects} == set(manifest.load().entries)
-    assert all(o["licence"] and o["files"] for o in objects)
+    assert all(o["licence"] and o["purpose"] for o in objects)
+    assert all(o["files"] or o["name"] in ("auto", "bicubic") for o in objects)
     assert {o["name"]: o["installed"] for o in objects}["srflow-df2k-x4"] == "to import"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_list_fits_the_terminal(columns):
+    from rich.console import Console
+
+    from srcli.cli.models_view import table_of
+
+    entries, shown = list(manifest.load().entries.values()), io.StringIO()
+    Console(file=shown, width=columns).print(table_of(entries))
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "…" not in shown.getvalue()
+    assert [line.split()[0] for line in lines[1:] if line[0] != " "] == [entry.name for entry in entries]
 
 
 def test_every_command_speaks_json(place, server):

@@ -1,4 +1,4 @@
-"""`srcli models`: what there is, on what terms, and onto this machine with it."""
+"""`srcli models`: list, show, fetch, check, import and convert models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from srcli.cli.console import Output, errors
 from srcli.cli.fetching import MANIFEST, announce, how, progress
 from srcli.cli.models_choice import parts_in, to_remove
-from srcli.cli.models_view import description, facts, table_of, tell_file
+from srcli.cli.models_view import description, facts, tell_file, tell_list
 
 if TYPE_CHECKING:
     from srcli.weights.manifest import Entry, Manifest
@@ -33,19 +33,19 @@ app = typer.Typer(
 
 @app.command("list")
 def list_models(
-    everything: Annotated[bool, typer.Option("--all", help="Also what cannot be downloaded, and metrics.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also metrics and models without a download.")] = False,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Models with licence, size, scales, whether they are here, and what ours scored."""
+    """Available models: what each is for, scales, size, and whether it is installed."""
     output = Output(json)
     with errors(debug, json):
         entries = [e for e in _known().entries.values() if everything or _ready_to_use(e)]
         for entry in entries:
             output.record(facts(entry))
         if not json:
-            table_of(entries, output)
+            tell_list(entries, output)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from srcli.cli.console import Output
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from srcli.weights.manifest import Entry, Part
 
 
@@ -15,7 +17,7 @@ def installed(entry: Entry) -> str:
     from srcli.weights import store
 
     if entry.embedded:
-        return "in the package"
+        return "built in"
     lacking = store.missing(entry)
     if not lacking:
         return "yes"
@@ -46,41 +48,37 @@ def facts(entry: Entry) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def table_of(entries: list[Entry], output: Output) -> None:
+def tell_list(entries: list[Entry], output: Output) -> None:
+    output.table(table_of(entries))
+    if any(not entry.commercial for entry in entries):
+        output.say("* not for commercial use, or licence not stated")
+    output.say("srcli models show NAME has licence, source and scores")
+
+
+def table_of(entries: list[Entry]) -> Table:
+    """Models by row. In a narrow terminal only the text that says what a model is for wraps."""
     from rich.table import Table
 
-    rows = [row_of(entry) for entry in entries]
     table = Table(box=None, pad_edge=False)
-    for number, title in enumerate(("model", "scales", "size", "licence", "here", "measured")):
-        width = min(20, max(len(text) for text in (title, *(row[number] for row in rows))))
-        table.add_column(title, min_width=width, justify="right" if title == "size" else "left")
-    for row in rows:
-        table.add_row(*row)
-    output.table(table)
-    if any(not entry.commercial for entry in entries):
-        output.say("* not for commercial use, or not stated")
-    output.say("srcli models show NAME says more")
+    table.add_column("model", no_wrap=True)
+    table.add_column("for", min_width=20)
+    table.add_column("scales", no_wrap=True)
+    table.add_column("size", no_wrap=True, justify="right")
+    table.add_column("installed", no_wrap=True)
+    for entry in entries:
+        table.add_row(*row_of(entry))
+    return table
 
 
 def row_of(entry: Entry) -> list[str]:
     low, high = entry.scales
     scales = "" if entry.pipeline is None else f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    licence = entry.licence + ("" if entry.commercial else " *")
-    return [entry.name, scales, size_of(entry.bytes), licence, installed(entry), scores_of(entry)]
+    name = entry.name + ("" if entry.commercial else " *")
+    return [name, entry.purpose, scales, size_of(entry.bytes) if entry.parts else "", installed(entry)]
 
 
 def size_of(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e6:,.1f} MB"
-
-
-def scores_of(entry: Entry) -> str:
-    """What was measured, in short: at x4 or the largest scale there is."""
-    scores = entry.measured
-    parts = []
-    for key, unit in (("psnr_y", "{:.2f} dB"), ("psnr", "{:.2f} dB"), ("lpips_squeeze", "LPIPS {:.3f}")):
-        if values := scores.get(key):
-            parts.append(unit.format(values.get("x4", next(reversed(values.values())))))
-    return f"{scores.get('data', '')} x4 {', '.join(parts)}" if parts else ""
 
 
 def description(entry: Entry, output: Output) -> None:
