@@ -39,15 +39,17 @@ class Choice:
 
 
 CLEAN, RESTORER = "linf-lp-s", "flowsr-s"
-# Detail 0 of the restorer is never much below bicubic; what is clean gets all detail, what is nearly clean gets less,
-# because detail amplifies what little there is. `benchmarks/choice.py` prints what these thresholds choose and cost.
+# Detail 0 of the restorer is never much below bicubic. What is clean gets all detail; what is nearly clean gets less,
+# because detail amplifies what little there is. Graphics that were made smaller have smooth edges, which the clean
+# model restores best; graphics as they were drawn have sharper ones than any photograph, which it breaks. `benchmarks/choice.py` prints what these thresholds choose and cost.
 TABLE = (
     Rule("two-valued", RESTORER, 0.0, "one or two colours", {}, {"colours": 2}),
-    Rule("hard-edged", RESTORER, 0.0, "hard edges between flat areas", {"hard": 0.2, "flat": 0.15}, {}),
+    Rule("hard-edged", RESTORER, 0.0, "a graphic with hard edges", {"hard": 0.03, "flat": 0.15}, {}),
+    Rule("drawn", RESTORER, 0.0, "a graphic with sharp edges", {"sharp": 0.84, "flat": 0.25}, {}),
     Rule("low-quality JPEG", RESTORER, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 79.0}),
     Rule("blocks of JPEG", RESTORER, 0.0, "blocks of a JPEG", {"blocks": 0.9}, {"flat": 0.25, "hard": 0.02}),
     Rule("graphic in a JPEG", CLEAN, 0.0, "a graphic in a JPEG of quality {jpeg:.0f}", {"flat": 0.25}, {"jpeg": 89.0}),
-    Rule("graphic", CLEAN, 0.5, "a graphic: flat areas, smooth edges", {"flat": 0.25}, {}),
+    Rule("graphic", CLEAN, 0.5, "a graphic with smooth edges", {"flat": 0.25}, {}),
     Rule("noisy", RESTORER, 0.0, "noise of {noise:.0f} levels", {"noise": 5.0}, {}),
     Rule("JPEG", CLEAN, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 89.0}),
     Rule("faint blocks", CLEAN, 0.0, "faint blocks of a JPEG", {"blocks": 0.55}, {"flat": 0.25, "hard": 0.02}),
