@@ -5,14 +5,31 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import children
 import pytest
 from weights_server import running
 
 pytest.register_assert_rewrite("flowsr_sd_steps")  # else a failure there would not tell the shapes
 
 REFERENCE = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    children.end_all()
+
+
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """SIGINT interrupts, even if the tests run as a background job, in which it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

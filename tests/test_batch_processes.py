@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import children
 import pytest
 from batch_steps import COMMAND, ENVIRONMENT, QUICK, entries, photo, photos, srcli, tree
 
@@ -17,7 +17,7 @@ from srcli import files
 
 def started(*arguments: object) -> subprocess.Popen:
     command = [*COMMAND, *[str(a) for a in arguments], "--json", *QUICK]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    return children.start(command, text=True, env=ENVIRONMENT)
 
 
 @pytest.mark.parametrize("more", [[], ["-y"]], ids=["", "overwrite"])
@@ -75,20 +75,22 @@ def test_a_result_is_in_the_ledger_before_it_has_its_name(tmp_path, monkeypatch)
 
 def test_sweeping_does_not_keep_others_from_a_file(tmp_path):
     """A run that clears up holds what it looks at for a moment; that must not look like one that makes the file."""
-    code = "import sys; from pathlib import Path; from srcli import files\nwhile True: files.sweep(Path(sys.argv[1]))"
-    sweepers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
-    try:
-        time.sleep(0.3)
-        for number in range(1500):
-            claim = files.Claim(tmp_path / f"{number}.png")
-            claim.take().write(b"whole")
-            claim.finish()
-        assert {p.read_bytes() for p in tmp_path.iterdir()} == {b"whole"}
-        assert len(list(tmp_path.iterdir())) == 1500
-    finally:
-        for sweeper in sweepers:
-            sweeper.kill()
-            sweeper.wait()
+    code = (
+        "import sys; from pathlib import Path; from srcli import files\n"
+        "print('sweeping', flush=True)\n"
+        "while True: files.sweep(Path(sys.argv[1]))"
+    )
+    for _ in range(2):
+        sweeper = children.start([sys.executable, "-c", code, str(tmp_path)])
+        assert sweeper.stdout
+        assert sweeper.stdout.readline() == b"sweeping\n"
+    for number in range(1500):
+        claim = files.Claim(tmp_path / f"{number}.png")
+        claim.take().write(b"whole")
+        claim.finish()
+    children.end_all()
+    assert {p.read_bytes() for p in tmp_path.iterdir()} == {b"whole"}
+    assert len(list(tmp_path.iterdir())) == 1500
 
 
 def test_a_claim_makes_its_folder_again(tmp_path):
