@@ -7,7 +7,6 @@ import errno
 import hashlib
 import io
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,16 +28,14 @@ class WriteError(SrcliError):
 
 def write_text(path: Path, text: str) -> None:
     """UTF-8, under a temporary name and renamed. What UTF-8 cannot hold (bytes of odd file names) becomes '?'."""
+    claim = Claim(path)  # its lock keeps other processes from sweeping the temporary file
     try:
-        handle, part = tempfile.mkstemp(".part", ".srcli-", path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(part).chmod(0o666 & ~mask)
-        Path(part).replace(path)
+        claim.wait().write(text.encode("utf-8", "replace"))
+        claim.finish()
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        claim.drop()
 
 
 def make_folder(path: Path) -> None:
@@ -103,6 +100,13 @@ class Claim:
         else:
             self._handle = handle  # keeps the lock
         return self._file
+
+    def wait(self) -> BinaryIO:
+        """As `take`, when no other process makes the file any more."""
+        while True:
+            with contextlib.suppress(Taken):
+                return self.take()
+            time.sleep(0.01)
 
     def finish(self, before: Callable[[Path], None] | None = None) -> None:
         """Give the file its final name. before: is told the whole temporary file just before; who waits for the name

@@ -88,9 +88,10 @@ def test_sweeping_does_not_keep_others_from_a_file(tmp_path):
         claim = files.Claim(tmp_path / f"{number}.png")
         claim.take().write(b"whole")
         claim.finish()
+        files.write_text(tmp_path / f"{number}.json", "whole")
     children.end_all()
     assert {p.read_bytes() for p in tmp_path.iterdir()} == {b"whole"}
-    assert len(list(tmp_path.iterdir())) == 1500
+    assert len(list(tmp_path.iterdir())) == 3000
 
 
 def test_a_claim_makes_its_folder_again(tmp_path):
