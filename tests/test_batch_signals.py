@@ -91,6 +91,15 @@ def undisturbed(tmp_path_factory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """As `undisturbed`, with two dozen larger pictures."""
+    place = tmp_path_factory.mktemp("many")
+    photos(place / "in", 24, height=48, width=64)
+    assert srcli(place / "in", "-o", place / "out").exit_code == 0
+    return place
+
+
 def check_whole(place: Path, out: Path) -> None:
     """Whatever has a name is a result."""
     wanted = contents(place / "out")
@@ -167,12 +176,10 @@ def test_a_signal_that_was_ignored_at_the_start_stays_so(undisturbed, tmp_path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_signals_at_random_moments(tmp_path, number):
-    place, out = tmp_path, tmp_path / "torn"
-    photos(place / "in", 24, height=48, width=64)
-    srcli(place / "in", "-o", place / "out")
+def test_signals_at_random_moments(many, tmp_path, number):
+    place, out = many, tmp_path / "torn"
     random, torn = np.random.default_rng(int(number)), 0
-    for _ in range(6):
+    for _ in range(4):
         command = [*COMMAND, str(place / "in"), "-o", str(out), *QUICK]
         run = children.start(command, env=ENVIRONMENT)
         before = set(out.glob("*"))
