@@ -13,6 +13,10 @@ import children
 import pytest
 from weights_server import running
 
+# One thread, here and in programs that tests start: the networks are small, and two threads that wait for each other on
+# a busy machine take ten times as long. Torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest.register_assert_rewrite("flowsr_sd_steps")  # else a failure there would not tell the shapes
 
 REFERENCE = Path(__file__).parents[2] / "shared"

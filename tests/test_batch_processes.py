@@ -20,7 +20,7 @@ def started(*arguments: object) -> subprocess.Popen:
     return children.start(command, text=True, env=ENVIRONMENT)
 
 
-@pytest.mark.parametrize("more", [[], ["-y"]], ids=["", "overwrite"])
+@pytest.mark.parametrize("more", [[], pytest.param(["-y"], marks=pytest.mark.slow)], ids=["", "overwrite"])
 def test_two_processes_on_a_folder_make_every_file_once(tmp_path, more):
     photos(tmp_path / "in", 12, height=24, width=32)
     runs = [started(tmp_path / "in", "-o", tmp_path / "out", *more) for _ in range(2)]
@@ -124,6 +124,7 @@ def resident(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     photos(tmp_path / "in", 60, height=32, width=40)

@@ -47,7 +47,7 @@ setattr(owner, name, held)
 from srcli.cli.app import app
 app(["upscale", *sys.argv[3:]])
 """
-MOMENTS = ["decode", "compute", "write", "rename", "ledger"]
+MOMENTS = ["write", "rename", *(pytest.param(m, marks=pytest.mark.slow) for m in ("decode", "compute", "ledger"))]
 
 
 class Held:
@@ -128,7 +128,7 @@ def test_kill_at_any_moment_leaves_whole_files_and_the_next_run_does_the_rest(un
     check_resumed(undisturbed, tmp_path / "out")
 
 
-@pytest.mark.parametrize("moment", ["compute", "write"])
+@pytest.mark.parametrize("moment", ["compute", pytest.param("write", marks=pytest.mark.slow)])
 def test_interrupted_once_a_run_finishes_the_current_file(undisturbed, tmp_path, moment):
     held = Held(undisturbed / "in", tmp_path / "out", moment)
     held.interrupt()
@@ -145,10 +145,10 @@ def test_interrupted_once_a_run_finishes_the_current_file(undisturbed, tmp_path,
 @pytest.mark.parametrize(
     ("number", "code", "moment"),
     [
-        (signal.SIGINT, 130, "decode"),  # the second one
-        (signal.SIGINT, 130, "compute"),
-        (signal.SIGINT, 130, "write"),
-        (signal.SIGTERM, 143, "compute"),
+        (signal.SIGINT, 130, "compute"),  # the second one
+        pytest.param(signal.SIGINT, 130, "decode", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, "write", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, "compute", marks=pytest.mark.slow),
         (signal.SIGTERM, 143, "write"),
         (signal.SIGHUP, 129, "rename"),
     ],
@@ -164,7 +164,7 @@ def test_a_run_that_is_to_stop_stops_now_and_clears_up(undisturbed, tmp_path, nu
     check_resumed(undisturbed, tmp_path / "out")
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_that_was_ignored_at_the_start_stays_so(undisturbed, tmp_path, number):
     """SIGHUP under nohup; SIGINT in background jobs of a shell."""
     held = Held(undisturbed / "in", tmp_path / "out", "compute", ignored=[number])

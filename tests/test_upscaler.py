@@ -45,6 +45,17 @@ def test_tiles_do_not_change_a_single_byte(model):
     assert [tile for tile in (16, 37, 64, 300) if not np.array_equal(made(tile), whole)] == []
 
 
+def test_threads_do_not_change_a_single_byte_of_tiles():
+    one = torch.get_num_threads()
+    try:
+        upscaler = Upscaler("linf-lp-s", precision="fp32", threads=2, tile=37)
+        tiled = np.asarray(upscaler.upscale(SMALL, scale=2.7))
+        upscaler.engine.tile = 0
+        assert np.array_equal(tiled, np.asarray(upscaler.upscale(SMALL, scale=2.7)))
+    finally:
+        torch.set_num_threads(one)
+
+
 def test_flat_grey_and_a_ramp_stay_so(upscaler):
     flat = np.asarray(upscaler.upscale(np.full((40, 50, 3), 128, np.uint8), scale=4)).astype(int)
     assert np.abs(flat - 128).max() <= 4

@@ -53,6 +53,7 @@ def test_the_hub_resumes_where_it_broke_off(place, server):
     assert not any(t for (_, path, _), t in zip(server.asked, server.tokens, strict=True) if path == blob)
 
 
+@pytest.mark.slow
 def test_the_hub_is_held_to_its_own_hash(place, server):
     """Between two pulls the authors upload another version of the same size; pieces of both are no file."""
     first = BODY[: len(BODY) // 2] + bytes(len(BODY) - len(BODY) // 2)
@@ -76,6 +77,7 @@ def test_the_hub_is_held_to_its_own_hash(place, server):
     assert names(place / "home" / "weights") == set()
 
 
+@pytest.mark.slow
 def test_what_other_tools_left_in_the_hubs_cache_stays(place, server):
     """An older version there is passed over, not removed."""
     server.hub["some/models/far.safetensors"] = OTHER
