@@ -116,6 +116,24 @@ def test_what_is_abandoned_is_never_given_a_name(tmp_path):
     other.drop()
 
 
+@pytest.mark.parametrize("function", ["open", "fstat"])
+def test_a_claim_that_is_interrupted_while_it_is_taken_leaves_nothing(tmp_path, monkeypatch, function):
+    plain = getattr(os, function)
+
+    def interrupted(*arguments):
+        plain(*arguments)
+        raise KeyboardInterrupt
+
+    claim = files.Claim(tmp_path / "a.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, function, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            claim.take()
+    assert tree(tmp_path) == {claim.part.name}
+    files.abandon()
+    assert tree(tmp_path) == set()
+
+
 # Long runs
 
 
