@@ -33,6 +33,7 @@ def test_two_processes_on_a_folder_make_every_file_once(tmp_path, more):
     assert sum(line.get("status") == "done" for line in lines) == 12
 
 
+@pytest.mark.slow
 def test_shards_at_once_make_every_file_once(tmp_path):
     photos(tmp_path / "in", 6)
     for number in range(6):

@@ -143,6 +143,7 @@ def test_a_server_that_stops_sending_is_left_and_resumed(place, server):
     assert re.fullmatch(r"bytes=[1-9]\d{5}-", server.gets("/far")[1])
 
 
+@pytest.mark.slow
 def test_a_server_that_trickles_is_left_for_the_next(place, server):
     server.files |= {"/slow": BODY, "/far": BODY}
     server.faults["/slow"] = [trickles(400, 0.01)] * 3

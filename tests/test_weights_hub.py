@@ -28,6 +28,7 @@ def hub_part(path: str = "far.safetensors", known: bool = True) -> str:
     return f'file = "far.safetensors"\n{facts}sources = [{{ hub = "some/models", path = "{path}" }}]'
 
 
+@pytest.mark.slow
 def test_the_hub_resumes_where_it_broke_off(place, server):
     server.hub["some/models/far.safetensors"] = BODY
     blob = f"/blobs/{digest(BODY)}"
