@@ -47,7 +47,7 @@ setattr(owner, name, held)
 from srcli.cli.app import app
 app(["upscale", *sys.argv[3:]])
 """
-MOMENTS = ["write", "rename", *(pytest.param(m, marks=pytest.mark.slow) for m in ("decode", "compute", "ledger"))]
+MOMENTS = ["write", *(pytest.param(m, marks=pytest.mark.slow) for m in ("decode", "compute", "rename", "ledger"))]
 
 
 class Held:

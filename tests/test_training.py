@@ -130,6 +130,7 @@ def test_an_interrupt_that_is_ignored_does_not_stop_a_run(tmp_path):
     assert run.step == 3
 
 
+@pytest.mark.slow
 def test_the_recipe_learns_exports_and_runs(tmp_path):
     run, weights = tmp_path / "run", tmp_path / "flow.safetensors"
     train(

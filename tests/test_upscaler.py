@@ -46,6 +46,7 @@ def test_tiles_do_not_change_a_single_byte(model):
     assert [tile for tile in (16, 37, 64, 300) if not np.array_equal(made(tile), whole)] == []
 
 
+@pytest.mark.slow
 def test_threads_do_not_change_a_single_byte_of_tiles():
     one = torch.get_num_threads()
     try:

@@ -110,6 +110,7 @@ def test_a_file_in_the_hubs_cache_is_taken_from_there(place, server):
     assert path.stat().st_nlink == 2
 
 
+@pytest.mark.slow
 def test_what_the_hub_gives_is_checked_too(place, server):
     server.hub["some/models/far.safetensors"] = OTHER + b"x" * (len(BODY) - len(OTHER))
     listed(place, far=hub_part())
