@@ -7,7 +7,6 @@ import errno
 import hashlib
 import io
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,16 +28,14 @@ class WriteError(SrcliError):
 
 def write_text(path: Path, text: str) -> None:
     """UTF-8, under a temporary name and renamed. What UTF-8 cannot hold (bytes of odd file names) becomes '?'."""
+    claim = Claim(path)  # its lock keeps other processes from sweeping the temporary file
     try:
-        handle, part = tempfile.mkstemp(".part", ".srcli-", path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(part).chmod(0o666 & ~mask)
-        Path(part).replace(path)
+        claim.wait().write(text.encode("utf-8", "replace"))
+        claim.finish()
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        claim.drop()
 
 
 def make_folder(path: Path) -> None:
@@ -75,34 +72,43 @@ class Claim:
 
     def take(self) -> BinaryIO:
         """The empty temporary file, open for writing and reading. Raises Taken, or OSError."""
+        _held.add(self)  # before there is a file, so that `abandon` knows of it at whatever moment a signal comes
+        try:
+            self._take_part()
+            self._file = _Complete(io.FileIO(self.part, "w+"))
+        except (Taken, OSError):
+            self._release()
+            raise
+        if fcntl is None:  # Windows renames no open file
+            self._close()
+        return self._file
+
+    def _take_part(self) -> None:
+        """Lock the temporary file; its handle keeps the lock."""
         while True:
-            handle = self._open()
-            locked = _lock(handle)
+            self._handle = self._open()
+            locked = _lock(self._handle)
             if locked is False:
-                swept = _lock(handle, together=True)
-                os.close(handle)
+                swept = _lock(self._handle, together=True)
+                self._close()
                 if not swept:
                     raise Taken(f"{self.path} is being made by another process")
                 time.sleep(0.001)
                 continue
             try:
-                same = os.path.samestat(os.fstat(handle), os.stat(self.part))
+                same = os.path.samestat(os.fstat(self._handle), os.stat(self.part))
             except FileNotFoundError:
                 same = False
             if same:  # else its owner has just given it its name, or removed it
-                break
-            os.close(handle)
-        try:
-            self._file = _Complete(io.FileIO(self.part, "w+"))
-        except OSError:
-            os.close(handle)
-            raise
-        _held.add(self)
-        if fcntl is None:  # Windows renames no open file
-            os.close(handle)
-        else:
-            self._handle = handle  # keeps the lock
-        return self._file
+                return
+            self._close()
+
+    def wait(self) -> BinaryIO:
+        """As `take`, when no other process makes the file any more."""
+        while True:
+            with contextlib.suppress(Taken):
+                return self.take()
+            time.sleep(0.01)
 
     def finish(self, before: Callable[[Path], None] | None = None) -> None:
         """Give the file its final name. before: is told the whole temporary file just before; who waits for the name
@@ -140,9 +146,14 @@ class Claim:
 
     def _release(self) -> None:
         _held.discard(self)
-        if self._handle >= 0:
-            os.close(self._handle)
-        self._handle, self._file = -1, None
+        self._close()
+        self._file = None
+
+    def _close(self) -> None:
+        """Close the handle, which ends the lock."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
 
 
 _held: set[Claim] = set()  # of this process
@@ -153,7 +164,11 @@ def abandon() -> None:
     while _held:
         claim = _held.pop()
         with contextlib.suppress(OSError):
-            claim.part.unlink(missing_ok=True)
+            if claim._file is None:  # a signal came while it was taken: by now the file may be another's
+                claim._close()
+                _sweep(claim.part)
+            else:
+                claim.part.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> int:

@@ -5,14 +5,35 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import children
 import pytest
 from weights_server import running
+
+# One thread, here and in programs that tests start: the networks are small, and two threads that wait for each other on
+# a busy machine take ten times as long. Torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest.register_assert_rewrite("flowsr_sd_steps")  # else a failure there would not tell the shapes
 
 REFERENCE = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    children.end_all()
+
+
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """SIGINT interrupts, even if the tests run as a background job, in which it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import children
 import pytest
 from batch_steps import COMMAND, ENVIRONMENT, QUICK, entries, photo, photos, srcli, tree
 
@@ -17,10 +17,10 @@ from srcli import files
 
 def started(*arguments: object) -> subprocess.Popen:
     command = [*COMMAND, *[str(a) for a in arguments], "--json", *QUICK]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    return children.start(command, text=True, env=ENVIRONMENT)
 
 
-@pytest.mark.parametrize("more", [[], ["-y"]], ids=["", "overwrite"])
+@pytest.mark.parametrize("more", [[], pytest.param(["-y"], marks=pytest.mark.slow)], ids=["", "overwrite"])
 def test_two_processes_on_a_folder_make_every_file_once(tmp_path, more):
     photos(tmp_path / "in", 12, height=24, width=32)
     runs = [started(tmp_path / "in", "-o", tmp_path / "out", *more) for _ in range(2)]
@@ -33,6 +33,7 @@ def test_two_processes_on_a_folder_make_every_file_once(tmp_path, more):
     assert sum(line.get("status") == "done" for line in lines) == 12
 
 
+@pytest.mark.slow
 def test_shards_at_once_make_every_file_once(tmp_path):
     photos(tmp_path / "in", 6)
     for number in range(6):
@@ -75,20 +76,23 @@ def test_a_result_is_in_the_ledger_before_it_has_its_name(tmp_path, monkeypatch)
 
 def test_sweeping_does_not_keep_others_from_a_file(tmp_path):
     """A run that clears up holds what it looks at for a moment; that must not look like one that makes the file."""
-    code = "import sys; from pathlib import Path; from srcli import files\nwhile True: files.sweep(Path(sys.argv[1]))"
-    sweepers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
-    try:
-        time.sleep(0.3)
-        for number in range(1500):
-            claim = files.Claim(tmp_path / f"{number}.png")
-            claim.take().write(b"whole")
-            claim.finish()
-        assert {p.read_bytes() for p in tmp_path.iterdir()} == {b"whole"}
-        assert len(list(tmp_path.iterdir())) == 1500
-    finally:
-        for sweeper in sweepers:
-            sweeper.kill()
-            sweeper.wait()
+    code = (
+        "import sys; from pathlib import Path; from srcli import files\n"
+        "print('sweeping', flush=True)\n"
+        "while True: files.sweep(Path(sys.argv[1]))"
+    )
+    for _ in range(2):
+        sweeper = children.start([sys.executable, "-c", code, str(tmp_path)])
+        assert sweeper.stdout
+        assert sweeper.stdout.readline() == b"sweeping\n"
+    for number in range(600):
+        claim = files.Claim(tmp_path / f"{number}.png")
+        claim.take().write(b"whole")
+        claim.finish()
+        files.write_text(tmp_path / f"{number}.json", "whole")
+    children.end_all()
+    assert {p.read_bytes() for p in tmp_path.iterdir()} == {b"whole"}
+    assert len(list(tmp_path.iterdir())) == 1200
 
 
 def test_a_claim_makes_its_folder_again(tmp_path):
@@ -113,6 +117,24 @@ def test_what_is_abandoned_is_never_given_a_name(tmp_path):
     other.drop()
 
 
+@pytest.mark.parametrize("function", ["open", "fstat"])
+def test_a_claim_that_is_interrupted_while_it_is_taken_leaves_nothing(tmp_path, monkeypatch, function):
+    plain = getattr(os, function)
+
+    def interrupted(*arguments):
+        plain(*arguments)
+        raise KeyboardInterrupt
+
+    claim = files.Claim(tmp_path / "a.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, function, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            claim.take()
+    assert tree(tmp_path) == {claim.part.name}
+    files.abandon()
+    assert tree(tmp_path) == set()
+
+
 # Long runs
 
 
@@ -121,6 +143,7 @@ def resident(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     photos(tmp_path / "in", 60, height=32, width=40)

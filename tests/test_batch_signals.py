@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 from batch_steps import COMMAND, ENVIRONMENT, QUICK, contents, entries, photos, srcli, statuses, tree
@@ -46,18 +47,22 @@ setattr(owner, name, held)
 from srcli.cli.app import app
 app(["upscale", *sys.argv[3:]])
 """
-MOMENTS = ["decode", "compute", "write", "rename", "ledger"]
+MOMENTS = ["write", *(pytest.param(m, marks=pytest.mark.slow) for m in ("decode", "compute", "rename", "ledger"))]
 
 
 class Held:
     """A run over a folder of pictures that waits at a moment of its second file until `go_on`."""
 
-    def __init__(self, folder: Path, out: Path, moment: str) -> None:
-        self.out, self.mark = out, out.parent / f"{out.name} {moment}"
+    def __init__(self, folder: Path, out: Path, moment: str, ignored: Sequence[int] = ()) -> None:
+        self.mark, self.notices = out.parent / f"{out.name} {moment}", out.parent / f"{out.name} notices"
         command = [sys.executable, "-c", DRIVER, moment, str(self.mark), str(folder), "-o", str(out), "--json", *QUICK]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
-        while not self.mark.exists():
-            assert self.process.poll() is None, self.process.communicate()
+        with self.notices.open("wb") as notices:
+            self.process = children.start(command, ignored=ignored, stderr=notices, env=ENVIRONMENT)
+        self._wait(self.mark.exists)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            assert self.process.poll() is None, self.notices.read_text()
             time.sleep(0.01)
 
     def go_on(self) -> None:
@@ -66,9 +71,14 @@ class Held:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def interrupt(self) -> None:
+        """SIGINT, until the run has said that it noticed."""
+        self.signal(signal.SIGINT)
+        self._wait(lambda: b"Ctrl-C again" in self.notices.read_bytes())
+
     def ended(self) -> int:
-        self.stdout, self.stderr = self.process.communicate(timeout=60)
-        assert b"Traceback" not in self.stderr, self.stderr
+        self.stdout, _ = self.process.communicate(timeout=120)
+        assert "Traceback" not in self.notices.read_text()
         return self.process.returncode
 
 
@@ -77,6 +87,15 @@ def undisturbed(tmp_path_factory) -> Path:
     """Six pictures, and what an undisturbed run makes of them."""
     place = tmp_path_factory.mktemp("undisturbed")
     photos(place / "in", 6)
+    assert srcli(place / "in", "-o", place / "out").exit_code == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """As `undisturbed`, with two dozen larger pictures."""
+    place = tmp_path_factory.mktemp("many")
+    photos(place / "in", 24, height=48, width=64)
     assert srcli(place / "in", "-o", place / "out").exit_code == 0
     return place
 
@@ -109,14 +128,12 @@ def test_kill_at_any_moment_leaves_whole_files_and_the_next_run_does_the_rest(un
     check_resumed(undisturbed, tmp_path / "out")
 
 
-@pytest.mark.parametrize("moment", ["compute", "write"])
+@pytest.mark.parametrize("moment", ["compute", pytest.param("write", marks=pytest.mark.slow)])
 def test_interrupted_once_a_run_finishes_the_current_file(undisturbed, tmp_path, moment):
     held = Held(undisturbed / "in", tmp_path / "out", moment)
-    held.signal(signal.SIGINT)
-    time.sleep(0.3)
+    held.interrupt()
     held.go_on()
     assert held.ended() == 130
-    assert b"Ctrl-C again" in held.stderr
     assert tree(tmp_path / "out") >= {"000_x2.png", "001_x2.png"}
     assert len(tree(tmp_path / "out")) < 6
     summary = json.loads(held.stdout.splitlines()[-1])
@@ -126,40 +143,45 @@ def test_interrupted_once_a_run_finishes_the_current_file(undisturbed, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("signals", "code", "moment"),
+    ("number", "code", "moment"),
     [
-        ([signal.SIGINT, signal.SIGINT], 130, "decode"),
-        ([signal.SIGINT, signal.SIGINT], 130, "compute"),
-        ([signal.SIGINT, signal.SIGINT], 130, "write"),
-        ([signal.SIGTERM], 143, "compute"),
-        ([signal.SIGTERM], 143, "write"),
-        ([signal.SIGHUP], 129, "rename"),
+        (signal.SIGINT, 130, "compute"),  # the second one
+        pytest.param(signal.SIGINT, 130, "decode", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, "write", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, "compute", marks=pytest.mark.slow),
+        (signal.SIGTERM, 143, "write"),
+        (signal.SIGHUP, 129, "rename"),
     ],
-    ids=lambda v: v if isinstance(v, str) else None,
 )
-def test_a_run_that_is_to_stop_stops_now_and_clears_up(undisturbed, tmp_path, signals, code, moment):
-    held = Held(undisturbed / "in", tmp_path / "out", moment)  # and does not go on
-    for number in signals:
-        held.signal(number)
-        time.sleep(0.3)
-    start = time.monotonic()
+def test_a_run_that_is_to_stop_stops_now_and_clears_up(undisturbed, tmp_path, number, code, moment):
+    held = Held(undisturbed / "in", tmp_path / "out", moment)  # it never goes on, so a run that waits for it never ends
+    if code == 130:
+        held.interrupt()
+    held.signal(number)
     assert held.ended() == code
-    assert time.monotonic() - start < 5
     assert not [name for name in tree(tmp_path / "out") if name.startswith(".srcli-")]
     assert json.loads(held.stdout.splitlines()[-1])["exit_code"] == code
     check_resumed(undisturbed, tmp_path / "out")
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_that_was_ignored_at_the_start_stays_so(undisturbed, tmp_path, number):
+    """SIGHUP under nohup; SIGINT in background jobs of a shell."""
+    held = Held(undisturbed / "in", tmp_path / "out", "compute", ignored=[number])
+    held.signal(number)
+    held.go_on()
+    assert held.ended() == 0
+    assert contents(tmp_path / "out") == contents(undisturbed / "out")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_signals_at_random_moments(tmp_path, number):
-    place, out = tmp_path, tmp_path / "torn"
-    photos(place / "in", 24, height=48, width=64)
-    srcli(place / "in", "-o", place / "out")
+def test_signals_at_random_moments(many, tmp_path, number):
+    place, out = many, tmp_path / "torn"
     random, torn = np.random.default_rng(int(number)), 0
-    for _ in range(6):
+    for _ in range(4):
         command = [*COMMAND, str(place / "in"), "-o", str(out), *QUICK]
-        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+        run = children.start(command, env=ENVIRONMENT)
         before = set(out.glob("*"))
         while run.poll() is None and len(before) < 24 and set(out.glob("*")) == before:
             time.sleep(0.002)

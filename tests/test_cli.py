@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -291,15 +290,14 @@ def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
     assert "exists; --overwrite replaces it" in result.stderr
 
 
-def test_help_is_quick_and_needs_no_torch():
-    code = "import sys, srcli.cli.app; assert 'torch' not in sys.modules and 'cv2' not in sys.modules"
+def test_help_imports_nothing_heavy():
+    """`benchmarks/startup.py` measures how quick it is."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from srcli.cli.app import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "assert not {'torch', 'cv2', 'numpy', 'PIL'} & set(sys.modules), sorted(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "srcli", "--help"], check=True, capture_output=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.4
 
 
 def test_version_and_doctor():

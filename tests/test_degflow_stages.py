@@ -124,6 +124,7 @@ def test_the_share_that_is_generated_is_a_share(tmp_path, share):
         make_task(replace(chosen, options={"generated": 0.5}, loss={"l2": 1.0, "straight": 1.0}))
 
 
+@pytest.mark.slow
 def test_the_flow_leads_each_crop_to_its_own_level(trained, tmp_path, monkeypatch):
     """What is decoded is what the generator would decode for a crop at its scale."""
     (tmp_path / "decoder.toml").write_text(DECODER.replace("[crops]", "[crops]\nshrink = 1.4"))

@@ -143,6 +143,7 @@ def test_the_relative_loss_divides_by_the_mean_of_all_batches(tmp_path):
     assert set(task.networks["scale"].state_dict()) == {"mean", "seen"}
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 def test_a_resumed_flow_repeats_an_uninterrupted_one(tmp_path):
     chosen = recipe_of(tmp_path, STAGE2 + "[options]\nrelative = true\ntimes = 2", decoded=0, steps=4)
     ae, photos = autoencoder_in(tmp_path), Photos(EXAMPLES)

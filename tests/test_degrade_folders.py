@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 from PIL import Image
@@ -328,7 +329,9 @@ app(["degrade", *sys.argv[2:], "--preset", "light", "--json"])
 def test_interrupted_runs_leave_whole_files_and_go_on(folder, tmp_path, signals, code, done):
     numbers = ",".join(str(int(n)) for n in signals)
     command = [sys.executable, "-c", DRIVER, numbers, str(folder), "-o", str(tmp_path / "out")]
-    ended = subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=60, check=False)
+    ended = subprocess.run(
+        children.with_signals(command), capture_output=True, env=ENVIRONMENT, timeout=120, check=False
+    )
     assert (ended.returncode, b"Traceback" in ended.stderr) == (code, False), ended.stderr
     summary = json.loads(ended.stdout.splitlines()[-1])
     assert (summary["exit_code"], summary["summary"]) == (code, {"done": done, "not done": 3 - done})
@@ -341,8 +344,8 @@ def test_two_processes_on_a_folder_make_every_file_once(tmp_path):
     for number in range(12):
         saved(tmp_path / "in" / f"{number:02}.png")
     command = [sys.executable, "-m", "srcli", "degrade", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--json"]
-    runs = [subprocess.Popen([*command, *PRESET, "-y"], stdout=subprocess.PIPE, env=ENVIRONMENT) for _ in range(2)]
-    lines = [json.loads(line) for run in runs for line in run.communicate(timeout=60)[0].splitlines()]
+    runs = [children.start([*command, *PRESET, "-y"], env=ENVIRONMENT) for _ in range(2)]
+    lines = [json.loads(line) for run in runs for line in run.communicate(timeout=120)[0].splitlines()]
     assert [run.returncode for run in runs] == [0, 0]
     assert sum(line.get("status") == "done" for line in lines) == 12
     assert len(pictures(tmp_path / "out")) == 12

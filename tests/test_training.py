@@ -100,6 +100,7 @@ def trainer(chosen: recipe.Recipe, out: Path) -> Trainer:
     return Trainer(chosen, make_task(chosen), Photos(EXAMPLES), out)
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 @pytest.mark.parametrize("optim", ["adamw", "muon"])
 def test_a_run_interrupted_and_resumed_equals_an_uninterrupted_one(tmp_path, optim):
     chosen = recipe.load(str(recipe_file(tmp_path, optim)), steps=6)
@@ -120,6 +121,16 @@ def test_a_run_interrupted_and_resumed_equals_an_uninterrupted_one(tmp_path, opt
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
+@pytest.mark.usefixtures("_ctrl_c")
+def test_an_interrupt_that_is_ignored_does_not_stop_a_run(tmp_path):
+    """As in background jobs of a shell."""
+    run = trainer(recipe.load(str(recipe_file(tmp_path, "adamw")), steps=3), tmp_path / "run")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run.run(progress=lambda step, values: signal.raise_signal(signal.SIGINT))
+    assert run.step == 3
+
+
+@pytest.mark.slow
 def test_the_recipe_learns_exports_and_runs(tmp_path):
     run, weights = tmp_path / "run", tmp_path / "flow.safetensors"
     train(

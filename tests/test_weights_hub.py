@@ -28,6 +28,7 @@ def hub_part(path: str = "far.safetensors", known: bool = True) -> str:
     return f'file = "far.safetensors"\n{facts}sources = [{{ hub = "some/models", path = "{path}" }}]'
 
 
+@pytest.mark.slow
 def test_the_hub_resumes_where_it_broke_off(place, server):
     server.hub["some/models/far.safetensors"] = BODY
     blob = f"/blobs/{digest(BODY)}"
@@ -53,6 +54,7 @@ def test_the_hub_resumes_where_it_broke_off(place, server):
     assert not any(t for (_, path, _), t in zip(server.asked, server.tokens, strict=True) if path == blob)
 
 
+@pytest.mark.slow
 def test_the_hub_is_held_to_its_own_hash(place, server):
     """Between two pulls the authors upload another version of the same size; pieces of both are no file."""
     first = BODY[: len(BODY) // 2] + bytes(len(BODY) - len(BODY) // 2)
@@ -76,6 +78,7 @@ def test_the_hub_is_held_to_its_own_hash(place, server):
     assert names(place / "home" / "weights") == set()
 
 
+@pytest.mark.slow
 def test_what_other_tools_left_in_the_hubs_cache_stays(place, server):
     """An older version there is passed over, not removed."""
     server.hub["some/models/far.safetensors"] = OTHER
@@ -107,6 +110,7 @@ def test_a_file_in_the_hubs_cache_is_taken_from_there(place, server):
     assert path.stat().st_nlink == 2
 
 
+@pytest.mark.slow
 def test_what_the_hub_gives_is_checked_too(place, server):
     server.hub["some/models/far.safetensors"] = OTHER + b"x" * (len(BODY) - len(OTHER))
     listed(place, far=hub_part())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Barrier, Event, Thread
 from urllib.parse import parse_qs, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -177,15 +177,29 @@ def slowly(seconds: float) -> Fault:
     return fault
 
 
-def hangs(seconds: float) -> Fault:
-    """Half of it, then nothing."""
+class Pauses:
+    """Half of it, and the rest when it is told to go on."""
+
+    def __init__(self) -> None:
+        self.go_on, self.gave_up = Event(), False
+
+    def __call__(self, handler: Handler, body: bytes, start: int) -> None:
+        handler.head(body, start)
+        half = (start + len(body)) // 2
+        handler.wfile.write(body[start:half])
+        handler.wfile.flush()
+        self.gave_up = not self.go_on.wait(60)
+        handler.wfile.write(body[half:])
+
+
+def together(count: int) -> Fault:
+    """All of it, when as many clients wait for it at once; the connection breaks if they do not."""
+    barrier = Barrier(count)
 
     def fault(handler: Handler, body: bytes, start: int) -> None:
+        barrier.wait(60)
         handler.head(body, start)
-        handler.wfile.write(body[start : (start + len(body)) // 2])
-        handler.wfile.flush()
-        time.sleep(seconds)
-        handler.close_connection = True
+        handler.wfile.write(body[start:])
 
     return fault
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import children
 from layouts import PRIORS, filled, layout_of, linf, saved, wrapped
 from typer.testing import CliRunner
 from weights_server import digest
@@ -51,7 +52,7 @@ def srcli(*arguments: object):
 def command(*arguments: object, **environment: str) -> subprocess.Popen:
     words = [sys.executable, "-m", "srcli", *[str(a) for a in arguments]]
     env = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"} | environment
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT)
+    return children.start(words, text=True, env=env, cwd=ROOT)
 
 
 def finished(run: subprocess.Popen) -> tuple[int, str, str]:

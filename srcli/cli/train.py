@@ -1,7 +1,5 @@
 """`srcli train`: run a recipe, export its weights, plot its curves."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time
@@ -68,6 +66,8 @@ RECIPES = {
 }
 
 
+# No `from __future__ import annotations` here: typer would evaluate the strings of `run` four times for each recipe,
+# a quarter of the time of `srcli --help`.
 def run(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
@@ -223,7 +223,7 @@ def run(
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
-def _resumed(out: Path, name: str, steps: int | None) -> Recipe:
+def _resumed(out: Path, name: str, steps: int | None) -> "Recipe":
     """The recipe of a run: what was decided at its start stays so; more steps may be asked for."""
     from srcli.training import recipe as recipes
     from srcli.training.loop import recipe_of
@@ -237,8 +237,8 @@ def _resumed(out: Path, name: str, steps: int | None) -> Recipe:
 
 
 def _photos(
-    chosen: Recipe, data: Path | None, pairs: Path | None, exclude: tuple[str, ...], hold_out: int
-) -> Photos | Pairs:
+    chosen: "Recipe", data: Path | None, pairs: Path | None, exclude: tuple[str, ...], hold_out: int
+) -> "Photos | Pairs":
     """What a recipe is trained on."""
     from srcli.training.data import Photos
     from srcli.training.levels import LevelSpec
@@ -267,7 +267,7 @@ for _name, _help in RECIPES.items():
     app.command(_name, help=_help, epilog=_examples(_name))(run)
 
 
-def _run(trainer: Trainer, max_minutes: float, validate_every: int, validate) -> None:
+def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) -> None:
     """The run with a progress bar that shows the losses; every 100 steps as a line where nobody looks."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -8,6 +8,7 @@ import csv
 import json
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -268,18 +269,21 @@ def _mean(values: list[float]) -> float:
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turns SIGINT into a question, so that no step is left half done. Outside the main thread nothing changes."""
+    """Turns SIGINT into a question, so that no step is left half done.
+
+    Changes nothing outside the main thread, or if SIGINT is ignored, as it is in background jobs of a shell.
+    """
     asked = False
 
     def ask(signum: int, frame: object) -> None:
         nonlocal asked
         asked = True
 
-    try:
-        before = signal.signal(signal.SIGINT, ask)
-    except ValueError:
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
+    before = signal.signal(signal.SIGINT, ask)
     try:
         yield lambda: asked
     finally:
