@@ -112,7 +112,9 @@ def one(
 def tell(damage: str, scale: int, rows: list[tuple[str, str, str, float, float]]) -> None:
     taken = Counter(f"{model} {detail:g}" for _, _, model, detail, _ in rows)
     gains = np.array([row[-1] for row in rows])
-    lost = ", ".join(f"{row[0]} {row[-1]:.2f} ({row[1]})" for row in sorted(rows, key=lambda r: r[-1]) if row[-1] < LOSS)
+    lost = ", ".join(
+        f"{row[0]} {row[-1]:.2f} ({row[1]})" for row in sorted(rows, key=lambda r: r[-1]) if row[-1] < LOSS
+    )
     told = ", ".join(f"{name}: {count}" for name, count in taken.most_common())
     print(f"{damage:20} x{scale}  mean {gains.mean():6.2f}  least {gains.min():6.2f}  {told}  {lost}", flush=True)
 

@@ -1,29 +1,36 @@
 """Whether results show what went in: every embedded model on folders of pictures, at several scales.
 
-    python benchmarks/guard.py FOLDER... [--models linf-lp-s,...] [--scales 1.5,2,3.5,4,8] [--crop 160] [--sheet FILE]
+    python benchmarks/guard.py FOLDER... [--models NAMES] [--scales 1.5,2,3.5,4,8] [--crop 160] [--before] [--sheet FILE]
 
 Pictures are cut to the middle `--crop` pixels a side, 0 for all of them. The table has, by model and scale, the median
-and the largest disagreement (`srcli.guard`: of local means, black 0 and white 1) before the guard, the share of
-pictures with exploded patches, the guarded tiles, and the seconds that the guard took. The sheet shows the pictures
-with the largest disagreements beside bicubic.
+and the largest disagreement (`srcli.guard`: of local means, black 0 and white 1) before the guard, exploded patches,
+guarded tiles, and the guard's share of the time. The sheet shows the pictures with the largest disagreements: bicubic,
+with `--before` as they were, and as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from torch import Tensor
 
-from srcli import SrcliError, Target, Upscaler, images, strips
+from srcli import Size, SrcliError, Target, Upscaler, images, strips
+from srcli.geometry import Window
+from srcli.guard import LIMIT
+from srcli.images.layout import whole
 from srcli.images.picture import Picture
 from srcli.images.write import to_pil
+from srcli.networks import flow
 
 MODELS = "linf-lp-s,linf-s,srflow-lp-s,srflow-s,flowsr-s,flowmap-s,auto"
-SHOWN, SIDE = 12, 240
+SHOWN, WORST, SIDE = 16, 3, 200
 
 
 def main() -> None:
@@ -33,35 +40,61 @@ def main() -> None:
     parser.add_argument("--scales", default="1.5,2,3.5,4,8")
     parser.add_argument("--crop", type=int, default=160)
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--before", action="store_true", help="also without the bounds of the flow and the guard")
     args = parser.parse_args()
     pictures = [p for folder in args.folders for p in read(folder, args.crop)]
     print(f"{len(pictures)} pictures, cut to {args.crop or 'their own size'}")
-    print("model        scale  median  largest  exploded  guarded  guard's share of time  largest of all")
-    worst: list[tuple[float, str, Image.Image, Image.Image]] = []
-    plain = Upscaler("bicubic")
+    print("model  scale  median and largest disagreement  exploded patches  guarded tiles  share of time  picture")
+    shown: list[tuple[float, str, list[Image.Image]]] = []
     for name in args.models.split(","):
         upscaler = Upscaler(name)
-        low, high = upscaler.model.scales.low, upscaler.model.scales.high
+        scales = upscaler.model.scales
         for scale in (float(s) for s in args.scales.split(",")):
-            if not low <= scale <= high:
-                continue
-            rows = [(*one(upscaler, picture, scale), label) for label, picture in pictures]
-            off = np.array([count.disagreement for count, _, _, _, _ in rows])
-            exploded = sum(count.exploded > 0 for count, *_ in rows)
-            tiles, guarded = (sum(getattr(count, what) for count, *_ in rows) for what in ("tiles", "guarded"))
-            guard, whole = (sum(row[at] for row in rows) for at in (1, 2))
-            top = int(off.argmax())
-            print(
-                f"{name:12} {scale:5g}  {np.median(off):6.3f}  {off[top]:7.3f}  {exploded:8}  {guarded:3}/{tiles:<3}"
-                f"  {100 * guard / whole:20.1f}%  {rows[top][4]}",
-                flush=True,
-            )
-            for at in off.argsort()[-2:]:
-                low_picture = dict(pictures)[rows[at][4]]
-                same = to_pil(plain.run(low_picture, Target(scale=scale)).picture)
-                worst.append((float(off[at]), f"{name} x{scale:g} {rows[at][4]}", same, rows[at][3]))
+            if scales.low <= scale <= scales.high:
+                shown += row(upscaler, pictures, scale, before=args.before)
     if args.sheet:
-        sheet(sorted(worst, key=lambda w: -w[0])[:SHOWN], args.sheet)
+        sheet(sorted(shown, key=lambda each: -each[0])[:SHOWN], args.sheet)
+
+
+def row(
+    upscaler: Upscaler, pictures: list[tuple[str, Picture]], scale: float, *, before: bool
+) -> list[tuple[float, str, list[Image.Image]]]:
+    """Print a line of the table. Returns the pictures with the largest disagreements: that, a label, versions."""
+    made = [one(upscaler, picture, scale) for _, picture in pictures]
+    off = np.array([each.count.disagreement for each in made])
+    tiles, guarded, exploded = (
+        sum(getattr(each.count, what) for each in made) for what in ("tiles", "guarded", "exploded")
+    )
+    share = sum(each.guard for each in made) / sum(each.seconds for each in made)
+    top = int(off.argmax())
+    told = f"{upscaler.entry.name:12} x{scale:<4g} {np.median(off):.3f}  {off[top]:.3f}  {exploded:6}"
+    told += f"  {guarded:3} of {tiles:<4}  {100 * share:5.1f} %  {pictures[top][0]}"
+    versions = [[each.picture] for each in made]
+    if before:
+        with unbounded():
+            old = [one(upscaler, picture, scale) for _, picture in pictures]
+        off = np.array([each.count.disagreement for each in old])
+        told += f"  before: largest {off.max():.3f}, {int((~(off <= LIMIT)).sum())} pictures beyond {LIMIT}"
+        versions = [[was.picture, now.picture] for was, now in zip(old, made, strict=True)]
+    print(told, flush=True)
+    plain = Upscaler("bicubic")
+    found = []
+    for at in np.nan_to_num(off, nan=np.inf).argsort()[-WORST:]:
+        name, picture = pictures[at]
+        baseline = to_pil(plain.run(picture, Target(scale=scale)).picture)
+        found.append((float(off[at]), f"{upscaler.entry.name} x{scale:g} {name}", [baseline, *versions[at]]))
+    return found
+
+
+@contextlib.contextmanager
+def unbounded() -> Iterator[None]:
+    """Flows and tiles as they were before both were bounded."""
+    limits, limit = (flow.STRETCH, flow.RESIDUAL), strips.LIMIT
+    flow.STRETCH, flow.RESIDUAL, strips.LIMIT = lambda x: x, lambda x: x, np.inf  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        (flow.STRETCH, flow.RESIDUAL), strips.LIMIT = limits, limit
 
 
 def read(folder: Path, crop: int) -> list[tuple[str, Picture]]:
@@ -79,13 +112,23 @@ def read(folder: Path, crop: int) -> list[tuple[str, Picture]]:
     return found
 
 
-def one(upscaler: Upscaler, picture: Picture, scale: float) -> tuple[strips.Count, float, float, Image.Image]:
-    """A result's count, the seconds of the guard and of everything, and the result."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result, what it took, and the seconds of all and of the guard."""
+
+    picture: Image.Image
+    count: strips.Count
+    seconds: float
+    guard: float
+
+
+def one(upscaler: Upscaler, picture: Picture, scale: float) -> Made:
+    """A result with the guard's time taken apart."""
     spent, plain = [0.0], strips.disagreement
 
-    def timed(*args: object) -> float:
+    def timed(made: Tensor, lr: Tensor, window: Window, size: Size) -> float:
         start = time.perf_counter()
-        off = plain(*args)  # type: ignore[arg-type]
+        off = plain(made, lr, window, size)
         spent[0] += time.perf_counter() - start
         return off
 
@@ -93,27 +136,28 @@ def one(upscaler: Upscaler, picture: Picture, scale: float) -> tuple[strips.Coun
     try:
         start = time.perf_counter()
         chosen = upscaler.of(picture)
-        made = chosen.upscaler.stream(picture, Target(scale=scale), chosen.sampling)
-        bands = list(made.bands())
-        whole = time.perf_counter() - start
+        stream = chosen.upscaler.stream(picture, Target(scale=scale), chosen.sampling)
+        pixels = whole(stream.layout, stream.bands())
+        seconds = time.perf_counter() - start
     finally:
         strips.disagreement = plain
-    colour = np.concatenate([band[0] for band in bands])
-    alpha = None if bands[0][1] is None else np.concatenate([band[1] for band in bands if band[1] is not None])
-    return made.count, spent[0], whole, to_pil(replace(picture, colour=colour, alpha=alpha))
+    colour, alpha = (pixels[..., :-1], pixels[..., -1]) if stream.layout.alpha else (pixels, None)
+    return Made(to_pil(replace(picture, colour=colour, alpha=alpha)), stream.count, seconds, spent[0])
 
 
-def sheet(rows: list[tuple[float, str, Image.Image, Image.Image]], path: Path) -> None:
-    """Bicubic and the result side by side, with their names."""
-    made = Image.new("RGB", (4 * SIDE, -(-len(rows) // 2) * (SIDE + 16)), "white")
+def sheet(rows: list[tuple[float, str, list[Image.Image]]], path: Path) -> None:
+    """Each picture's versions side by side, with its name: bicubic, before (where asked for), now."""
+    columns = len(rows[0][2])
+    made = Image.new("RGB", (2 * columns * SIDE, -(-len(rows) // 2) * (SIDE + 16)), "white")
     draw = ImageDraw.Draw(made)
-    for number, (off, label, before, after) in enumerate(rows):
-        x, y = number % 2 * 2 * SIDE, number // 2 * (SIDE + 16)
-        for column, picture in enumerate((before, after)):
-            shown = picture.convert("RGBA")
-            shown.thumbnail((SIDE - 4, SIDE - 4))
+    for number, (off, label, versions) in enumerate(rows):
+        x, y = number % 2 * columns * SIDE, number // 2 * (SIDE + 16)
+        for column, picture in enumerate(versions):
+            shown = picture.convert("RGBA").resize(
+                [round(n * (SIDE - 4) / max(picture.size)) or 1 for n in picture.size]
+            )
             made.paste(shown, (x + column * SIDE, y), shown)
-        draw.text((x, y + SIDE), f"{label}: {off:.3f}", "black")
+        draw.text((x, y + SIDE - 2), f"{label}: {off:.3g}", "black")
     made.save(path)
 
 

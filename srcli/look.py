@@ -12,7 +12,8 @@ from srcli.images.picture import Picture
 
 MOST = 2**20  # pixels that are looked at: the middle of the picture
 TELLING = 0.2  # share of the patches that must be neither black nor white for noise to be measured
-FEW = 0.05  # share of flat areas that a noisy picture may have
+FEW = 0.3  # share of flat areas that a noisy picture may have, where noise is cut off at black and white
+EVEN = (0.3, 0.65)  # power of the least directions relative to the next: of texture, and of noise
 QUIETEST = 3.0  # power of noise relative to the quietest fiftieth of all patches, at most
 MOST_COLOURS = 256  # more are not counted
 BLOCK = 8  # side of the blocks of JPEG
@@ -31,7 +32,8 @@ class Look:
     noise: standard deviation in levels, measured where the picture is smoothest.
     colours: how many there are; 257 stands for more than 256.
     flat: share of the pixels that equal their neighbours.
-    hard: share of the edges that lead from one flat area to another without a value in between.
+    edges: share of the steps between neighbours that are strong, 48 levels and more.
+    hard: share of those edges that lead from one flat area to another without a value in between.
     sharp: share of an edge's strongest step in two; 0.5 where all edges are soft, 1 where all are steps.
     """
 
@@ -40,6 +42,7 @@ class Look:
     noise: float
     colours: int
     flat: float
+    edges: float
     hard: float
     sharp: float
 
@@ -47,15 +50,16 @@ class Look:
 def look(picture: Picture) -> Look:
     """Measure a picture; a few hundredths of a second whatever its size."""
     pixels = _middle(picture.rgb())
-    flat = _flat(pixels)
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    flat, (edges, hard) = _flat(pixels), _edges(luma)
     return Look(
         jpeg=quality_of(picture.tables) if picture.tables else None,
         blocks=min(_blocks(luma), _blocks(luma.T)),
-        noise=_noise(pixels[..., 1].astype(np.float32), flat),
+        noise=_noise(luma, flat),
         colours=_colours(pixels),
         flat=flat,
-        hard=_hard(luma),
+        edges=edges,
+        hard=hard,
         sharp=_sharp(luma),
     )
 
@@ -87,12 +91,15 @@ def _blocks(luma: np.ndarray) -> float:
     return float(excess[best] - np.delete(excess, best).mean())
 
 
-def _noise(green: np.ndarray, flat: float) -> float:
+def _noise(luma: np.ndarray, flat: float) -> float:
     """Standard deviation of noise (after Chen et al. 2015): in the smoothest quarter of all patches, the power in the
-    directions that have least of it, which texture leaves empty and noise does not."""
-    if min(green.shape) < 2 * BLOCK:
+    directions that have least of it, which texture leaves empty and noise does not.
+
+    Texture gives itself away twice: the power of noise is the same in all those directions, and in all patches.
+    """
+    if min(luma.shape) < 2 * BLOCK:
         return 0.0
-    patches = sliding_window_view(green, (PATCH, PATCH)).reshape(-1, PATCH**2)
+    patches = sliding_window_view(luma, (PATCH, PATCH)).reshape(-1, PATCH**2)
     patches = patches[:: -(-len(patches) // MOST_PATCHES)]
     telling = (patches.min(1) > 4) & (patches.max(1) < 251)  # black and white areas say nothing of noise
     if telling.mean() >= TELLING:
@@ -103,9 +110,9 @@ def _noise(green: np.ndarray, flat: float) -> float:
     power = patches.var(1)
     smooth = patches[power <= np.quantile(power, 0.25)]
     spectrum = np.linalg.eigvalsh(smooth.T @ smooth / len(smooth))
-    least = spectrum[1:4].mean()  # the first is the mean, which is gone
-    # Noise is everywhere: the quietest patches have it too, those of texture and text have not.
-    return float(np.sqrt(max(0.0, min(least, QUIETEST * np.quantile(power, 0.02)))))
+    least, next_ = spectrum[1:4].mean(), spectrum[5:9].mean()  # the first is the mean, which is gone
+    even = np.clip((least / max(next_, 1e-9) - EVEN[0]) / (EVEN[1] - EVEN[0]), 0, 1)
+    return float(even * np.sqrt(max(0.0, min(least, QUIETEST * np.quantile(power, 0.02)))))
 
 
 def _colours(pixels: np.ndarray) -> int:
@@ -122,18 +129,20 @@ def _flat(pixels: np.ndarray) -> float:
     return float(both.mean()) if both.size else 1.0
 
 
-def _hard(luma: np.ndarray) -> float:
-    """Along rows and columns: of all edges, those between two pairs of equal pixels."""
-    edges = hard = 0
+def _edges(luma: np.ndarray) -> tuple[float, float]:
+    """Along rows and columns: the share of edges among all steps, and among those the share of edges between two pairs
+    of equal pixels."""
+    steps_in_all = edges = hard = 0
     for lines in (luma, luma.T):
         steps = np.abs(np.diff(lines, axis=1))
         if steps.shape[1] < 3:
             continue
         middle = steps[:, 1:-1]
         edge = middle > STEP
+        steps_in_all += edge.size
         edges += int(edge.sum())
         hard += int((edge & (steps[:, :-2] < 1) & (steps[:, 2:] < 1)).sum())
-    return hard / edges if edges else 0.0
+    return edges / max(1, steps_in_all), hard / max(1, edges)
 
 
 def _sharp(luma: np.ndarray) -> float:

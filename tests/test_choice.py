@@ -22,8 +22,8 @@ from srcli.look import Look, look, quality_of
 from srcli.pipelines.base import Sampling
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PHOTO = Image.open(EXAMPLES / "coffee.jpg").convert("RGB")
-CLEAN = PHOTO.resize((PHOTO.width // 2, PHOTO.height // 2), Image.Resampling.BICUBIC)  # without the traces of its JPEG
+CLEAN = Image.open(EXAMPLES / "cat.png").convert("RGB")
+PART = CLEAN.crop((40, 30, 104, 78))
 
 
 def jpeg(image: Image.Image, quality: int, **options) -> Picture:
@@ -62,7 +62,8 @@ def test_odd_tables_have_a_quality_too():
 @pytest.mark.parametrize("sigma", [4, 8, 15, 30])
 @pytest.mark.parametrize("grey", [False, True])
 def test_noise_is_measured(sigma, grey):
-    assert look(noisy(CLEAN, sigma, grey)).noise == pytest.approx(sigma, rel=0.35)
+    in_luma = sigma if grey else sigma * np.linalg.norm([0.299, 0.587, 0.114])
+    assert look(noisy(CLEAN, sigma, grey)).noise == pytest.approx(in_luma, rel=0.3)
 
 
 def test_noise_is_not_texture_and_not_text():
@@ -87,7 +88,8 @@ def test_colours_flat_areas_and_hard_edges():
     assert fax.flat > 0.5
     assert screen.flat > 0.3
     assert photo.flat < 0.1
-    assert fax.hard > 0.1 > 0.01 > photo.hard
+    assert fax.hard > 0.1
+    assert photo.hard < 0.01
 
 
 def test_blur_is_soft():
@@ -130,6 +132,7 @@ def smaller(name: str) -> Image.Image:
 
 KINDS = {
     "two-valued": lambda: graphic("fax", 2),
+    "gradient": lambda: graphic("gradient", 2),
     "hard-edged": lambda: graphic("pixelart", 1),
     "low-quality JPEG": lambda: jpeg(CLEAN, 40),
     "blocks of JPEG": lambda: replace(jpeg(CLEAN, 30), tables=()),
@@ -138,7 +141,7 @@ KINDS = {
     "graphic": lambda: from_pil(smaller("chart")),
     "noisy": lambda: noisy(CLEAN, 12),
     "JPEG": lambda: jpeg(CLEAN, 85),
-    "faint blocks": lambda: replace(jpeg(CLEAN, 70), tables=()),
+    "faint blocks": lambda: replace(jpeg(CLEAN, 84), tables=()),
     "some noise": lambda: noisy(CLEAN, 4),
     "good JPEG": lambda: jpeg(CLEAN, 94),
     "little noise": lambda: noisy(CLEAN, 2.4),
@@ -170,7 +173,7 @@ def test_noise_is_never_given_to_the_clean_model(sigma):
 def test_auto_is_the_model_that_it_chose():
     auto, clean, restorer = Upscaler(), Upscaler("linf-lp-s"), Upscaler("flowsr-s")
     assert auto.entry.name == "auto"
-    photo, scan = CLEAN.crop((0, 0, 60, 40)), draw("fax", 2, 60, 40).convert("L")
+    photo, scan = PART, draw("fax", 2, 64, 48).convert("L")
     assert np.array_equal(auto.upscale(photo, 2), clean.upscale(photo, 2))
     assert np.array_equal(auto.upscale(scan, 2), restorer.upscale(scan, 2, detail=0.0))
 
@@ -185,9 +188,9 @@ def test_detail_is_that_of_the_choice_times_ones_own():
 
 
 def test_each_picture_of_a_folder_gets_its_own_choice_and_the_record_tells_it(tmp_path):
-    CLEAN.crop((0, 0, 60, 40)).save(tmp_path / "clean.png")
-    CLEAN.crop((0, 0, 60, 40)).save(tmp_path / "poor.jpg", quality=20)
-    draw("fax", 2, 60, 40).save(tmp_path / "scan.png")
+    PART.save(tmp_path / "clean.png")
+    PART.save(tmp_path / "poor.jpg", quality=20)
+    draw("fax", 2, 64, 48).save(tmp_path / "scan.png")
     run = CliRunner().invoke(app, ["upscale", str(tmp_path), "-o", str(tmp_path / "out"), "-s", "2", "--json"])
     assert run.exit_code == 0, run.output
     records = {Path(r["input"]).stem: r for r in map(json.loads, run.stdout.splitlines()) if "input" in r}
@@ -201,19 +204,19 @@ def test_each_picture_of_a_folder_gets_its_own_choice_and_the_record_tells_it(tm
 
 
 def test_the_choice_is_said_in_one_line_and_explained_when_asked(tmp_path):
-    CLEAN.crop((0, 0, 60, 40)).save(tmp_path / "poor.jpg", quality=20)
+    PART.save(tmp_path / "poor.jpg", quality=20)
     command = ["upscale", str(tmp_path / "poor.jpg"), "-s", "2", "--dry-run"]
     told = CliRunner().invoke(app, command).stdout
-    assert told.splitlines() == [f"{tmp_path / 'poor_x2.jpg'} (120x80; flowsr-s: JPEG of quality 20) would be made"]
+    assert told.splitlines() == [f"{tmp_path / 'poor_x2.jpg'} (128x96; flowsr-s: JPEG of quality 20) would be made"]
     explained = CliRunner().invoke(app, [*command, "--explain"]).stdout.splitlines()
     assert explained[0] == told.strip()
     assert explained[1].strip().startswith("low-quality JPEG, detail 0: jpeg 20.")
     named = CliRunner().invoke(app, [*command, "-n", "linf-lp-s"]).stdout
-    assert named.strip() == f"{tmp_path / 'poor_x2.jpg'} (120x80) would be made"
+    assert named.strip() == f"{tmp_path / 'poor_x2.jpg'} (128x96) would be made"
 
 
 def test_all_frames_of_an_animation_are_made_by_one_model(tmp_path):
-    frames = [CLEAN.crop((0, 0, 60, 40)), draw("fax", 2, 60, 40).convert("RGB")]
+    frames = [PART, draw("fax", 2, 64, 48).convert("RGB")]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
     command = ["upscale", str(tmp_path / "a.webp"), "-s", "2", "-o"]
     assert CliRunner().invoke(app, [*command, str(tmp_path / "auto.webp")]).exit_code == 0

@@ -16,8 +16,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 from srcli import images
 from srcli.geometry import Size
 from srcli.images import tiff_write
-from srcli.images.layout import Layout
 from srcli.images.amend import amend
+from srcli.images.layout import Layout
 from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, Provenance, finished, stripped
 from srcli.images.picture import Picture
 from srcli.images.read import decode
