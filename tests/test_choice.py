@@ -136,7 +136,7 @@ KINDS = {
     "hard-edged": lambda: graphic("pixelart", 1),
     "low-quality JPEG": lambda: jpeg(CLEAN, 40),
     "blocks of JPEG": lambda: replace(jpeg(CLEAN, 30), tables=()),
-    "graphic in a JPEG": lambda: jpeg(smaller("chart"), 85),
+    "JPEG graphic": lambda: jpeg(smaller("chart"), 85),
     "drawn": lambda: graphic("text", 1),
     "graphic": lambda: from_pil(smaller("chart")),
     "noisy": lambda: noisy(CLEAN, 12),
