@@ -75,6 +75,8 @@ def row(
             old = [one(upscaler, picture, scale) for _, picture in pictures]
         off = np.array([each.count.disagreement for each in old])
         told += f"  before: largest {off.max():.3f}, {int((~(off <= LIMIT)).sum())} pictures beyond {LIMIT}"
+        same = [(was, now) for was, now in zip(old, made, strict=True) if was.count.disagreement <= LIMIT]
+        told += f"; of the others {changed(same)}"
         versions = [[was.picture, now.picture] for was, now in zip(old, made, strict=True)]
     print(told, flush=True)
     plain = Upscaler("bicubic")
@@ -84,6 +86,13 @@ def row(
         baseline = to_pil(plain.run(picture, Target(scale=scale)).picture)
         found.append((float(off[at]), f"{upscaler.entry.name} x{scale:g} {name}", [baseline, *versions[at]]))
     return found
+
+
+def changed(pairs: list[tuple[Made, Made]]) -> str:
+    """How far pictures are the same as they were."""
+    away = [np.abs(np.asarray(was.picture, np.float64) - np.asarray(now.picture)).ravel() for was, now in pairs]
+    values = np.concatenate(away or [np.zeros(1)])
+    return f"{100 * (values > 0).mean():.2f} % of the values changed, by {values.mean():.4f} on average"
 
 
 @contextlib.contextmanager

@@ -39,16 +39,17 @@ class Choice:
 
 
 CLEAN, RESTORER, PLAIN = "linf-lp-s", "flowsr-s", "bicubic"
-# Detail 0 of the restorer is never much below bicubic; on blur detail 1 gains more. What is clean gets all detail; what is nearly clean gets less,
-# because detail amplifies what little there is. Graphics that were made smaller have smooth edges, which the clean
-# model restores best; graphics as they were drawn have sharper ones than any photograph, which it breaks.
+# Detail 0 of the restorer is hardly ever below bicubic; on blur detail 1 gains more. What is clean gets all detail; what
+# is nearly clean gets less, because detail amplifies what little there is. Graphics that were made smaller have smooth
+# edges, which the clean model restores best; graphics as they were drawn have sharper ones than any photograph, which it
+# breaks.
 # `benchmarks/choice.py` prints what these thresholds choose, and what that gains and loses.
 TABLE = (
     Rule("two-valued", RESTORER, 0.0, "one or two colours", {}, {"colours": 2}),
     Rule("gradient", PLAIN, 0.0, "smooth, without edges", {"sharp": 0.95}, {"edges": 0.0, "noise": 1.0}),
     Rule("hard-edged", RESTORER, 0.0, "a graphic with hard edges", {"hard": 0.03, "flat": 0.15}, {}),
     Rule("drawn", RESTORER, 0.0, "a graphic with sharp edges", {"sharp": 0.84, "flat": 0.25}, {}),
-    Rule("halftone", CLEAN, 0.0, "a halftone or a grating", {"edges": 0.15}, {"sharp": 0.62}),
+    Rule("halftone", CLEAN, 0.0, "a halftone or a grating", {"edges": 0.25}, {"sharp": 0.62}),
     Rule("JPEG graphic", CLEAN, 0.0, "JPEG graphic, quality {jpeg:.0f}", {"flat": 0.25, "jpeg": 66}, {"jpeg": 89}),
     Rule("low-quality JPEG", RESTORER, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 79}),
     Rule("blocks of JPEG", RESTORER, 0.0, "blocks of a JPEG", {"blocks": 0.9}, {"flat": 0.25, "hard": 0.02}),
