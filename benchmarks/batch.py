@@ -86,7 +86,7 @@ def command(folder: Path, out: Path, scale: float, threads: int) -> tuple[Clock,
 
 def network(paths: list[Path], scale: float, threads: int) -> Clock:
     """The network alone, over all pictures but the first."""
-    upscaler, target = Upscaler(threads=threads), Target(scale=scale)
+    upscaler, target = Upscaler("linf-lp-s", threads=threads), Target(scale=scale)
     pictures = [images.read(path) for path in paths]
     upscaler.run(pictures[0], target)
     start = Clock.of(os.getpid())

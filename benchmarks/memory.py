@@ -70,7 +70,7 @@ def done(records: Iterable[Record]) -> list[Record]:
 
 def one(megapixels: float, suffix: str, model: str | None, detail: float, folder: Path) -> None:
     """Runs in the process that is measured."""
-    upscaler, target, sampling = Upscaler(model), Target(scale=4), Sampling(detail=detail)
+    upscaler, target, sampling = Upscaler(model or "linf-lp-s"), Target(scale=4), Sampling(detail=detail)
     upscaler.run(Picture(np.zeros((64, 64, 3), np.uint8)), target, sampling)
     job = Job(upscaler, target, sampling, options=Options(suffix))
     items = plan([folder / "large.jpg"], None, suffix=suffix).items
@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[12.0, 37.5])
     parser.add_argument("--format", nargs="+", default=["png"])
-    parser.add_argument("--model", help="the default one if left out")
+    parser.add_argument("--model", help="linf-lp-s if left out")
     parser.add_argument("--detail", type=float, default=1.0)
     parser.add_argument("--degrade", action="store_true", help="srcli degrade --model instead of upscale")
     parser.add_argument("--scales", type=float, nargs="+", default=[2.4])

@@ -39,10 +39,10 @@ class Choice:
 
 
 CLEAN, RESTORER, PLAIN = "linf-lp-s", "flowsr-s", "bicubic"
-# Detail 0 of the restorer is hardly ever below bicubic; on blur detail 1 gains more. What is clean gets all detail; what
-# is nearly clean gets less, because detail amplifies what little there is. Graphics that were made smaller have smooth
-# edges, which the clean model restores best; graphics as they were drawn have sharper ones than any photograph, which it
-# breaks.
+# Detail 0 of the restorer is hardly ever below bicubic; on blur detail 1 gains more. What is clean gets all detail;
+# what is nearly clean gets less, because detail amplifies what little there is. Graphics that were made smaller have
+# smooth edges, which the clean model restores best; graphics as they were drawn have sharper ones than any photograph,
+# which it breaks.
 # `benchmarks/choice.py` prints what these thresholds choose, and what that gains and loses.
 TABLE = (
     Rule("two-valued", RESTORER, 0.0, "one or two colours", {}, {"colours": 2}),

@@ -251,7 +251,7 @@ def test_swinir_sees_the_mirrored_picture():
 def test_a_picture_that_must_be_seen_whole_is_encoded_once(monkeypatch):
     from srcli import Upscaler, runtime
 
-    upscaler = Upscaler(precision="fp32", tile=32)
+    upscaler = Upscaler("linf-lp-s", precision="fp32", tile=32)
     model = assemble("linf-official", {"flow": LINFS["unet 3"].linf, "prior": LINFS["unet 3"].prior})
     upscaler.engine.model, upscaler.engine.budget = model, 1
     calls, encode = [], model.encode
