@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -49,7 +49,7 @@ class Look:
 
 def look(picture: Picture) -> Look:
     """Measure a picture; a few hundredths of a second whatever its size."""
-    pixels = _middle(picture.rgb())
+    pixels = _middle(picture)
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     flat, (edges, hard) = _flat(pixels), _edges(luma)
     return Look(
@@ -70,13 +70,15 @@ def quality_of(tables: Sequence[Sequence[int]]) -> float:
     return float(np.clip(100 - scale / 2 if scale <= 100 else 5000 / scale, 1, 100))
 
 
-def _middle(pixels: np.ndarray) -> np.ndarray:
-    """At most MOST pixels from the middle, on whole blocks of JPEG."""
-    height, width = pixels.shape[:2]
+def _middle(picture: Picture) -> np.ndarray:
+    """At most MOST pixels from the middle, from a whole block of JPEG on, as uint8 RGB; what is invisible is white."""
+    height, width = picture.size.height, picture.size.width
     share = (MOST / max(MOST, height * width)) ** 0.5
     rows, cols = max(1, int(height * share)), max(1, int(width * share))
     top, left = ((a - b) // 2 // BLOCK * BLOCK for a, b in ((height, rows), (width, cols)))
-    return pixels[top : top + rows, left : left + cols]
+    part = slice(top, top + rows), slice(left, left + cols)
+    pixels = replace(picture, colour=picture.colour[part], alpha=None).rgb()
+    return pixels if picture.alpha is None else np.where(picture.alpha[part][..., None] > 0, pixels, np.uint8(255))
 
 
 def _blocks(luma: np.ndarray) -> float:

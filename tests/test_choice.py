@@ -118,6 +118,16 @@ def test_deep_and_grey_pictures_are_looked_at():
     assert choose(look(grey)).kind == "clean"
 
 
+def test_what_is_invisible_is_not_looked_at():
+    colour = np.asarray(CLEAN).copy()
+    alpha = np.full(colour.shape[:2], 255, np.uint8)
+    alpha[:, 100:] = 0
+    hidden = Picture(colour.copy(), alpha)
+    hidden.colour[:, 100:] = np.random.default_rng(0).integers(0, 256, hidden.colour[:, 100:].shape)
+    assert look(hidden) == look(Picture(colour, alpha))
+    assert look(hidden).flat > 0.3
+
+
 # What is chosen
 
 
