@@ -30,7 +30,7 @@ from srcli.images.write import to_pil
 from srcli.networks import flow
 
 MODELS = "linf-lp-s,linf-s,srflow-lp-s,srflow-s,flowsr-s,flowmap-s,auto"
-SHOWN, WORST, SIDE = 16, 3, 200
+SHOWN, SIDE = 16, 200
 
 
 def main() -> None:
@@ -53,7 +53,9 @@ def main() -> None:
             if scales.low <= scale <= scales.high:
                 shown += row(upscaler, pictures, scale, before=args.before)
     if args.sheet:
-        sheet(sorted(shown, key=lambda each: -each[0])[:SHOWN], args.sheet)
+        shown.sort(key=lambda each: each[0])
+        worst = {each[1].split("/")[-1]: each for each in shown}  # of each picture the largest
+        sheet(list(worst.values())[: -SHOWN - 1 : -1], args.sheet)
 
 
 def row(
@@ -81,7 +83,7 @@ def row(
     print(told, flush=True)
     plain = Upscaler("bicubic")
     found = []
-    for at in np.nan_to_num(off, nan=np.inf).argsort()[-WORST:]:
+    for at in np.nan_to_num(off, nan=np.inf).argsort()[-SHOWN:]:
         name, picture = pictures[at]
         baseline = to_pil(plain.run(picture, Target(scale=scale)).picture)
         found.append((float(off[at]), f"{upscaler.entry.name} x{scale:g} {name}", [baseline, *versions[at]]))
