@@ -19,6 +19,7 @@ except ImportError:  # Windows
 
 from srcli.errors import SrcliError
 
+PATIENCE = 60  # seconds that a small file waits for another process that writes it
 ABANDONED = 24 * 3600  # seconds, where no lock can tell
 
 
@@ -104,10 +105,14 @@ class Claim:
             self._close()
 
     def wait(self) -> BinaryIO:
-        """As `take`, when no other process makes the file any more."""
+        """As `take`, when no other process makes the file any more; Taken after `PATIENCE` seconds."""
+        last = time.monotonic() + PATIENCE
         while True:
-            with contextlib.suppress(Taken):
+            try:
                 return self.take()
+            except Taken:
+                if time.monotonic() > last:
+                    raise
             time.sleep(0.01)
 
     def finish(self, before: Callable[[Path], None] | None = None) -> None:

@@ -6,6 +6,7 @@ in: not pixel by pixel, because a restorer is meant to take noise and JPEG block
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from srcli.geometry import Size, Window
 from srcli.pipelines.base import Model, Sampling
 
 CELL = 8  # low-resolution pixels a side of the areas whose means are compared
+LEAST = 4  # of an area that counts in full: means of fewer pixels differ by themselves
 LIMIT = 0.1  # largest difference of two means, black 0 and white 1: `benchmarks/guard.py` prints what pictures have
 
 
@@ -39,7 +41,9 @@ def disagreement(made: Tensor, lr: Tensor, window: Window, size: Size) -> float:
         for first, length, low, high in sides
     )
     wanted = _means(lr, rows * (lr.shape[-2] / size.height), cols * (lr.shape[-1] / size.width))
-    return float((_means(made, rows - window.top, cols - window.left) - wanted).abs().amax())
+    area = float((rows[1] - rows[0]) * (cols[1] - cols[0])) * lr.shape[-2] * lr.shape[-1] / (size.height * size.width)
+    weight = min(1.0, math.sqrt(area) / LEAST)
+    return weight * float((_means(made, rows - window.top, cols - window.left) - wanted).abs().amax())
 
 
 def _means(image: Tensor, rows: Tensor, cols: Tensor) -> Tensor:

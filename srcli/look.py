@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -48,19 +49,19 @@ class Look:
 
 
 def look(picture: Picture) -> Look:
-    """Measure a picture; a few hundredths of a second whatever its size."""
-    pixels = _middle(picture)
+    """Measure a picture; a few hundredths of a second whatever its size. Of transparent ones, what is opaque."""
+    pixels, seen = _middle(picture)
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    flat, (edges, hard) = _flat(pixels), _edges(luma)
+    flat, (edges, hard) = _flat(pixels, seen), _edges(luma, seen)
     return Look(
         jpeg=quality_of(picture.tables) if picture.tables else None,
-        blocks=min(_blocks(luma), _blocks(luma.T)),
-        noise=_noise(luma, flat),
-        colours=_colours(pixels),
+        blocks=min(_blocks(luma, seen), _blocks(luma.T, seen.T)),
+        noise=_noise(luma, seen, flat),
+        colours=_colours(pixels[seen]),
         flat=flat,
         edges=edges,
         hard=hard,
-        sharp=_sharp(luma),
+        sharp=_sharp(luma, seen),
     )
 
 
@@ -70,30 +71,34 @@ def quality_of(tables: Sequence[Sequence[int]]) -> float:
     return float(np.clip(100 - scale / 2 if scale <= 100 else 5000 / scale, 1, 100))
 
 
-def _middle(picture: Picture) -> np.ndarray:
-    """At most MOST pixels from the middle, from a whole block of JPEG on, as uint8 RGB; what is invisible is white."""
+def _middle(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+    """At most MOST pixels from the middle, from a whole block of JPEG on, as uint8 RGB; and which are visible, as are
+    all within two pixels of them."""
     height, width = picture.size.height, picture.size.width
     share = (MOST / max(MOST, height * width)) ** 0.5
-    rows, cols = max(1, int(height * share)), max(1, int(width * share))
+    rows = min(height, max(int(height * share), MOST // width))
+    cols = min(width, max(int(width * share), MOST // height))
     top, left = ((a - b) // 2 // BLOCK * BLOCK for a, b in ((height, rows), (width, cols)))
     part = slice(top, top + rows), slice(left, left + cols)
     pixels = replace(picture, colour=picture.colour[part], alpha=None).rgb()
-    return pixels if picture.alpha is None else np.where(picture.alpha[part][..., None] > 0, pixels, np.uint8(255))
+    if picture.alpha is None:
+        return pixels, np.ones(pixels.shape[:2], bool)
+    return pixels, cv2.erode((picture.alpha[part] > 0).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
-def _blocks(luma: np.ndarray) -> float:
+def _blocks(luma: np.ndarray, seen: np.ndarray) -> float:
     """Along rows: the mean excess of a step over its two neighbours, at the phase of 8 where it is largest, less the
     mean of the other phases. Steps that are edges do not count."""
     if luma.shape[1] < 3 * BLOCK:
         return 0.0
     steps = np.abs(np.diff(luma, axis=1)).clip(0, 24)
-    excess = (steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2).mean(0)
+    excess = np.where(seen[:, 1:-2], steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2, 0).mean(0)
     excess = excess[: len(excess) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(0)
     best = int(excess.argmax())
-    return float(excess[best] - np.delete(excess, best).mean())
+    return float(excess[best] - np.delete(excess, best).mean()) / max(0.1, float(seen.mean()))
 
 
-def _noise(luma: np.ndarray, flat: float) -> float:
+def _noise(luma: np.ndarray, seen: np.ndarray, flat: float) -> float:
     """Standard deviation of noise (after Chen et al. 2015): in the smoothest quarter of all patches, the power in the
     directions that have least of it, which texture leaves empty and noise does not.
 
@@ -101,8 +106,12 @@ def _noise(luma: np.ndarray, flat: float) -> float:
     """
     if min(luma.shape) < 2 * BLOCK:
         return 0.0
-    patches = sliding_window_view(luma, (PATCH, PATCH)).reshape(-1, PATCH**2)
-    patches = patches[:: -(-len(patches) // MOST_PATCHES)]
+    step = max(1, int((luma.size / MOST_PATCHES) ** 0.5))
+    windows = sliding_window_view(np.where(seen, luma, np.nan), (PATCH, PATCH))
+    patches = windows[::step, ::step].reshape(-1, PATCH**2)
+    patches = patches[~np.isnan(patches.sum(1))]
+    if len(patches) < 4 * PATCH**2:
+        return 0.0
     telling = (patches.min(1) > 4) & (patches.max(1) < 251)  # black and white areas say nothing of noise
     if telling.mean() >= TELLING:
         patches = patches[telling]
@@ -118,44 +127,50 @@ def _noise(luma: np.ndarray, flat: float) -> float:
 
 
 def _colours(pixels: np.ndarray) -> int:
+    """Of pixels (N, 3)."""
     packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    seen = np.zeros(2**24, bool)
-    seen[packed] = True
-    return min(int(np.count_nonzero(seen)), MOST_COLOURS + 1)
+    used = np.zeros(2**24, bool)
+    used[packed] = True
+    return min(int(np.count_nonzero(used)), MOST_COLOURS + 1)
 
 
-def _flat(pixels: np.ndarray) -> float:
-    across = (pixels[:, 1:] == pixels[:, :-1]).all(2)
-    down = (pixels[1:] == pixels[:-1]).all(2)
-    both = across[:-1] & down[:, :-1]
-    return float(both.mean()) if both.size else 1.0
+def _flat(pixels: np.ndarray, seen: np.ndarray) -> float:
+    """Share of the visible pixels that equal the next along both axes; along one where there is no other."""
+    same = np.ones(seen.shape, bool)
+    for axis in (0, 1):
+        if pixels.shape[axis] > 1:
+            equal = (np.diff(pixels, axis=axis) == 0).all(2)
+            last = equal.take([-1], axis)
+            same &= np.concatenate([equal, last], axis)
+    return float(same[seen].mean()) if seen.any() else 1.0
 
 
-def _edges(luma: np.ndarray) -> tuple[float, float]:
+def _edges(luma: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
     """Along rows and columns: the share of edges among all steps, and among those the share of edges between two pairs
     of equal pixels."""
     steps_in_all = edges = hard = 0
-    for lines in (luma, luma.T):
+    for lines, visible in ((luma, seen), (luma.T, seen.T)):
         steps = np.abs(np.diff(lines, axis=1))
         if steps.shape[1] < 3:
             continue
-        middle = steps[:, 1:-1]
-        edge = middle > STEP
-        steps_in_all += edge.size
+        inner = visible[:, 1:-2]
+        edge = (steps[:, 1:-1] > STEP) & inner
+        steps_in_all += int(inner.sum())
         edges += int(edge.sum())
         hard += int((edge & (steps[:, :-2] < 1) & (steps[:, 2:] < 1)).sum())
     return edges / max(1, steps_in_all), hard / max(1, edges)
 
 
-def _sharp(luma: np.ndarray) -> float:
+def _sharp(luma: np.ndarray, seen: np.ndarray) -> float:
     """Of the strongest hundredth of steps over two pixels: the larger of the two single steps, as a share."""
     shares = []
-    for lines in (luma, luma.T):
-        if lines.shape[1] < 3:
+    for lines, visible in ((luma, seen), (luma.T, seen.T)):
+        if lines.shape[1] < 3 or not visible[:, 1:-1].any():
             continue
         first, second = np.diff(lines, axis=1)[:, :-1], np.diff(lines, axis=1)[:, 1:]
-        both = np.abs(first + second)
+        both = np.abs(first + second)[visible[:, 1:-1]]
+        larger = np.maximum(np.abs(first), np.abs(second))[visible[:, 1:-1]]
         strong = both >= max(8.0, float(np.quantile(both, 0.99)))
-        if strong.any():
-            shares.append(np.maximum(np.abs(first), np.abs(second))[strong] / both[strong])
-    return float(np.median(np.concatenate(shares))) if shares else 1.0
+        shares.append(larger[strong] / both[strong])
+    found = np.concatenate(shares) if shares else np.zeros(0)
+    return float(np.median(found)) if len(found) else 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,10 @@ class Count:
     guarded: int = 0  # tiles that did not show what went in and were made again, more faithfully
     disagreement: float = 0.0  # the largest that a tile had before that
 
+    def reset(self, to: Count) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(to, each.name))
+
 
 @dataclass(slots=True)
 class Planes:
@@ -91,16 +95,18 @@ class Job:
 
     def bands(self) -> Iterator[Band]:
         """Rows of the result from the top, as stored values. Out of memory: from there with smaller tiles."""
-        top = 0
+        top, sure = 0, replace(self.count)
         while top < self.layout.size.height:
             try:
                 for band in self._bands(top):
+                    sure = replace(self.count)
                     yield band
                     top += len(band[0])
                 return
             except (MemoryError, RuntimeError) as error:
                 if not runtime.is_out_of_memory(error):
                     raise
+                self.count.reset(sure)  # without the tiles of the strip that is begun again
                 self._retreat(error)
 
     def _bands(self, top: int) -> Iterator[Band]:

@@ -118,14 +118,23 @@ def test_deep_and_grey_pictures_are_looked_at():
     assert choose(look(grey)).kind == "clean"
 
 
-def test_what_is_invisible_is_not_looked_at():
+def test_only_what_is_visible_is_looked_at():
+    """A product cut out of its photo is still a photo."""
     colour = np.asarray(CLEAN).copy()
-    alpha = np.full(colour.shape[:2], 255, np.uint8)
-    alpha[:, 100:] = 0
-    hidden = Picture(colour.copy(), alpha)
-    hidden.colour[:, 100:] = np.random.default_rng(0).integers(0, 256, hidden.colour[:, 100:].shape)
-    assert look(hidden) == look(Picture(colour, alpha))
-    assert look(hidden).flat > 0.3
+    y, x = np.mgrid[: colour.shape[0], : colour.shape[1]]
+    inside = ((x - 113) / 90) ** 2 + ((y - 75) / 60) ** 2 < 1
+    for hidden in (0, np.random.default_rng(0).integers(0, 256, colour.shape)):
+        cut_out = Picture(np.where(inside[..., None], colour, hidden).astype(np.uint8), inside * np.uint8(255))
+        assert kind(cut_out) == "clean"
+        assert look(cut_out).flat < 0.01
+    nothing = Picture(colour, np.zeros(colour.shape[:2], np.uint8))
+    assert look(nothing).flat == 1.0
+
+
+@pytest.mark.parametrize("shape", [(1, 4000), (4000, 1)])
+def test_a_line_of_noise_is_not_flat(shape):
+    seen = look(Picture(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)))
+    assert seen.flat < 0.01
 
 
 # What is chosen
@@ -140,6 +149,13 @@ def smaller(name: str) -> Image.Image:
     return draw(name, 1, 800, 600).convert("RGB").resize((400, 300), Image.Resampling.BICUBIC)
 
 
+def ruled() -> Picture:
+    """Lines of one pixel, soft on one side, as programs draw them."""
+    page = np.full((120, 160), 255, np.uint8)
+    page[::12], page[1::12] = 40, 250
+    return from_pil(Image.fromarray(page).convert("RGB"))
+
+
 KINDS = {
     "two-valued": lambda: graphic("fax", 2),
     "gradient": lambda: graphic("gradient", 2),
@@ -148,7 +164,7 @@ KINDS = {
     "blocks of JPEG": lambda: replace(jpeg(CLEAN, 30), tables=()),
     "halftone": lambda: graphic("grating", 1),
     "JPEG graphic": lambda: jpeg(smaller("chart"), 85),
-    "drawn": lambda: graphic("text", 1),
+    "drawn": ruled,
     "graphic": lambda: from_pil(smaller("chart")),
     "noisy": lambda: noisy(CLEAN, 12),
     "blurred": lambda: from_pil(CLEAN.filter(ImageFilter.GaussianBlur(2))),

@@ -19,8 +19,10 @@ from srcli.cli.app import app
 from srcli.drawing import draw
 from srcli.geometry import Size, Window
 from srcli.guard import LIMIT, Unfaithful, disagreement, fallbacks
+from srcli.images.picture import Picture
 from srcli.images.read import from_pil
 from srcli.pipelines.base import Sampling
+from srcli.pipelines.explode import Exploded
 from srcli.pipelines.plain import PlainModel, enlarged
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -147,11 +149,48 @@ def test_frames_are_guarded_too(tmp_path):
     assert (record.frames, record.guarded_tiles, record.tiles) == (2, 2, 24)
 
 
-def test_strict_on_the_command_line(tmp_path):
+def test_strict_on_the_command_line(tmp_path, monkeypatch):
     Image.fromarray(CAT.colour).save(tmp_path / "a.png")
-    run = CliRunner().invoke(app, ["upscale", str(tmp_path / "a.png"), "-s", "2", "--strict", "--json"])
-    assert run.exit_code == 0
-    assert json.loads(run.stdout.splitlines()[0])["guarded_tiles"] == 0
+    command = ["upscale", str(tmp_path / "a.png"), "-s", "2", "-y", "--json"]
+    assert CliRunner().invoke(app, [*command, "--strict"]).exit_code == 0
+    monkeypatch.setattr("srcli.strips.LIMIT", 1e-6)  # nothing agrees that well
+    record = json.loads(CliRunner().invoke(app, command).stdout.splitlines()[0])
+    assert (record["status"], record["guarded_tiles"]) == ("done", 1)
+    record = json.loads(CliRunner().invoke(app, [*command, "--strict"]).stdout.splitlines()[0])
+    assert record["status"] == "failed"
+    assert record["error"].startswith(f"{tmp_path / 'a.png'}: what linf-lp-s makes does not match")
+
+
+def test_an_exploded_inverse_is_an_error_where_that_was_asked_for():
+    dither, clean = from_pil(draw("dither", 1, 48, 48)), Upscaler("linf-lp-s")
+    assert clean.run(dither, Target(scale=2)).exploded > 0
+    with pytest.raises(Exploded, match="explodes in"):
+        clean.run(dither, Target(scale=2), Sampling(on_explode="error"))
+
+
+def test_memory_that_runs_out_counts_no_tile_twice(monkeypatch):
+    upscaler = bursting(-1.0, tile=0)
+    decode, calls = upscaler.model.decode, []
+
+    def short(features, window, size, sampling):
+        calls.append(window)
+        if len(calls) == 2:
+            raise MemoryError
+        return decode(features, window, size, sampling)
+
+    upscaler.engine.budget = 2**22
+    monkeypatch.setattr(upscaler.engine.model, "decode", short, raising=False)
+    result = upscaler.run(CAT, Target(scale=4))
+    assert result.tiles > 1
+    assert result.guarded_tiles == 1
+
+
+@pytest.mark.parametrize("tile", [16, 19, 23, 64])
+def test_thin_remainders_of_tiles_are_not_guarded(tile):
+    """A strip of one row shows too little of its pixels for means to agree."""
+    pixels = np.random.default_rng(0).integers(0, 2, (24, 24, 1), np.uint8) * np.uint8(255)
+    for name, scale in (("linf-lp-s", 4), ("flowsr-s", 2), ("bicubic", 3.3)):
+        assert Upscaler(name, tile=tile).run(Picture(pixels), Target(scale=scale)).guarded_tiles == 0, name
 
 
 GRAPHICS = [("text", 3), ("fax", 1), ("dither", 1), ("dither", 2), ("checker", 2), ("code", 0), ("pixelart", 1)]
@@ -159,7 +198,7 @@ GRAPHICS = [("text", 3), ("fax", 1), ("dither", 1), ("dither", 2), ("checker", 2
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_no_embedded_model_breaks_a_graphic(name):
-    """Text, 1-bit scans, checkers: all that burst before flows were bounded."""
+    """Text, 1-bit scans, checkers: what burst with linf-lp-s before its flow was bounded."""
     upscaler = Upscaler(name)
     for kind, seed in GRAPHICS:
         picture = from_pil(draw(kind, seed, 72, 64))

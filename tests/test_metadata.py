@@ -157,6 +157,29 @@ def test_guarded_tiles_are_filled_in_afterwards(tmp_path, suffix):
     assert path.stat().st_size == size
 
 
+def test_ones_own_words_are_not_filled_in(tmp_path):
+    words = "tiles: , guarded tiles       0"
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", words)
+    buffer = io.BytesIO()
+    Image.fromarray(photo()).save(buffer, "PNG", pnginfo=info)
+    write(tmp_path / "a.png", decode(buffer.getvalue()))
+    amend(tmp_path / "a.png", 7)
+    with Image.open(tmp_path / "a.png") as made:
+        made.load()
+        assert made.text["Title"] == words
+        assert json.loads(made.text["srcli"])["guarded_tiles"] == 7
+
+
+def test_an_earlier_provenance_does_not_outlive_its_pixels(tmp_path):
+    write(tmp_path / "a.jpg", decode(jpeg(exif=camera())))
+    picture = decode((tmp_path / "a.jpg").read_bytes())
+    data, _ = finished(picture.metadata, picture.size, None)
+    exif = Image.Exif()
+    exif.load(data.exif)
+    assert PROCESSING not in exif
+
+
 def test_the_comment_of_a_jpeg_is_kept(tmp_path):
     write(tmp_path / "a.jpg", decode(jpeg(comment=b"by me")))
     with Image.open(tmp_path / "a.jpg") as made:

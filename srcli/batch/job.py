@@ -101,7 +101,8 @@ class Job(Batch):
         """Everything but the input that decides a result's bytes; not the device, which shards need not share."""
         return {
             "version": __version__, "model": self.upscaler.entry.name, "weights": self.upscaler.digests(),
-            "target": asdict(self.target), "sampling": asdict(self.sampling),
+            "target": asdict(self.target),
+            "sampling": {name: value for name, value in asdict(self.sampling).items() if name != "strict"},
         } | self.options.settings()  # fmt: skip
 
 
@@ -114,7 +115,8 @@ def failure(item: Item, error: Exception, alone: bool) -> Record:
     if isinstance(error, SrcliError):
         if error.exit_code == UsageError.exit_code and alone:
             raise error
-        return Record(str(item.source), "failed", error=str(error), exit_code=error.exit_code)
+        text = str(error) if item.source.name in str(error) else f"{item.source}: {error}"
+        return Record(str(item.source), "failed", error=text, exit_code=error.exit_code)
     text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
     if is_out_of_memory(error):
         text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code

@@ -152,7 +152,8 @@ class Writing:
     def _enter(self, part: Path) -> None:
         ready = self.ready
         counts = self.counts if self.stream is None else [self.stream.count]
-        if guarded := sum(count.guarded for count in counts):
+        guarded = sum(count.guarded for count in counts)
+        if guarded and self.job.options.provenance and not self.job.options.strip:
             amend(part, guarded)
         bare = replace(ready.record, notes=())
         self._unentered = reading.enter(bare, ready.path, part, ready.key, self.job.ledger(ready.item)).notes

@@ -91,7 +91,7 @@ def command(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the randomness.")] = 0,
     on_explode: Annotated[
         str,
-        typer.Option("--on-explode", help="Where a flow's inverse explodes: repair (with less heat) or error."),
+        typer.Option("--on-explode", help="Where a flow's inverse explodes: repair or error."),
     ] = "repair",
     strict: Annotated[
         bool,

@@ -11,7 +11,11 @@ from pathlib import Path
 
 from srcli.images.metadata import DIGITS, GUARDED, GUARDED_KEY
 
-PLACE = re.compile(rb"((?:%s|%s) {%d})0" % (re.escape(GUARDED.encode()), re.escape(GUARDED_KEY.encode()), DIGITS - 1))
+# Behind the beginning of a provenance, so that nobody's own words are taken for the place.
+PLACE = re.compile(
+    rb'(?:srcli \d[^\0]{1,400}%s|\{"tool": "srcli"[^}]{1,800}%s) {%d}0'
+    % (re.escape(GUARDED.encode()), re.escape(GUARDED_KEY.encode()), DIGITS - 1)
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

@@ -128,6 +128,8 @@ def _corrected(block: bytes | None, size: Size, provenance: Provenance | None) -
         data.get_ifd(ExifTags.IFD.GPSInfo)  # read now, or it would not be written
     if provenance is not None:
         data[PROCESSING] = provenance.line()
+    elif str(data.get(PROCESSING, "")).startswith("srcli "):
+        del data[PROCESSING]  # of the picture that this one was made from
     return _bare(data.tobytes()) if block is not None or provenance is not None else None
 
 

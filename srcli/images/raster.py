@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -42,7 +43,8 @@ class RasterSource:
                 self.image.seek(frame)
             self.image.load()
             deep = None if self.frames > 1 else deep_pixels(self.image.format or "", self.data)
-            return from_pil(self.image, deep)
+            found: dict[int, list[int]] = getattr(self.image, "quantization", None) or {}
+            return replace(from_pil(self.image, deep), tables=tuple(tuple(found[n]) for n in sorted(found)))
 
 
 def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
@@ -61,8 +63,6 @@ def from_pil(image: Image.Image, deep: np.ndarray | None = None) -> Picture:
     deep: the image's pixels (H, W, C) with more than 8 bits, as stored, where Pillow has cut them.
     """
     described, notes = metadata.collect(image)
-    found: dict[int, list[int]] = getattr(image, "quantization", None) or {}
-    tables = tuple(tuple(found[number]) for number in sorted(found))
     icc, delay = image.info.get("icc_profile"), float(image.info.get("duration") or 0)
     if deep is None and image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         deep = np.asarray(image)[..., None]
@@ -76,7 +76,7 @@ def from_pil(image: Image.Image, deep: np.ndarray | None = None) -> Picture:
         pixels = pixels.reshape(*pixels.shape[:2], -1)
     colour, alpha = (pixels, None) if pixels.shape[2] in (1, 3) else (pixels[..., :-1], pixels[..., -1])
     icc, more = usable(icc, colour.shape[2])
-    return Picture(np.ascontiguousarray(colour), alpha, icc, described, span, notes + more, delay, tables)
+    return Picture(np.ascontiguousarray(colour), alpha, icc, described, span, notes + more, delay)
 
 
 def _plain(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from srcli.networks.linf import LINF, from_patches, grid, rows
 from srcli.networks.notch import Notch
 from srcli.networks.queries import Axis, Queries, axis, grid_queries, patch_centres
 from srcli.pipelines.base import Sampling, Scales, Stages, gaussian_field
+from srcli.pipelines.explode import Exploded
 
 QUERIES_AT_ONCE = 4096  # features of that many queries stay in the cache
 # Below these areas PyTorch picks other kernels, which round differently: smaller windows are grown to them, so that
@@ -121,7 +122,10 @@ class LinfModel:
         area = self._area(self._patches(window), size, sampling)
         make = self._predict if self._predicts(sampling) else self._sample
         residual, wild = make(features, area, size, sampling)
-        self.exploded += self._count(wild, area, window)
+        count = self._count(wild, area, window)
+        if count and sampling.on_explode == "error":
+            raise Exploded(f"the inverse of the flow explodes in {count} patches; use less detail, or repair")
+        self.exploded += count
         patches = residual.view(1, area.height, area.width, -1)
         with self.stages("notch"):
             residual = from_patches(self.notch(patches).permute(0, 3, 1, 2), self.patch)
