@@ -26,7 +26,8 @@ from srcli.pipelines.explode import Exploded
 from srcli.pipelines.plain import PlainModel, enlarged
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-EMBEDDED = ["linf-lp-s", "linf-s", "srflow-lp-s", "srflow-s", "flowsr-s", "flowmap-s", "bicubic"]
+SRFLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("srflow-lp-s", "srflow-s")]
+EMBEDDED = ["linf-lp-s", "linf-s", *SRFLOW, "flowsr-s", "flowmap-s", "bicubic"]
 
 
 def cat(height: int = 60, width: int = 80) -> Tensor:

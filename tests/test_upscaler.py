@@ -16,7 +16,7 @@ from srcli.strips import NotFinite
 
 CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").crop((40, 30, 100, 80))
 SMALL = CAT.crop((0, 0, 40, 32))
-SLOW = pytest.param("srflow-s", marks=pytest.mark.slow)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("srflow-lp-s", "srflow-s")]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_kinds_in_are_kinds_out(upscaler):
     assert grey.shape == (83, 100)
 
 
-@pytest.mark.parametrize("model", ["linf-lp-s", "linf-s", "srflow-lp-s", SLOW, "flowsr-s", "flowmap-s"])
+@pytest.mark.parametrize("model", ["linf-lp-s", "linf-s", *SLOW, "flowsr-s", "flowmap-s"])
 def test_tiles_do_not_change_a_single_byte(model):
     upscaler = Upscaler(model, precision="fp32")
 

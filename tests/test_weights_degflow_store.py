@@ -135,6 +135,7 @@ def test_both_files_are_imported_and_told_apart(place, published):
     assert "is not what it was" in " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_file_with_both_networks_is_enough(place, states, published):
     both = saved(place / "epoch=9.ckpt", second_stage(states))
     wanted = degraded(place, "apart", "-m", published[FLOW], "--autoencoder", published[AUTOENCODER])
@@ -180,6 +181,7 @@ def test_an_entry_without_one_of_the_parts_is_refused(place):
     assert "mine has no autoencoder in the manifest" in " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_converted_files_run_like_their_originals(place, states, published):
     both, made = saved(place / "two.ckpt", second_stage(states)), {}
     for role in IDS:
