@@ -71,8 +71,17 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
     assert torch.isfinite(all_of_it).all()
 
 
-def test_radius_is_what_the_network_sees():
-    network, (y, x) = small().double(), (200, 203)
+@pytest.mark.parametrize("tile", [(200, 170), (64, 480)])
+def test_without_levels_too_tiles_are_the_whole(tile):
+    model, lr, size = FlowsrModel(small(coarse=0, thin=0)), torch.rand(1, 3, 120, 90), Size(480, 331)
+    with torch.inference_mode():
+        all_of_it = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling())
+        assert torch.equal(in_tiles(model, lr, size, Size(*tile), Sampling()), all_of_it)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"coarse": 0, "thin": 0}])
+def test_radius_is_what_the_network_sees(parameters):
+    network, (y, x) = small(**parameters).double(), (200, 203)
     image, t = torch.zeros(1, 3, 400, 400).double(), torch.ones(1).double()
     moved = image.clone()
     moved[..., y, x] = 1

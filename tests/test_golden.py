@@ -105,7 +105,9 @@ def cases() -> dict[str, Tensor]:
     made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
     made |= srflow_cases(picture(10, 12)) | degflow_cases()
     velocity = filled(VELOCITY)
+    plain = filled(VELOCITY | {"coarse": 0, "thin": 0, "before": 2})
     t, s = torch.tensor([0.7]), torch.tensor([0.2])
+    made["velocity without levels"] = plain(picture(16, 20) * 2 - 1, t)
     made["velocity"] = velocity(picture(16, 24) * 2 - 1, t)
     made["velocity to s"] = velocity(picture(16, 24) * 2 - 1, t, s, torch.tensor([0.5]))
     made["velocity flowsr"] = FlowsrModel(velocity).decode(

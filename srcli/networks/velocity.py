@@ -94,6 +94,8 @@ class VelocityNet(nn.Module):
     of networks made with one. conditioned: whether the enlarged picture is a second input; flows without noise on their
     path must not have it, because with x it gives the end away at every time but the first. noise: standard deviation
     of what is added to the enlarged picture where the path begins, for flows that make of it what cannot be known.
+    coarse: blocks at an eighth of the resolution; 0 leaves that level out. thin: channels of the layer over all pixels;
+    0 leaves it out, too.
     """
 
     def __init__(
@@ -106,22 +108,25 @@ class VelocityNet(nn.Module):
         self.times = Times(times, quality)
         self.head = conv3x3(FOLD**2 * (6 if conditioned else 3), width)
         self.before = nn.ModuleList(TimedBlock(width, times) for _ in range(before))
-        self.down = nn.Conv2d(width, coarse_width, 2, stride=2)
-        self.coarse = nn.ModuleList(TimedBlock(coarse_width, times) for _ in range(coarse))
-        self.up = nn.Conv2d(coarse_width, width, 1)
+        if coarse:
+            self.down = nn.Conv2d(width, coarse_width, 2, stride=2)
+            self.coarse = nn.ModuleList(TimedBlock(coarse_width, times) for _ in range(coarse))
+            self.up = nn.Conv2d(coarse_width, width, 1)
         self.after = nn.ModuleList(TimedBlock(width, times) for _ in range(after))
         # The shuffle gives each of 16 places its own filter, which shows as a grid. A thin layer over all pixels, which
         # also sees the picture itself, mixes them; the notch takes what still repeats (grid score at x4 1.8 without).
-        self.unfold = conv3x3(width, FOLD**2 * thin)
-        self.out, self.direct = conv3x3(thin, 3), conv3x3(3, 3)
-        for layer in (self.out, self.direct):
+        self.thin = thin
+        self.unfold = conv3x3(width, FOLD**2 * (thin or 3))
+        if thin:
+            self.out, self.direct = conv3x3(thin, 3), conv3x3(3, 3)
+        for layer in (self.out, self.direct) if thin else (self.unfold,):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         self.notch = Notch(FOLD)
-        self.align = 2 * FOLD
+        self.align = 2 * FOLD if coarse else FOLD
         # 3x3 convolutions at an eighth and a quarter of the resolution, the last one, the notch, the folds' phase.
         self.radius = 8 * 2 * coarse + 4 * (2 * (before + after) + 2) + 1 + FOLD * (Notch.radius + 1) + self.align
-        self.outputs = ("out", "direct", "unfold")
+        self.outputs = ("out", "direct", "unfold") if thin else ("unfold",)
         self.additions = ("times.negative",) if quality else ()
 
     def forward(
@@ -140,14 +145,17 @@ class VelocityNet(nn.Module):
         y = self.head(F.pixel_unshuffle(inputs, FOLD).contiguous(memory_format=torch.channels_last))
         for block in self.before:
             y = block(y, times)
-        z = self.down(y)
-        for block in self.coarse:
-            z = block(z, times)
-        y = y + F.interpolate(self.up(z), scale_factor=2.0, mode="nearest")
+        if hasattr(self, "coarse"):
+            z = self.down(y)
+            for block in self.coarse:
+                z = block(z, times)
+            y = y + F.interpolate(self.up(z), scale_factor=2.0, mode="nearest")
         for block in self.after:
             y = block(y, times)
         y = F.pixel_shuffle(self.unfold(F.leaky_relu(y, SLOPE)), FOLD)
-        return self._without_grid((self.out(F.leaky_relu(y, SLOPE)) + self.direct(x)).to(x.dtype))
+        if self.thin:
+            y = self.out(F.leaky_relu(y, SLOPE)) + self.direct(x)
+        return self._without_grid(y.to(x.dtype))
 
     def _without_grid(self, velocity: Tensor) -> Tensor:
         patches = F.pixel_unshuffle(velocity, FOLD).permute(0, 2, 3, 1)

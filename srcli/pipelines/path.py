@@ -80,7 +80,7 @@ class PathModel(ABC):
         sides = min(window.height + margin, canvas.height), min(window.width + margin, canvas.width)
         grown = max(sides[0] * sides[1], min(LEAST_PIXELS, canvas.height * canvas.width))
         # Five maps at a quarter of the resolution, two thin ones and two pictures at the full one; measured.
-        numbers = self.network.head.out_channels / 16 * 5 + self.network.out.in_channels * 2 + 2 * 3
+        numbers = self.network.head.out_channels / 16 * 5 + self.network.thin * 2 + 2 * 3
         return int(4 * numbers * grown)
 
     # --- the picture ---
