@@ -43,7 +43,7 @@ class SoftLimit:
 
 
 # Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/guard.py --before`.
-STRETCH = SoftLimit(4.0, 6.0)
+STRETCH = SoftLimit(6.0, 9.0)
 RESIDUAL = SoftLimit(0.2, 0.3)
 EXPLODED = 2.0  # a residual as large as the range of the picture, before it is bounded, counts as exploded
 
