@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 
 from srcli.look import Look
 
@@ -23,9 +24,9 @@ class Rule:
     most: Mapping[str, float]
 
     def fits(self, measured: Mapping[str, float | None]) -> bool:
-        return all(
-            (value := measured[name]) is not None and value >= bound for name, bound in self.least.items()
-        ) and all((value := measured[name]) is not None and value <= bound for name, bound in self.most.items())
+        bounds = [(name, bound, inf) for name, bound in self.least.items()]
+        bounds += [(name, -inf, bound) for name, bound in self.most.items()]
+        return all((value := measured[name]) is not None and low <= value <= high for name, low, high in bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,16 @@ TABLE = (
     Rule("hard-edged", RESTORER, 0.0, "a graphic with hard edges", {"hard": 0.03, "flat": 0.15}, {}),
     Rule("drawn", RESTORER, 0.0, "a graphic with sharp edges", {"sharp": 0.84, "flat": 0.25}, {}),
     Rule("halftone", CLEAN, 0.0, "a halftone or a grating", {"edges": 0.25}, {"sharp": 0.62}),
-    Rule("JPEG graphic", CLEAN, 0.0, "JPEG graphic, quality {jpeg:.0f}", {"flat": 0.25, "jpeg": 66}, {"jpeg": 89}),
-    Rule("low-quality JPEG", RESTORER, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 79}),
+    Rule("JPEG graphic", CLEAN, 0.0, "a graphic, JPEG quality {jpeg:.0f}", {"flat": 0.25, "jpeg": 66}, {"jpeg": 89}),
+    Rule("low-quality JPEG", RESTORER, 0.0, "JPEG quality {jpeg:.0f}", {}, {"jpeg": 79}),
     Rule("blocks of JPEG", RESTORER, 0.0, "blocks of a JPEG", {"blocks": 0.9}, {"flat": 0.25, "hard": 0.02}),
     Rule("graphic", CLEAN, 0.5, "a graphic with smooth edges", {"flat": 0.25}, {}),
     Rule("noisy", RESTORER, 0.0, "noise of {noise:.0f} levels", {"noise": 3.2}, {}),
     Rule("blurred", RESTORER, 1.0, "blurred", {}, {"sharp": 0.6, "edges": 0.05}),
-    Rule("JPEG", CLEAN, 0.0, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 89.0}),
+    Rule("JPEG", CLEAN, 0.0, "JPEG quality {jpeg:.0f}", {}, {"jpeg": 89.0}),
     Rule("faint blocks", CLEAN, 0.0, "faint blocks of a JPEG", {"blocks": 0.55}, {"flat": 0.25, "hard": 0.02}),
     Rule("some noise", CLEAN, 0.0, "noise of {noise:.1f} levels", {"noise": 2.3}, {}),
-    Rule("good JPEG", CLEAN, 0.5, "JPEG of quality {jpeg:.0f}", {}, {"jpeg": 96.0}),
+    Rule("good JPEG", CLEAN, 0.5, "JPEG quality {jpeg:.0f}", {}, {"jpeg": 96.0}),
     Rule("little noise", CLEAN, 0.5, "noise of {noise:.1f} levels", {"noise": 1.4}, {}),
     Rule("clean", CLEAN, 1.0, "clean", {}, {}),
 )

@@ -180,8 +180,8 @@ class Job:
         engine, size = self.engine, self.layout.size
         if planes.sampling.strict:
             raise Unfaithful(
-                f"what {engine.name} makes does not match the picture around pixel {window.left},{window.top}; "
-                "without --strict such tiles are made again more faithfully"
+                f"the result of {engine.name} does not match the input around pixel {window.left},{window.top}; "
+                "without --strict, srcli redoes such tiles more faithfully"
             )
         self.count.guarded += 1
         for sampling in fallbacks(engine.model, planes.sampling):

@@ -225,17 +225,17 @@ def test_each_picture_of_a_folder_gets_its_own_choice_and_the_record_tells_it(tm
     assert {name: r["model"] for name, r in records.items()} == {
         "clean": "linf-lp-s", "poor": "flowsr-s", "scan": "flowsr-s",
     }  # fmt: skip
-    assert records["poor"]["choice"]["why"] == "JPEG of quality 20"
+    assert records["poor"]["choice"]["why"] == "JPEG quality 20"
     assert records["scan"]["choice"]["seen"]["colours"] == 2
     with Image.open(tmp_path / "out" / "poor_x2.jpg") as made:
-        assert "flowsr-s (JPEG of quality 20), x2, detail 0" in made.getexif()[0x000B]
+        assert "flowsr-s (JPEG quality 20), x2, detail 0" in made.getexif()[0x000B]
 
 
 def test_the_choice_is_said_in_one_line_and_explained_when_asked(tmp_path):
     PART.save(tmp_path / "poor.jpg", quality=20)
     command = ["upscale", str(tmp_path / "poor.jpg"), "-s", "2", "--dry-run"]
     told = CliRunner().invoke(app, command).stdout
-    assert told.splitlines() == [f"{tmp_path / 'poor_x2.jpg'} (128x96; flowsr-s: JPEG of quality 20) would be made"]
+    assert told.splitlines() == [f"{tmp_path / 'poor_x2.jpg'} (128x96; flowsr-s: JPEG quality 20) would be made"]
     explained = CliRunner().invoke(app, [*command, "--explain"]).stdout.splitlines()
     assert explained[0] == told.strip()
     assert explained[1].strip().startswith("low-quality JPEG, detail 0: jpeg 20.")

@@ -124,7 +124,7 @@ def test_a_tile_that_bursts_is_made_again_more_faithfully(sound, detail):
 
 
 def test_strict_makes_it_an_error():
-    with pytest.raises(Unfaithful, match="does not match the picture around pixel 0,0"):
+    with pytest.raises(Unfaithful, match="does not match the input around pixel 0,0"):
         bursting(0.0).run(CAT, Target(scale=2), Sampling(strict=True))
     assert bursting(1.0).run(CAT, Target(scale=2), Sampling(strict=True)).guarded_tiles == 0
 
@@ -136,7 +136,7 @@ def test_guarded_tiles_are_told_in_the_record_and_in_the_file(tmp_path, suffix):
     plan = batch.plan([tmp_path / "a.png"], tmp_path / f"b{suffix}")
     (record,) = batch.run(plan.items, job)
     assert (record.status, record.guarded_tiles, record.tiles) == ("done", 1, 12)
-    assert record.notes[-1] == "1 of 12 tiles did not match the picture and were made again more faithfully"
+    assert record.notes[-1] == "1 of 12 tiles did not match the input and were redone more faithfully"
     with Image.open(tmp_path / f"b{suffix}") as made:
         made.load()
         assert made.getexif()[0x000B].endswith("guarded tiles       1")
@@ -159,7 +159,7 @@ def test_strict_on_the_command_line(tmp_path, monkeypatch):
     assert (record["status"], record["guarded_tiles"]) == ("done", 1)
     record = json.loads(CliRunner().invoke(app, [*command, "--strict"]).stdout.splitlines()[0])
     assert record["status"] == "failed"
-    assert record["error"].startswith(f"{tmp_path / 'a.png'}: what linf-lp-s makes does not match")
+    assert record["error"].startswith(f"{tmp_path / 'a.png'}: the result of linf-lp-s does not match")
 
 
 def test_an_exploded_inverse_is_an_error_where_that_was_asked_for():

@@ -213,11 +213,11 @@ def _counted(record: Record, counts: list[Count], seconds: float) -> Record:
     )
     notes = record.notes
     if redone:
-        notes += (f"{redone} of {tiles} tiles were not finite and were made again in float32",)
+        notes += (f"{redone} of {tiles} tiles were not finite and were redone in float32",)
     if exploded:
-        notes += (f"the flow's inverse exploded in {exploded} patches, which were bounded or made again",)
+        notes += (f"the flow's inverse exploded in {exploded} patches, which were bounded or redone",)
     if guarded:
-        notes += (f"{guarded} of {tiles} tiles did not match the picture and were made again more faithfully",)
+        notes += (f"{guarded} of {tiles} tiles did not match the input and were redone more faithfully",)
     return replace(
         record, seconds=round(seconds, 3), tiles=tiles, redone_tiles=redone, exploded=exploded, guarded_tiles=guarded,
         notes=notes,

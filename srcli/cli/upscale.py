@@ -62,7 +62,7 @@ def command(
             "-n",
             "--model",
             show_default="auto",
-            help="auto looks at each picture and takes the model that suits it; srcli models list has the others.",
+            help="auto picks the model that suits each picture; srcli models list shows the others.",
         ),
     ] = None,
     manifest: MANIFEST = None,
@@ -97,7 +97,7 @@ def command(
         bool,
         typer.Option(
             "--strict",
-            help="Fail where a result does not match its picture, instead of making that part more faithful.",
+            help="Fail if a result does not match its input, instead of redoing that part more faithfully.",
         ),
     ] = False,
     steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
@@ -211,9 +211,7 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
     if upscaler.choices:
         if sampling.temperature:
-            output.notice(
-                "--temperature has no effect on the models that auto chooses from; take one that samples by -n"
-            )
+            output.notice("--temperature has no effect with auto; use -n with a model that samples, such as linf-s")
         return
     if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
         output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")

@@ -124,7 +124,9 @@ class LinfModel:
         residual, wild = make(features, area, size, sampling)
         count = self._count(wild, area, window)
         if count and sampling.on_explode == "error":
-            raise Exploded(f"the inverse of the flow explodes in {count} patches; use less detail, or repair")
+            raise Exploded(
+                f"the inverse of the flow explodes in {count} patches; lower --detail, or use --on-explode repair"
+            )
         self.exploded += count
         patches = residual.view(1, area.height, area.width, -1)
         with self.stages("notch"):
