@@ -25,14 +25,14 @@ import torch
 from PIL import Image
 
 from srcli import degrader, runtime
+from srcli.flows.degradation_path import Spline
+from srcli.flows.ode import Solver
+from srcli.methods.degflow.model import DegflowModel, time_of, to_bytes
 from srcli.metrics.grid import grid_score
 from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import luma, psnr
-from srcli.networks.ode import Solver
-from srcli.networks.spline import Spline
-from srcli.pipelines.degflow import DegflowModel, time_of, to_bytes
-from srcli.training.data import SUFFIXES
-from srcli.training.pairs import Pairs
+from srcli.training.data.pairs import Pairs
+from srcli.training.data.photos import SUFFIXES
 from srcli.training.validation import camera_of
 
 LEVELS = (2, 3, 4)

@@ -30,13 +30,13 @@ from srcli import runtime
 from srcli.degradation.bicubic import downscale
 from srcli.errors import SrcliError
 from srcli.geometry import Size
+from srcli.methods.flowsr.network import VelocityNet
+from srcli.methods.linf.network import LINF
+from srcli.methods.registry import assemble
 from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import psnr
-from srcli.networks.linf import LINF
-from srcli.networks.velocity import VelocityNet
-from srcli.pipelines.base import Model, Sampling
-from srcli.pipelines.registry import assemble
-from srcli.training.data import to_tensor
+from srcli.tiling.model import Model, Sampling
+from srcli.training.data.photos import to_tensor
 from srcli.training.validation import camera_of, to_bytes, whole
 from srcli.weights import store
 

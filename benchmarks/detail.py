@@ -29,9 +29,9 @@ from srcli.bench.variants import Case, Made
 from srcli.degradation.bicubic import reduce
 from srcli.errors import SrcliError
 from srcli.geometry import Size, Window
-from srcli.networks import cubic
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowsr import FlowsrModel
+from srcli.methods.flowsr.model import FlowsrModel
+from srcli.resampling import enlarged
+from srcli.tiling.model import Sampling
 from srcli.weights import store
 
 METRICS = ["psnr_y", "lpips_squeeze"]
@@ -52,7 +52,7 @@ def back_projection(model: FlowsrModel, lr: Tensor, size: Size, detail: float) -
     full = _whole(model, lr, size, 1.0)
     small = np.stack([reduce(plane, size.height // lr.shape[2]) for plane in full[0].double().numpy()])
     lost = lr - torch.from_numpy(small)[None].float()
-    return full + (1 - detail) * cubic.whole(lost, (size.height, size.width))
+    return full + (1 - detail) * enlarged(lost, Window.whole(size), size)
 
 
 DIALS: dict[str, Callable[[FlowsrModel, Tensor, Size, float], Tensor]] = {

@@ -17,7 +17,7 @@ from srcli.batch import Choice, Job, plan, run
 from srcli.geometry import Target
 from srcli.images.picture import Picture
 from srcli.images.source import Source
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 
 KEPT = ("exif", "xmp", "iptc", "dpi", "text", "gamma")
 

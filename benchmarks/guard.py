@@ -3,9 +3,9 @@
     python benchmarks/guard.py FOLDER... [--models NAMES] [--scales 1.5,2,3.5,4,8] [--crop 160] [--before] [--sheet F]
 
 Pictures are cut to the middle `--crop` pixels a side, 0 for all of them. The table has, by model and scale, the median
-and the largest disagreement (`srcli.guard`: of local means, black 0 and white 1) before the guard, exploded patches,
-guarded tiles, and the guard's share of the time. The sheet shows the pictures with the largest disagreements: bicubic,
-with `--before` as they were, and as they are.
+and the largest disagreement (`srcli.tiling.guard`: of local means, black 0 and white 1) before the guard, exploded
+patches, guarded tiles, and the guard's share of the time. The sheet shows the pictures with the largest disagreements:
+bicubic, with `--before` as they were, and as they are.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from srcli import Size, SrcliError, Target, Upscaler, images, strips
+from srcli import Size, SrcliError, Target, Upscaler, images
 from srcli.geometry import Window
-from srcli.guard import LIMIT
 from srcli.images.layout import whole
 from srcli.images.picture import Picture
 from srcli.images.write import to_pil
-from srcli.networks import flow
+from srcli.methods.linf import flow
+from srcli.tiling.guard import LIMIT
+from srcli.tiling.tiles import strips
 
 MODELS = "linf-lp-s,linf-s,srflow-lp-s,srflow-s,flowsr-s,flowmap-s,auto"
 SHOWN, SIDE = 16, 200

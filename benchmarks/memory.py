@@ -27,7 +27,7 @@ from srcli.batch.engines import Learned
 from srcli.degrader import Degrader, Parts, find
 from srcli.geometry import Target
 from srcli.images.picture import Picture
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 
 SIDES = 4 / 3
 

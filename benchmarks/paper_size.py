@@ -13,8 +13,8 @@ import time
 import torch
 
 from srcli import runtime
-from srcli.networks.build import build
-from srcli.pipelines.linf_official import OfficialLinf
+from srcli.methods.build import build
+from srcli.methods.linf.official import OfficialLinf
 
 
 def main() -> None:

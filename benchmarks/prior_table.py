@@ -18,7 +18,7 @@ from srcli.bench.metrics import Files, choose
 from srcli.bench.quality import Course, Photos, score, summarise
 from srcli.bench.variants import Model
 from srcli.errors import SrcliError
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 from srcli.upscaler import Upscaler
 
 Values = dict[str, float]

@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter
 from srcli import Target, Upscaler, drawing
 from srcli.images import open_bytes
 from srcli.images.write import to_pil
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCALE, GAP = 4, 4

@@ -15,13 +15,13 @@ from srcli import runtime, weights
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.photo import DegradeError
 from srcli.errors import OutOfMemory
+from srcli.flows.ode import Solver
 from srcli.geometry import Size
 from srcli.images.picture import Picture
-from srcli.networks.ode import Solver
-from srcli.pipelines.degflow import DegflowModel, check_scales, time_of
+from srcli.methods.degflow.model import DegflowModel, check_scales, time_of
 from srcli.weights import manifest, store
 from srcli.weights.convert import ConvertError
-from srcli.weights.given import OtherPart, load_part
+from srcli.weights.model_files import OtherPart, load_part
 
 LEAST_BUDGET = 2**20
 OURS = "degflow"

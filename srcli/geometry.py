@@ -58,6 +58,11 @@ class Window:
         return cls(0, 0, size.height, size.width)
 
 
+def mean_scale(high: Size, low: Size) -> float:
+    """Geometric mean of the scales along both axes."""
+    return math.sqrt(high.height * high.width / (low.height * low.width))
+
+
 class TargetError(SrcliError):
     """A scale or size that cannot be made."""
 

@@ -22,12 +22,13 @@ from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
-from srcli.pipelines.base import Model, Sampling
-from srcli.pipelines.colour import FIXES
-from srcli.pipelines.registry import assemble
-from srcli.strips import Count, Engine, Job, Planes, values_of
-from srcli.weights import extras, flowsr_sd, manifest, pull, store
-from srcli.weights.given import Loaded, load_files
+from srcli.methods.flowsr.colour import FIXES
+from srcli.methods.flowsr_sd import published as flowsr_sd
+from srcli.methods.registry import assemble
+from srcli.tiling.model import Model, Sampling
+from srcli.tiling.strips import Count, Engine, Job, Planes, values_of
+from srcli.weights import extras, manifest, pull, store
+from srcli.weights.model_files import Loaded, load_files
 
 Progress = Callable[[int, int], None]
 MOST_STEPS = 100

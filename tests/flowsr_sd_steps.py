@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srcli.networks.clip_text import Prompts
-from srcli.pipelines.flowsr_sd import FlowsrSd
-from srcli.weights import flowsr_sd as weights
+from srcli.methods.flowsr_sd import published as weights
+from srcli.methods.flowsr_sd.model import FlowsrSd
+from srcli.methods.flowsr_sd.text_encoder import Prompts
 
 
 @cache

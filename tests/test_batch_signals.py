@@ -24,7 +24,7 @@ from srcli import files
 from srcli.batch import work
 from srcli.batch.ledger import Ledger
 from srcli.images import encode
-from srcli.strips import Job
+from srcli.tiling.strips import Job
 owner, name = {
     "decode": (work.images, "open_bytes"), "compute": (Job, "_make"), "write": (encode, "still"),
     "rename": (files.Claim, "finish"), "ledger": (Ledger, "add"),

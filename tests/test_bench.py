@@ -254,7 +254,7 @@ def test_samples_differ_and_their_mean_is_told(photos):
 
 
 def test_what_is_not_finite_is_counted(monkeypatch, photos):
-    from srcli.strips import NotFinite
+    from srcli.tiling.strips import NotFinite
     from srcli.upscaler import Upscaler
 
     run = Upscaler.run

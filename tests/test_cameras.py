@@ -16,9 +16,9 @@ from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import draw_camera
 from srcli.geometry import Size
 from srcli.training import recipe
-from srcli.training.cameras import Cameras
-from srcli.training.data import CropSpec, Photos, to_tensor
-from srcli.training.degraded import DegradedSpec
+from srcli.training.data.cameras import Cameras
+from srcli.training.data.degraded import DegradedSpec
+from srcli.training.data.photos import CropSpec, Photos, to_tensor
 from srcli.training.loop import read_metadata
 from srcli.training.validation import validation_of
 
@@ -47,7 +47,7 @@ def test_both_squares_are_of_one_place_and_degraded_beyond_their_borders(monkeyp
             lower[..., 0] = round(scale * 10)
             return lower
 
-    monkeypatch.setattr("srcli.training.cameras.draw_camera", lambda rng: Red())
+    monkeypatch.setattr("srcli.training.data.cameras.draw_camera", lambda rng: Red())
     cameras, rng = Cameras(Photos(EXAMPLES), "2,4"), np.random.default_rng(0)
     for _ in range(10):
         sharp, lower, scale = cameras.pair(rng, lambda s: round(20 * s))

@@ -19,7 +19,7 @@ from srcli.drawing import draw
 from srcli.images.picture import Picture
 from srcli.images.read import decode, from_pil, read
 from srcli.look import Look, look, quality_of
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLEAN = Image.open(EXAMPLES / "cat.png").convert("RGB")

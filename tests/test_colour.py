@@ -17,7 +17,7 @@ from srcli.images.layout import Layout, fitted
 from srcli.images.picture import Picture, unit
 from srcli.images.read import decode
 from srcli.metrics.colour import ciede2000
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 
 ADOBE = imagecodecs.cms_profile("adobergb")
 WHITE = [0.3127, 0.3290, 1.0]

@@ -18,8 +18,8 @@ from torch import Tensor
 from srcli import Upscaler
 from srcli.files import WriteError
 from srcli.geometry import Size, Window
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.srflow import SRFlowModel
+from srcli.methods.srflow.model import SRFlowModel
+from srcli.tiling.model import Sampling
 from srcli.weights.convert import FAMILIES, ConvertError, convert, write
 
 RRDB = {"kind": "srflow-rrdb", "blocks": 2, "features": 8, "growth": 4, "upsampling": 3}
@@ -232,7 +232,9 @@ def test_srflow_through_files(reference, tmp_path, name, monkeypatch):
     expected = data["out/sr" if prior else "out/sr_heat0_cropped"]
     size = Size(*expected.shape[-2:])
     # Random networks leave their picture's surroundings, which ours would repair.
-    monkeypatch.setattr("srcli.pipelines.srflow.exploded", lambda picture, *_: torch.zeros(99, 99, dtype=torch.bool))
+    monkeypatch.setattr(
+        "srcli.methods.srflow.model.exploded", lambda picture, *_: torch.zeros(99, 99, dtype=torch.bool)
+    )
     with torch.inference_mode():
         made = SRFlowModel.decode(
             model, model.encode(data["in/lr"], size), Window.whole(size), size, Sampling(temperature=0)

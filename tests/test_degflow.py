@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from scipy import integrate
 
 from srcli import runtime
+from srcli.flows.degradation_path import Spline, taylor
+from srcli.flows.ode import Solver, TooRough
 from srcli.geometry import Size, TargetError, Window
-from srcli.networks.build import build
-from srcli.networks.degflow_ae import Autoencoder
-from srcli.networks.ncsnpp import NCSNpp, embedding
-from srcli.networks.ode import Solver, TooRough
-from srcli.networks.spline import Spline, taylor
-from srcli.pipelines.degflow import DegflowModel, Tiles, TooSmall, time_of, to_bytes
-from srcli.weights.given import load_part
+from srcli.methods.build import build
+from srcli.methods.degflow.autoencoder import Autoencoder
+from srcli.methods.degflow.model import DegflowModel, Tiles, TooSmall, time_of, to_bytes
+from srcli.methods.degflow.network import NCSNpp, embedding
+from srcli.weights.model_files import load_part
 
 FORWARD, LATENT, PICTURE = 1e-5, 5e-4, 1e-5  # tolerances of the fixtures
 SMALL_AE, SMALL_FLOW = {"kind": "degflow-ae", "base_dim": 8}, {"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1}

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from test_degflow import lively
 
 from srcli import degrader
-from srcli.networks.ode import Solver
+from srcli.flows.ode import Solver
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"

@@ -12,9 +12,9 @@ import torch
 from degflow_steps import EXAMPLES, FLOWSR, LINF, files, run
 
 from srcli import runtime
-from srcli.training.data import Photos, TrainingDataError
-from srcli.training.degraded import DegradedSpec
-from srcli.training.generated import MANIFEST, Generated
+from srcli.methods.degflow.generated import MANIFEST, Generated
+from srcli.training.data.degraded import DegradedSpec
+from srcli.training.data.photos import Photos, TrainingDataError
 
 
 class Degrading:

@@ -13,9 +13,9 @@ from PIL import Image
 
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import Camera, draw_camera
-from srcli.training.data import Photos, TrainingDataError
-from srcli.training.levels import LevelBatch, LevelSpec
-from srcli.training.pairs import Pairs
+from srcli.training.data.levels import LevelBatch, LevelSpec
+from srcli.training.data.pairs import Pairs
+from srcli.training.data.photos import Photos, TrainingDataError
 from srcli.training.validation import LevelValidation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -15,17 +15,17 @@ from test_degflow import close
 from test_degflow_training import no_mixed, recipe_of, written
 
 from srcli.degrader import belongs, find
-from srcli.networks.ode import Solver
-from srcli.pipelines.degflow import DegflowModel
+from srcli.flows.ode import Solver
+from srcli.methods.degflow.autoencoder_training import DegflowAETask
+from srcli.methods.degflow.model import DegflowModel
 from srcli.training import recipe
-from srcli.training.data import Photos, to_tensor
-from srcli.training.levels import LevelBatch
+from srcli.training.data.levels import LevelBatch
+from srcli.training.data.photos import Photos, to_tensor
 from srcli.training.loop import Optimizer
 from srcli.training.recipe import RecipeError
-from srcli.training.task_degflow_ae import DegflowAETask
 from srcli.training.tasks import make_task
 from srcli.training.validation import to_bytes
-from srcli.weights.given import load_part
+from srcli.weights.model_files import load_part
 
 PARTS = {"flow": "flow", "ae": "autoencoder"}
 DECODER = STAGE1.replace("steps = 25", "steps = 4") + "[options]\ngenerated = 1.0\n"

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from srcli.cli.app import app
 from srcli.degradation.levels import draw_camera
 from srcli.degrader import Degrader, find
+from srcli.flows.ode import Solver
 from srcli.geometry import Size
+from srcli.methods.degflow.model import to_bytes
 from srcli.metrics.grid import grid_score
 from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import luma, psnr
-from srcli.networks.ode import Solver
-from srcli.pipelines.degflow import to_bytes
-from srcli.training.data import to_tensor
+from srcli.training.data.photos import to_tensor
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LEVELS = (1, 2, 3, 4)

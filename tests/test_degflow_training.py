@@ -15,18 +15,18 @@ from safetensors.torch import load_file, save_file
 from test_degflow import FORWARD, close, lively
 
 from srcli.cli.app import app
-from srcli.networks.build import build
-from srcli.networks.degflow_ae import Autoencoder
-from srcli.networks.ncsnpp import NCSNpp
+from srcli.methods.build import build
+from srcli.methods.degflow.autoencoder import Autoencoder
+from srcli.methods.degflow.network import NCSNpp
+from srcli.methods.degflow.training import step_at
 from srcli.training import recipe
-from srcli.training.data import Photos
+from srcli.training.data.photos import Photos
 from srcli.training.loop import Optimizer, Trainer, read_metadata
 from srcli.training.recipe import RecipeError
-from srcli.training.task_degflow import step_at
 from srcli.training.tasks import make_task
 from srcli.training.validation import LevelValidation
 from srcli.weights import store
-from srcli.weights.given import load_part
+from srcli.weights.model_files import load_part
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # --- parity ---

@@ -19,8 +19,8 @@ from srcli.degradation.presets import PRESETS
 from srcli.degradation.synthetic import Degradation, Jpeg, Noise, Round, draw, seed_of
 from srcli.geometry import Size
 from srcli.metrics.psnr import psnr
-from srcli.training.data import Photos
-from srcli.training.degraded import DegradedSpec
+from srcli.training.data.degraded import DegradedSpec
+from srcli.training.data.photos import Photos
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RUNNER = CliRunner()

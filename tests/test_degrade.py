@@ -18,9 +18,9 @@ from srcli.degradation.bicubic import downscale
 from srcli.degradation.trajectory import path_scales
 from srcli.degrader import Degrader
 from srcli.errors import OutOfMemory
+from srcli.flows.ode import Solver
 from srcli.images import Picture
-from srcli.networks.ode import Solver
-from srcli.pipelines.degflow import DegflowModel
+from srcli.methods.degflow.model import DegflowModel
 from srcli.weights import store
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -321,7 +321,7 @@ def test_models_on_the_manifest_are_found_by_name(tiny_degflow, monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_scales_asked_for(tiny_degflow):
-    from srcli.pipelines import degflow
+    from srcli.methods.degflow import model as degflow
 
     ready = Degrader(tiny_degflow, Solver("rk4", 1), device="cpu")
     assert isinstance(ready.runtime, runtime.Runtime)

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from srcli.batch.ledger import NAME
 from srcli.cli.app import app
-from srcli.networks.ode import TooRough
-from srcli.pipelines.degflow import DegflowModel
+from srcli.flows.ode import TooRough
+from srcli.methods.degflow.model import DegflowModel
 
 RUNNER = CliRunner()
 PRESET = ["--preset", "light"]

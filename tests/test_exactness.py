@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
-from srcli.networks.anchors import Anchors
-from srcli.networks.build import build
-from srcli.networks.flow import RESIDUAL, STRETCH, FixedFlow, Flow
-from srcli.networks.interpolation import interpolate
-from srcli.networks.linf import LINF, from_patches, to_patches
+from srcli.methods.build import build
+from srcli.methods.linf.anchors import Anchors
+from srcli.methods.linf.flow import RESIDUAL, STRETCH, FixedFlow, Flow
+from srcli.methods.linf.model import LinfModel
+from srcli.methods.linf.network import LINF
+from srcli.methods.linf.queries import grid_queries, patch_centres
 from srcli.networks.notch import Notch
-from srcli.networks.queries import axis, grid_queries, patch_centres
-from srcli.pipelines.base import Sampling, gaussian_field
-from srcli.pipelines.linf import LinfModel
-from srcli.tiling import fit_tile, strips
+from srcli.networks.patches import from_patches, to_patches
+from srcli.resampling import interpolate, linear_taps
+from srcli.tiling.model import Sampling, gaussian_field
+from srcli.tiling.tiles import fit_tile, strips
 
 CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(detail=0.0, temperature=0.7, seed=3)]
 
@@ -80,8 +81,8 @@ def test_clean_mean_is_the_upsampling_and_the_inverse_of_zero():
     linf = MODEL.linf
     with torch.inference_mode():
         fast = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling(detail=0))
-        rows = axis(patch_centres(0, 24, 3), 20, 70)
-        cols = axis(patch_centres(0, 27, 3), 23, 81)
+        rows = linear_taps(patch_centres(0, 24, 3), 20, 70)
+        cols = linear_taps(patch_centres(0, 27, 3), 23, 81)
         queries = grid_queries([rows], [cols], (20, 23))
         _, condition = linf.condition(linf.fourier(linf.encode(lr * 2 - 1), queries))
         x = linf.imnet.inverse(torch.zeros(len(condition), 27), condition)
@@ -225,7 +226,9 @@ def test_the_flow_is_float32_under_autocast():
 def test_interpolation_is_torchs(h, w, sy, sx):
     image, size = torch.rand(2, h, w), (round(h * sy), round(w * sx))
     up = F.interpolate(image[None], size, mode="bilinear")[0]
-    ours = interpolate(image, axis(torch.arange(size[0]), h, size[0]), axis(torch.arange(size[1]), w, size[1]))
+    ours = interpolate(
+        image, linear_taps(torch.arange(size[0]), h, size[0]), linear_taps(torch.arange(size[1]), w, size[1])
+    )
     torch.testing.assert_close(ours, up, atol=2e-5, rtol=0)
 
 

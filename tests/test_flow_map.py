@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srcli.training import flow_map, losses
-from srcli.training.consistency import across
-from srcli.training.jumps import FORMULATIONS, Jumps
+from srcli.flows import flow_maps as flow_map
+from srcli.methods.flowmap.times import FORMULATIONS, Jumps
+from srcli.methods.flowsr.times import across
+from srcli.training import losses
 
 W = 3.5
 SIGMA = 0.005

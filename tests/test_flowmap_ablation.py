@@ -13,10 +13,11 @@ from flowmap_steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, train
 from PIL import Image
 
 from srcli.cli.app import app
-from srcli.networks.build import build
-from srcli.training import ablation, ablation_plan, recipe
-from srcli.training.data import Photos
-from srcli.training.jumps import FORMULATIONS
+from srcli.methods.build import build
+from srcli.methods.flowmap import ablation, ablation_plan
+from srcli.methods.flowmap.times import FORMULATIONS
+from srcli.training import recipe
+from srcli.training.data.photos import Photos
 from srcli.training.loop import Trainer, learning_rate_share
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task

@@ -11,16 +11,17 @@ from flowmap_steps import MAP, SMALL, TINY, awake, chosen, small, weights_of
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from srcli.training import flow_map, recipe
-from srcli.training.ablation_plan import ARMS
-from srcli.training.data import Photos
-from srcli.training.degraded import DegradedBatch, DegradedSpec
-from srcli.training.flow_map import Uncertainty
-from srcli.training.jumps import FORMULATIONS, Jumps, Pairs
+from srcli.flows import flow_maps as flow_map
+from srcli.flows.flow_maps import Uncertainty
+from srcli.methods.flowmap.ablation_plan import ARMS
+from srcli.methods.flowmap.losses import Directed, MapLosses, Pair, Terms
+from srcli.methods.flowmap.times import FORMULATIONS, Jumps, Pairs
+from srcli.methods.flowmap.training import MapOptions
+from srcli.training import recipe
+from srcli.training.data.degraded import DegradedBatch, DegradedSpec
+from srcli.training.data.photos import Photos
 from srcli.training.loop import Optimizer, Trainer
-from srcli.training.map_losses import Directed, MapLosses, Pair, Terms
 from srcli.training.recipe import OptimSpec, RecipeError
-from srcli.training.task_flowmap import MapOptions
 from srcli.training.tasks import make_task
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

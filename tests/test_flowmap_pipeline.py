@@ -22,15 +22,15 @@ from srcli.geometry import Size, TargetError, Window
 from srcli.images.colour import PLAIN
 from srcli.images.layout import Layout
 from srcli.images.read import from_pil
-from srcli.networks import cubic
-from srcli.networks.build import build
-from srcli.networks.lora import Lora, merged
-from srcli.networks.velocity import VelocityNet
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowmap import FlowmapModel
-from srcli.pipelines.registry import assemble
-from srcli.strips import Engine, Job, Planes
-from srcli.tiling import strips
+from srcli.methods.build import build
+from srcli.methods.flowmap.lora import Lora, merged
+from srcli.methods.flowmap.model import FlowmapModel
+from srcli.methods.flowsr.network import VelocityNet
+from srcli.methods.registry import assemble
+from srcli.resampling import enlarged
+from srcli.tiling.model import Sampling
+from srcli.tiling.strips import Engine, Job, Planes
+from srcli.tiling.tiles import strips
 from srcli.training import recipe
 from srcli.training.validation import whole
 from srcli.weights import manifest, store
@@ -113,7 +113,7 @@ def test_no_blurred_rectangles_near_the_border_above_1024_pixels():
     lr, size = picture(304, 336), Size(1216, 1344)
     with torch.inference_mode():
         made = in_tiles(lr, size, Size(512, 512), Sampling(steps=2))
-    assert (made - cubic.whole(lr, (size.height, size.width))).abs().mean() > 0.02  # the network does something
+    assert (made - enlarged(lr, Window.whole(size), size)).abs().mean() > 0.02  # the network does something
     shares = sharpness(made)
     assert shares.min() > 0.8
     ring = torch.cat([shares[0], shares[-1], shares[:, 0], shares[:, -1]])
@@ -184,7 +184,7 @@ class Jumping(nn.Module):
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_steps_are_jumps_from_one_time_to_the_next(steps):
     lr, size = picture(24, 24), Size(48, 48)
-    x = cubic.whole(lr, (48, 48)) * 2 - 1
+    x = enlarged(lr, Window(0, 0, 48, 48), Size(48, 48)) * 2 - 1
     for k in range(steps):
         t, s = 1 - k / steps, 1 - (k + 1) / steps
         x = x - (0.5 * x + t - 3 * s) * (t - s)
@@ -287,7 +287,7 @@ def installed(tmp_path, monkeypatch) -> dict[str, manifest.Entry]:
 
 
 def test_upscale_takes_steps_and_detail_and_tiles_change_nothing(installed, tmp_path, monkeypatch):
-    monkeypatch.setattr("srcli.strips.LIMIT", 100.0)  # random weights do not show what went in
+    monkeypatch.setattr("srcli.tiling.strips.LIMIT", 100.0)  # random weights do not show what went in
 
     def made(name: str, *options: object) -> bytes:
         arguments = [EXAMPLES / "cat.png", "-s", 2.5, "-n", "tiny", "--precision", "fp32", "-o", tmp_path / name]

@@ -16,19 +16,19 @@ from safetensors.torch import load_file, save_file
 from srcli import Upscaler
 from srcli.cli.app import app
 from srcli.geometry import Size
-from srcli.networks.build import build
+from srcli.methods.build import build
+from srcli.methods.flowmap.lora import Lora
+from srcli.methods.flowmap.losses import Directed, Pair
+from srcli.methods.flowmap.model import FlowmapModel
+from srcli.methods.flowsr.model import FlowsrModel
+from srcli.methods.registry import assemble
 from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
-from srcli.networks.lora import Lora
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowmap import FlowmapModel
-from srcli.pipelines.flowsr import FlowsrModel
-from srcli.pipelines.registry import assemble
+from srcli.tiling.model import Sampling
 from srcli.training import plot
-from srcli.training.data import Photos
-from srcli.training.degraded import DegradedBatch, DegradedSpec
+from srcli.training.data.degraded import DegradedBatch, DegradedSpec
+from srcli.training.data.photos import Photos
 from srcli.training.export import export
 from srcli.training.loop import Trainer, read_metadata
-from srcli.training.map_losses import Directed, Pair
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 from srcli.training.validation import Validation, whole

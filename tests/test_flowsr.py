@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.geometry import Size, TargetError, Window
-from srcli.networks import cubic
-from srcli.networks.build import build
-from srcli.pipelines import colour
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowsr import FlowsrModel
-from srcli.pipelines.path import mirrored
-from srcli.tiling import strips
+from srcli.methods.build import build
+from srcli.methods.flowsr import colour
+from srcli.methods.flowsr.model import FlowsrModel
+from srcli.methods.flowsr.path import mirrored
+from srcli.resampling import enlarged
+from srcli.tiling.model import Sampling
+from srcli.tiling.tiles import strips
 from srcli.training import recipe
 from srcli.training.validation import whole
 from srcli.upscaler import check
@@ -134,7 +134,7 @@ def test_one_picture_is_computed_as_in_a_batch():
 def test_fresh_network_leaves_the_enlarged_picture():
     lr, size = torch.rand(1, 3, 20, 31), Size(50, 77)
     made = whole(FlowsrModel(build(SMALL).eval()), lr, size, Sampling(steps=2))
-    torch.testing.assert_close(made, cubic.whole(lr, (50, 77)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(made, enlarged(lr, Window(0, 0, 50, 77), Size(50, 77)), atol=1e-5, rtol=0)
 
 
 class Linear(nn.Module):
@@ -149,7 +149,7 @@ class Linear(nn.Module):
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_steps_are_those_of_euler_from_one_to_zero(steps):
     lr, size = torch.rand(1, 3, 24, 24), Size(48, 48)
-    x = cubic.whole(lr, (48, 48)) * 2 - 1
+    x = enlarged(lr, Window(0, 0, 48, 48), Size(48, 48)) * 2 - 1
     for k in range(steps):
         x = x - (0.5 * x + (1 - k / steps)) / steps
     model = FlowsrModel(Linear())  # type: ignore[arg-type]
@@ -170,10 +170,15 @@ def test_sampling_is_checked():
 @pytest.mark.parametrize("size", [(41, 37), (80, 80), (20, 20), (160, 133)])
 def test_enlarging_is_bicubic(size):
     image = torch.rand(1, 3, 20, 20)
-    ours, torchs = cubic.whole(image, size), F.interpolate(image, size, mode="bicubic", antialias=True)
+    ours, torchs = (
+        enlarged(image, Window(0, 0, *size), Size(*size)),
+        F.interpolate(image, size, mode="bicubic", antialias=True),
+    )
     inside = [slice(3 * n // 20 + 1, n - 3 * n // 20 - 1) for n in size]  # borders are a matter of taste
     torch.testing.assert_close(ours[..., inside[0], inside[1]], torchs[..., inside[0], inside[1]], atol=1e-4, rtol=0)
-    torch.testing.assert_close(cubic.whole(torch.ones(1, 3, 5, 1), size), torch.ones(1, 3, *size))
+    torch.testing.assert_close(
+        enlarged(torch.ones(1, 3, 5, 1), Window(0, 0, *size), Size(*size)), torch.ones(1, 3, *size)
+    )
 
 
 def test_mirror_repeats_the_ends():
@@ -238,7 +243,7 @@ def installed(tmp_path, monkeypatch) -> str:
 
 
 def test_upscale_takes_steps_and_colour_and_tiles_change_nothing(installed, tmp_path, monkeypatch):
-    monkeypatch.setattr("srcli.strips.LIMIT", 100.0)  # random weights do not show what went in
+    monkeypatch.setattr("srcli.tiling.strips.LIMIT", 100.0)  # random weights do not show what went in
 
     def made(name: str, *options: object) -> bytes:
         arguments = [EXAMPLES / "cat.png", "-s", 2.5, "-n", installed, "--precision", "fp32", "-o", tmp_path / name]

@@ -18,12 +18,14 @@ from typer.testing import CliRunner
 from srcli import Upscaler
 from srcli.cli.app import app
 from srcli.geometry import Size, Window
-from srcli.pipelines import colour, flowsr_sd, sd_tiling
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowsr_sd import schedule
-from srcli.pipelines.registry import assemble
-from srcli.pipelines.sd_tiling import gaussian, offsets, published
-from srcli.weights import flowsr_sd as weights
+from srcli.methods.flowsr import colour
+from srcli.methods.flowsr_sd import model as flowsr_sd
+from srcli.methods.flowsr_sd import published as weights
+from srcli.methods.flowsr_sd import tiles as sd_tiling
+from srcli.methods.flowsr_sd.model import schedule
+from srcli.methods.flowsr_sd.tiles import gaussian, offsets, published
+from srcli.methods.registry import assemble
+from srcli.tiling.model import Sampling
 from srcli.weights import manifest, store
 
 CASES = ("one_step", "four_step", "cfg", "tiled", "nonsquare", "vae_lora")

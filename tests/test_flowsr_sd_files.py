@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.weights import flowsr_sd as weights
+from srcli.methods.flowsr_sd import published as weights
+from srcli.methods.flowsr_sd.adapter import Adapter, merge, read_flowsr
 from srcli.weights import manifest
 from srcli.weights.extras import ExtraMissing
-from srcli.weights.lora import Adapter, merge, read_flowsr
 from srcli.weights.store import WeightsMissing
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

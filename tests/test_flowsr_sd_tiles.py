@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
-from srcli.pipelines import colour
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowsr_sd import enlarged
-from srcli.pipelines.sd_tiling import blended, even, flanks, offsets, published, spread
+from srcli.methods.flowsr import colour
+from srcli.methods.flowsr_sd.model import bilinear_window
+from srcli.methods.flowsr_sd.tiles import blended, even, flanks, offsets, published, spread
+from srcli.tiling.model import Sampling
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +168,6 @@ def test_pictures_are_mirrored_to_whole_blocks_or_repeated(size):
         padding = [0, missing, 0, 0] if dim == 3 else [0, 0, 0, missing]
         made = F.pad(made, padding, "reflect" if missing < size[side - 2] else "replicate")
     canvas = Size(*made.shape[-2:])
-    assert error(enlarged(lr, Window.whole(canvas), Size(*size)), made) < 1e-6
+    assert error(bilinear_window(lr, Window.whole(canvas), Size(*size)), made) < 1e-6
     corner = Window(canvas.height - 24, canvas.width - 40, 24, 40)
-    assert error(enlarged(lr, corner, Size(*size)), made[..., -24:, -40:]) < 1e-6
+    assert error(bilinear_window(lr, corner, Size(*size)), made[..., -24:, -40:]) < 1e-6

@@ -15,18 +15,18 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.geometry import Size
+from srcli.methods.flowsr.network import VelocityNet
+from srcli.methods.flowsr.times import Times
+from srcli.methods.flowsr.training import FlowsrTask, end, path
+from srcli.methods.registry import assemble
 from srcli.metrics.trunks import load_trunk
 from srcli.networks.trunks import squeezenet
-from srcli.networks.velocity import VelocityNet
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.registry import assemble
+from srcli.tiling.model import Sampling
 from srcli.training import losses, recipe
-from srcli.training.consistency import Times
-from srcli.training.data import Photos
-from srcli.training.degraded import DegradedBatch, DegradedSpec
+from srcli.training.data.degraded import DegradedBatch, DegradedSpec
+from srcli.training.data.photos import Photos
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.recipe import RecipeError
-from srcli.training.task_flowsr import FlowsrTask, end, path
 from srcli.training.tasks import make_task
 from srcli.training.validation import whole
 from srcli.weights import store

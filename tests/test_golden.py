@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size, Window
-from srcli.networks.build import KINDS, build
-from srcli.networks.linf import LINF
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.flowmap import FlowmapModel
-from srcli.pipelines.flowsr import FlowsrModel
-from srcli.pipelines.linf import LinfModel
-from srcli.pipelines.linf_official import OfficialLinf
-from srcli.pipelines.srflow import SRFlowModel
-from srcli.pipelines.srflow_official import OfficialSRFlow
+from srcli.methods.build import KINDS, build
+from srcli.methods.flowmap.model import FlowmapModel
+from srcli.methods.flowsr.model import FlowsrModel
+from srcli.methods.linf.model import LinfModel
+from srcli.methods.linf.network import LINF
+from srcli.methods.linf.official import OfficialLinf
+from srcli.methods.srflow.model import SRFlowModel
+from srcli.methods.srflow.official import OfficialSRFlow
+from srcli.tiling.model import Sampling
 
 GOLDEN = Path(__file__).parent / "golden.json"
 EDSR = {"kind": "edsr", "blocks": 1, "features": 8}

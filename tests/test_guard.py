@@ -17,13 +17,14 @@ from typer.testing import CliRunner
 from srcli import Target, Upscaler, batch
 from srcli.cli.app import app
 from srcli.drawing import draw
+from srcli.flows.exploding import Exploded
 from srcli.geometry import Size, Window
-from srcli.guard import LIMIT, Unfaithful, disagreement, fallbacks
 from srcli.images.picture import Picture
 from srcli.images.read import from_pil
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.explode import Exploded
-from srcli.pipelines.plain import PlainModel, enlarged
+from srcli.methods.bicubic.model import PlainModel
+from srcli.resampling import enlarged
+from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, fallbacks
+from srcli.tiling.model import Sampling
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SRFLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("srflow-lp-s", "srflow-s")]
@@ -154,7 +155,7 @@ def test_strict_on_the_command_line(tmp_path, monkeypatch):
     Image.fromarray(CAT.colour).save(tmp_path / "a.png")
     command = ["upscale", str(tmp_path / "a.png"), "-s", "2", "-y", "--json"]
     assert CliRunner().invoke(app, [*command, "--strict"]).exit_code == 0
-    monkeypatch.setattr("srcli.strips.LIMIT", 1e-6)  # nothing agrees that well
+    monkeypatch.setattr("srcli.tiling.strips.LIMIT", 1e-6)  # nothing agrees that well
     record = json.loads(CliRunner().invoke(app, command).stdout.splitlines()[0])
     assert (record["status"], record["guarded_tiles"]) == ("done", 1)
     record = json.loads(CliRunner().invoke(app, [*command, "--strict"]).stdout.splitlines()[0])

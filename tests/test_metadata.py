@@ -15,8 +15,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from srcli import images
 from srcli.geometry import Size
-from srcli.images import tiff_write
 from srcli.images.amend import amend
+from srcli.images.formats import tiff_write
 from srcli.images.layout import Layout
 from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, Provenance, finished, stripped
 from srcli.images.picture import Picture

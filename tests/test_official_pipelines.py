@@ -15,15 +15,15 @@ from torch.nn import functional as F
 
 from srcli.geometry import Size, Target, Window
 from srcli.images.read import from_pil
+from srcli.methods.linf.official import OfficialLinf
+from srcli.methods.registry import assemble
+from srcli.methods.rrdb.model import RrdbModel
+from srcli.methods.srflow.official import OfficialSRFlow
+from srcli.methods.srflow.published_model import PublishedSRFlow
 from srcli.networks.swinir import SwinIR
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.linf_official import OfficialLinf
-from srcli.pipelines.registry import assemble
-from srcli.pipelines.rrdb import RrdbModel
-from srcli.pipelines.srflow_official import OfficialSRFlow
-from srcli.pipelines.srflow_published import PublishedSRFlow
-from srcli.strips import OutOfMemory
-from srcli.tiling import strips
+from srcli.tiling.model import Sampling
+from srcli.tiling.strips import OutOfMemory
+from srcli.tiling.tiles import strips
 from srcli.weights.store import network_of
 
 
@@ -214,7 +214,7 @@ def test_fixed_scales_tile_exactly(name, low, share, tile, sampling):
 def test_latents_of_the_upsampled_picture_are_made_in_windows(monkeypatch):
     model, lr = SRFLOWS["srflow-lp"], grey((26, 34))
     expected = OfficialSRFlow(model.flow).initial(lr)
-    monkeypatch.setattr("srcli.pipelines.srflow_published.LEVEL_BLOCK", 7)
+    monkeypatch.setattr("srcli.methods.srflow.published_model.LEVEL_BLOCK", 7)
     for made, whole_one in zip(model._initial(lr, model.flow.features(lr)), expected, strict=True):
         torch.testing.assert_close(made, whole_one, atol=1e-5, rtol=1e-4)
 

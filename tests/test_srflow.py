@@ -9,9 +9,9 @@ import torch
 from test_parity import close, fixture, network, weights
 from torch.nn import functional as F
 
-from srcli.networks.build import build
-from srcli.networks.srflow import SRFlow, bits_per_pixel
-from srcli.pipelines.srflow_official import OfficialSRFlow, even_sided
+from srcli.methods.build import build
+from srcli.methods.srflow.network import SRFlow, bits_per_pixel
+from srcli.methods.srflow.official import OfficialSRFlow, even_sided
 
 SMALL = {"kind": "srflow", "blocks": 4, "growth": 4, "stacked": [0, 1, 2, 3], "hidden": 8}
 TINY = {"kind": "srflow", "blocks": 2, "features": 8, "growth": 4, "stacked": [0], "hidden": 8, "steps": 2}

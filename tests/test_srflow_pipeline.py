@@ -13,14 +13,14 @@ from PIL import Image
 from torch.nn import functional as F
 
 from srcli.bench.variants import Case, Model
+from srcli.flows.exploding import PATCH, Exploded, exploded
 from srcli.geometry import Size, Window
-from srcli.networks.build import build
+from srcli.methods.build import build
+from srcli.methods.srflow.model import FOLD, SRFlowModel, without_grid
 from srcli.networks.notch import Notch
-from srcli.networks.resample import resample, taps
-from srcli.pipelines.base import Sampling
-from srcli.pipelines.explode import PATCH, Exploded, exploded
-from srcli.pipelines.srflow import FOLD, SRFlowModel, without_grid
-from srcli.tiling import strips
+from srcli.resampling import antialiased_taps, resample
+from srcli.tiling.model import Sampling
+from srcli.tiling.tiles import strips
 
 FLOW = {"kind": "srflow", "blocks": 1, "features": 16, "growth": 8, "stacked": [0], "steps": 2, "hidden": 16}
 PRIOR = {"kind": "level-prior", "condition": 32, "width": 16, "blocks": 1}
@@ -126,7 +126,7 @@ def test_latents_are_noise_of_the_heat_and_seed():
 def test_resampling_is_pillows(given, wanted):
     image = np.random.default_rng(given).random((5, given), np.float32)
     expected = np.asarray(Image.fromarray(image).resize((wanted, 5), Image.Resampling.BICUBIC))
-    ours = resample(torch.from_numpy(image), taps(0, 5, 5, 5), taps(0, wanted, given, wanted))
+    ours = resample(torch.from_numpy(image), antialiased_taps(0, 5, 5, 5), antialiased_taps(0, wanted, given, wanted))
     np.testing.assert_allclose(ours.numpy(), expected, atol=2e-6)
 
 

@@ -13,7 +13,7 @@ from srcli.degradation.bicubic import downscale
 from srcli.images.picture import Picture
 from srcli.metrics.grid import grid_score
 from srcli.metrics.psnr import psnr
-from srcli.pipelines.base import Sampling
+from srcli.tiling.model import Sampling
 from srcli.upscaler import Upscaled
 
 PHOTO = np.asarray(

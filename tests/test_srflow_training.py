@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.networks.srflow import SRFlow
+from srcli.methods.srflow.network import SRFlow
 from srcli.networks.trunks import squeezenet
 from srcli.training import recipe
-from srcli.training.data import Photos, draw_batch
+from srcli.training.data.photos import Photos, draw_batch
 from srcli.training.loop import Trainer
 from srcli.training.tasks import make_task
 from srcli.weights import manifest, store

@@ -16,12 +16,13 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.cli.train import RECIPES
-from srcli.networks.anchors import resize
-from srcli.networks.linf import LINF
+from srcli.cli.commands.train import RECIPES
+from srcli.methods.linf.network import LINF
+from srcli.methods.linf.training import queries_of
 from srcli.networks.trunks import squeezenet
+from srcli.resampling import bilinear
 from srcli.training import losses, recipe
-from srcli.training.data import CropSpec, Photos, draw_batch
+from srcli.training.data.photos import CropSpec, Photos, draw_batch
 from srcli.training.loop import Trainer, learning_rate_share, read_metadata
 from srcli.training.tasks import make_task
 from srcli.weights import manifest, store
@@ -255,7 +256,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
     photos, spec = Photos(EXAMPLES), CropSpec(batch=2, crop=24, windows=2, window=8)
     one, same, other = (draw_batch(photos, spec, 1, step) for step in (5, 5, 6))
     assert torch.equal(one.lr, same.lr)
-    assert torch.equal(one.queries.relative, same.queries.relative)
+    assert torch.equal(queries_of(one, 3).relative, queries_of(same, 3).relative)
     assert one.windows == same.windows
     assert not torch.equal(one.lr, other.lr)
 
@@ -265,8 +266,10 @@ def test_queries_and_base_look_at_the_same_place():
     spec = CropSpec(batch=4, crop=24, scales=(1.3, 4.0), windows=2, window=10)
     batch = draw_batch(Photos(EXAMPLES), spec, 0, 0)
     table = batch.lr.permute(0, 2, 3, 1).reshape(-1, 3)
-    near = (table[batch.queries.index] * batch.queries.weight[..., None]).sum(1)
-    base = batch.cut([resize(lr[None], photo.shape[-2:])[0] for lr, photo in zip(batch.lr, batch.photos, strict=True)])
+    queries = queries_of(batch, 3)
+    near = (table[queries.index] * queries.weight[..., None]).sum(1)
+    pairs = zip(batch.lr, batch.photos, strict=True)
+    base = batch.cut([bilinear(lr[None], photo.shape[-2:])[0] for lr, photo in pairs])
     centres = base[:, :, 1::3, 1::3].permute(0, 2, 3, 1).reshape(-1, 3)
     torch.testing.assert_close(near, centres, atol=2e-6, rtol=0)
 
@@ -278,7 +281,7 @@ def test_crop_and_photo_show_the_same_place():
 
     def error(dy: int, dx: int) -> float:
         pairs = zip(batch.lr, batch.photos, strict=True)
-        errors = [resize(lr[None], hr.shape[-2:])[0] - hr.roll((dy, dx), (1, 2)) for lr, hr in pairs]
+        errors = [bilinear(lr[None], hr.shape[-2:])[0] - hr.roll((dy, dx), (1, 2)) for lr, hr in pairs]
         return sum(e[:, 2:-2, 2:-2].square().mean().item() for e in errors)
 
     around = {(dy, dx): error(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)}

@@ -12,7 +12,7 @@ from PIL import Image
 from srcli import SrcliError, Target, Upscaler
 from srcli.images.picture import Picture
 from srcli.images.read import from_pil
-from srcli.strips import NotFinite
+from srcli.tiling.strips import NotFinite
 
 CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").crop((40, 30, 100, 80))
 SMALL = CAT.crop((0, 0, 40, 32))

@@ -80,7 +80,7 @@ def test_the_list_tells_what_each_model_is_for(place):
 def test_the_list_fits_the_terminal(columns):
     from rich.console import Console
 
-    from srcli.cli.models_view import table_of
+    from srcli.cli.shared.models_view import table_of
 
     entries, shown = list(manifest.load().entries.values()), io.StringIO()
     Console(file=shown, width=columns).print(table_of(entries))

@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from test_degflow import FORWARD, close
 from torch import Tensor
 
-from srcli.networks.build import build
-from srcli.networks.degflow_ae import Autoencoder
-from srcli.networks.ncsnpp import NCSNpp
+from srcli.methods.build import build
+from srcli.methods.degflow.autoencoder import Autoencoder
+from srcli.methods.degflow.network import NCSNpp
 from srcli.weights import manifest, store
 from srcli.weights.convert import FAMILIES, Checkpoint, ConvertError, Source, convert, held
-from srcli.weights.given import load_part
+from srcli.weights.model_files import load_part
 
 pytestmark = pytest.mark.usefixtures("place")
 

@@ -15,8 +15,10 @@ from test_degflow import photo
 from weights_server import page
 from weights_steps import listed, names, srcli
 
-from srcli.networks.build import build
-from srcli.weights import home, keeping, manifest
+from srcli.methods.build import build
+from srcli.weights import cache as home
+from srcli.weights import installing as keeping
+from srcli.weights import manifest
 from srcli.weights.convert import convert
 from srcli.weights.download import drive
 

@@ -13,7 +13,8 @@ from weights_server import breaks, digest
 from weights_steps import BODY, OTHER, ROOT, listed, names, official, part, pulled, srcli
 
 from srcli import weights
-from srcli.weights import home, manifest, pull, store
+from srcli.weights import cache as home
+from srcli.weights import manifest, pull, store
 
 pytestmark = pytest.mark.usefixtures("place")
 

@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 from weights_steps import ROOT, command, finished, listed, part, srcli
 
-from srcli.weights import keeping, manifest, store
+from srcli.weights import installing as keeping
+from srcli.weights import manifest, store
 from srcli.weights.convert import FAMILIES, Checkpoint, Source
 
 pytestmark = pytest.mark.usefixtures("place")

@@ -12,7 +12,8 @@ from weights_server import digest
 from weights_steps import BODY, OTHER, listed, names, part, pulled, srcli
 
 from srcli import weights
-from srcli.weights import home, pull, store
+from srcli.weights import cache as home
+from srcli.weights import pull, store
 
 pytestmark = pytest.mark.usefixtures("place")
 

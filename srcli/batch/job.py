@@ -16,7 +16,7 @@ from srcli.images.encode import Style
 from srcli.images.source import MOST_PIXELS
 
 if TYPE_CHECKING:
-    from srcli.pipelines.base import Sampling
+    from srcli.tiling.model import Sampling
     from srcli.upscaler import Upscaler
 
 

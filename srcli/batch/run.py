@@ -17,7 +17,7 @@ from srcli.batch.work import Ready, Writing, prepare
 from srcli.images.layout import Band
 
 if TYPE_CHECKING:
-    from srcli.strips import Count
+    from srcli.tiling.strips import Count
 
 BANDS_AHEAD = 2  # that wait to be encoded
 FILES_AHEAD = 2  # that wait to be encoded behind the one that is

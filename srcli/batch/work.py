@@ -26,7 +26,7 @@ from srcli.images.source import Source
 from srcli.images.write import can_animate, check_size, described, kind_of
 
 if TYPE_CHECKING:
-    from srcli.strips import Count
+    from srcli.tiling.strips import Count
     from srcli.upscaler import Chosen, Stream
 
 

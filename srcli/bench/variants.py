@@ -16,8 +16,8 @@ from srcli.errors import SrcliError
 from srcli.geometry import Size, Target
 from srcli.images import folders
 from srcli.images.picture import Picture
-from srcli.pipelines.base import Sampling
-from srcli.strips import NotFinite
+from srcli.tiling.model import Sampling
+from srcli.tiling.strips import NotFinite
 from srcli.upscaler import Upscaler
 
 TINT = 2.0  # mean difference of the channels from which a picture counts as coloured

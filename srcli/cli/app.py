@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli import bench, compare, degrade, doctor, models, train, upscale
+from srcli.cli.commands import bench, compare, degrade, doctor, models, train, upscale
 
 app = typer.Typer(
     name="srcli",

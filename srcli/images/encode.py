@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from srcli.images import jpeg, png, tiff_write
+from srcli.images.formats import jpeg, png, tiff_write
 from srcli.images.layout import Band, Holds, Layout, whole
 
 FORMATS = {

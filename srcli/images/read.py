@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from srcli.images import raster, raw, tiff
+from srcli.images.formats import raster, raw, tiff
 from srcli.images.picture import Picture
 from srcli.images.source import MOST_PIXELS, ImageError, Source
 

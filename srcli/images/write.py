@@ -13,8 +13,9 @@ from PIL import Image
 
 from srcli import files
 from srcli.geometry import Size
-from srcli.images import encode, tiff_write
+from srcli.images import encode
 from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
+from srcli.images.formats import tiff_write
 from srcli.images.layout import Band, Layout, fitted
 from srcli.images.metadata import Metadata, Provenance, finished, stripped
 from srcli.images.picture import Picture

@@ -19,14 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from srcli.errors import SrcliError
-from srcli.training.cameras import Cameras
-from srcli.training.data import Photos, Prefetch
-from srcli.training.generated import Generated
-from srcli.training.pairs import Pairs
+from srcli.training.data.photos import Prefetch, Source
 from srcli.training.recipe import OptimSpec, Recipe, RecipeError, adjusted, parse
 from srcli.training.tasks import Task
 
-Source = Photos | Pairs | Generated | Cameras
 CHECKPOINT = "checkpoint.safetensors"
 LOGS = ("log.csv", "validation.csv")
 LOG_EVERY = 50  # steps whose means make one line of log.csv

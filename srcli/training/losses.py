@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from srcli import runtime
 from srcli.metrics.lpips import normalise
-from srcli.networks.linf import to_patches
+from srcli.networks.patches import to_patches
 from srcli.networks.trunks import Trunk
 
 BT601 = (0.299, 0.587, 0.114)

@@ -7,14 +7,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from srcli.errors import SrcliError
-from srcli.training.cameras import Scales
-from srcli.training.data import CropSpec
-from srcli.training.degraded import DegradedSpec
-from srcli.training.levels import LevelSpec
+from srcli.training.data.cameras import Scales
+from srcli.training.data.degraded import DegradedSpec
+from srcli.training.data.levels import LevelSpec
+from srcli.training.data.photos import CropSpec
 
 T = TypeVar("T")
 GENERATOR, CAMERAS = "degflow", "levels"  # what makes low-resolution pictures instead of a recipe's own way
@@ -69,8 +70,14 @@ class Recipe:
 
 def available() -> list[str]:
     """Names of the recipes in the package."""
-    folder = resources.files("srcli.training") / "recipes"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+    return sorted(_packaged())
+
+
+def _packaged() -> dict[str, Traversable]:
+    """The recipes of all methods by name."""
+    folders = [method / "recipes" for method in resources.files("srcli.methods").iterdir() if method.is_dir()]
+    files = [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
+    return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
 
 
 def load(name_or_path: str, *, steps: int | None = None, seed: int | None = None) -> Recipe:
@@ -80,8 +87,8 @@ def load(name_or_path: str, *, steps: int | None = None, seed: int | None = None
         if not path.is_file():
             raise RecipeError(f"no recipe file {path}")
         text, name = path.read_text(), path.stem
-    elif name_or_path in available():
-        text, name = (resources.files("srcli.training") / "recipes" / f"{name_or_path}.toml").read_text(), name_or_path
+    elif file := _packaged().get(name_or_path):
+        text, name = file.read_text(), name_or_path
     else:
         raise RecipeError(f"no recipe named {name_or_path!r}; known: {', '.join(available())}, or a .toml file")
     try:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from srcli.networks.build import build
-from srcli.training.data import Batch
+from srcli.methods.build import build
+from srcli.training.data.photos import Batch
 from srcli.training.recipe import Recipe, RecipeError
 
 
@@ -50,15 +50,15 @@ def make_task(
     autoencoder: the frozen one in whose latents a flow of DegFlow works. Initial weights depend on the recipe's seed
     alone."""
     torch.manual_seed(recipe.seed)
-    from srcli.training.task_degflow import DegflowTask
-    from srcli.training.task_degflow_ae import DegflowAETask
-    from srcli.training.task_flowmap import FlowmapTask
-    from srcli.training.task_flowmap_lora import FlowmapLoraTask
-    from srcli.training.task_flowsr import FlowsrTask
-    from srcli.training.task_linf import LinfTask
-    from srcli.training.task_prior import PriorTask
-    from srcli.training.task_srflow import SRFlowTask
-    from srcli.training.task_srflow_prior import SRFlowPriorTask
+    from srcli.methods.degflow.autoencoder_training import DegflowAETask
+    from srcli.methods.degflow.training import DegflowTask
+    from srcli.methods.flowmap.lora_training import FlowmapLoraTask
+    from srcli.methods.flowmap.training import FlowmapTask
+    from srcli.methods.flowsr.training import FlowsrTask
+    from srcli.methods.linf.prior_training import PriorTask
+    from srcli.methods.linf.training import LinfTask
+    from srcli.methods.srflow.prior_training import SRFlowPriorTask
+    from srcli.methods.srflow.training import SRFlowTask
 
     taught: dict[str, Any] = {
         "prior": PriorTask, "srflow-prior": SRFlowPriorTask, "flowsr": FlowsrTask, "flowmap": FlowmapTask,

@@ -16,12 +16,12 @@ from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import Camera, draw_camera
 from srcli.geometry import Size, Window
+from srcli.methods.flowsr.path import PathModel
 from srcli.metrics.psnr import psnr
-from srcli.pipelines.base import Model, Sampling
-from srcli.pipelines.path import PathModel
-from srcli.training.data import SUFFIXES, to_tensor
-from srcli.training.levels import LevelSpec
-from srcli.training.pairs import Pairs
+from srcli.tiling.model import Model, Sampling
+from srcli.training.data.levels import LevelSpec
+from srcli.training.data.pairs import Pairs
+from srcli.training.data.photos import SUFFIXES, to_tensor
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.tasks import Task
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srcli.errors import SrcliError
-from srcli.weights import home, keeping, store
+from srcli.weights import cache as home
+from srcli.weights import installing as keeping
+from srcli.weights import store
 from srcli.weights.download import DownloadError, Offline, Patience, Told, fetch
 from srcli.weights.download.base import Wanted, check_space
 from srcli.weights.download.http import discard
-from srcli.weights.keeping import WrongFile
+from srcli.weights.installing import WrongFile
 from srcli.weights.manifest import Entry, Part, Source
 from srcli.weights.store import WeightsMissing, kept
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli.errors import SrcliError
-from srcli.weights import home
+from srcli.weights import cache as home
 from srcli.weights.manifest import HERE, Entry, Part
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def network_of(architecture: Mapping[str, Any], tensors: Mapping[str, Tensor], p
     """The network of an architecture with these weights, ready for inference. path: where they are from, for errors."""
     import torch
 
-    from srcli.networks.build import build
+    from srcli.methods.build import build
 
     try:
         network = build(architecture)

@@ -1,6 +1,6 @@
 """Published checkpoints to safetensors files that say what they are: `convert(path)`, then `write(converted, out)`.
 
-A new family is one module with a `Family`, named in `FAMILIES` (see `srcli.weights.convert.family`), and the kind of
+A new family is one module with a `Family`, named in `FAMILIES` (see `srcli.checkpoints.family`), and the kind of
 its network in `ours.TAKEN`, so that what `write` made of it can be read again.
 """
 
@@ -15,11 +15,17 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from srcli.checkpoints.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
+from srcli.checkpoints.shapes import account, check_indices, check_invertible
 from srcli.files import WriteError
-from srcli.weights.convert import degflow, linf, linf_lp, lpips, ours, rrdb, srflow, srflow_lp
+from srcli.methods.degflow import published as degflow
+from srcli.methods.linf import published as linf
+from srcli.methods.linf import published_priors as linf_lp
+from srcli.methods.rrdb import published as rrdb
+from srcli.methods.srflow import published as srflow
+from srcli.methods.srflow import published_priors as srflow_lp
+from srcli.weights.convert import lpips, ours
 from srcli.weights.convert.container import read
-from srcli.weights.convert.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
-from srcli.weights.convert.shapes import account, check_indices, check_invertible
 
 __all__ = [
     "FAMILIES", "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "held", "write",

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from srcli.weights.convert.family import Checkpoint, ConvertError, Source
+from srcli.checkpoints.family import Checkpoint, ConvertError, Source
 from srcli.weights.store import sha256
 
 MOST_BYTES = 16 * 2**30

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 import torch
 
+from srcli.checkpoints.family import Checkpoint, Converted, Family, Misfit
+from srcli.checkpoints.shapes import size
 from srcli.networks.trunks import TRUNKS
-from srcli.weights.convert.family import Checkpoint, Converted, Family, Misfit
-from srcli.weights.convert.shapes import size
 
 HEAD = re.compile(r"lin(\d+)\.model\.1\.weight")
 CLASSIFIER = "classifier."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from srcli.weights.convert.family import Checkpoint, Converted, Misfit
+from srcli.checkpoints.family import Checkpoint, Converted, Misfit
 
 # Pipelines that take a network of a kind, and its role there; the first one where a file does not say, as those of
 # `srcli train export` once did not.

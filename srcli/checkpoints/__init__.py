@@ -1,0 +1,1 @@
+"""What published checkpoints look like: families, shapes, encoders."""

@@ -1,0 +1,115 @@
+"""Sizes of networks from the keys and shapes of a state dict, and the account of every key."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srcli.checkpoints.family import Misfit
+from srcli.methods.build import build
+from srcli.networks.swin import relative_positions
+
+State = Mapping[str, Tensor]
+INVERTED = ("._weight", ".invconv.weight")
+MOST = 8192  # of any hyper-parameter
+
+
+def size(state: State, key: str, dim: int = 0) -> int:
+    """A side of a tensor. Raises Misfit where it is missing."""
+    if key not in state:
+        raise Misfit(f"the key {key} is missing")
+    if state[key].ndim <= dim:
+        raise Misfit(f"{key} has the shape {shape(state[key])}, which has too few dimensions")
+    return state[key].shape[dim]
+
+
+def count(keys: Collection[str], pattern: str) -> int:
+    """How many different numbers stand where the pattern has its group. (Not the largest: a file could claim any.)"""
+    found = re.compile(pattern)
+    return len({match[1] for match in map(found.match, keys) if match})
+
+
+def root(value: int, what: str) -> int:
+    """The whole square root. Raises Misfit where there is none."""
+    side = math.isqrt(value)
+    if value < 1 or side * side != value:
+        raise Misfit(f"{what} is {value}, which is no square number")
+    return side
+
+
+def agree(args: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Raise Misfit where what a file says of itself is not what its tensors are."""
+    for name, value in found.items():
+        said = args.get(name, value)
+        if not isinstance(said, (int, float, str)) or said != value:
+            raise Misfit(f"it says {name} = {str(said)[:40]!r}, but its tensors have {value!r}")
+
+
+def account(state: State, architecture: Mapping[str, Any]) -> None:
+    """Raise Misfit unless the keys, shapes and kinds of numbers are exactly those of the network, and all numbers are
+    finite. Costs no memory, whatever the architecture says."""
+    _check_bounds(architecture)
+    try:
+        with torch.device("meta"):
+            expected = build(architecture).state_dict()
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise Misfit(f"its sizes make no network: {error}") from error
+    missing = [key for key in expected if key not in state]
+    if missing:
+        raise Misfit(f"the key {_first(missing)} missing")
+    extra = [key for key in state if key not in expected]
+    if extra:
+        raise Misfit(f"the key {_first(extra)} not of this network")
+    for key, wanted in expected.items():
+        given = state[key]
+        if given.shape != wanted.shape:
+            raise Misfit(f"{key} has the shape {shape(given)} instead of {shape(wanted)}")
+        if given.is_floating_point() != wanted.is_floating_point() or given.is_complex():
+            raise Misfit(f"{key} holds {str(given.dtype).removeprefix('torch.')} numbers")
+        if not torch.isfinite(given).all():
+            raise Misfit(f"{key} has numbers that are not finite")
+
+
+def check_invertible(state: State) -> None:
+    """Raise Misfit for a linear layer of a flow without an inverse."""
+    for key, matrix in state.items():
+        if key.endswith(INVERTED) and not torch.isfinite(torch.linalg.slogdet(matrix.double())[1]):
+            raise Misfit(f"{key} is a matrix without an inverse")
+
+
+def check_indices(state: State) -> None:
+    """Raise Misfit for stored positions in windows that are not the definition's: they would read out of bounds."""
+    for key, index in state.items():
+        if key.endswith("relative_position_index") and not torch.equal(index, relative_positions(_window(index))):
+            raise Misfit(f"{key} is not the order of positions in a window")
+
+
+def _window(index: Tensor) -> int:
+    return root(index.shape[0], "the number of positions in a window")
+
+
+def shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "of a single number"
+
+
+def _first(keys: list[str]) -> str:
+    more = len(keys) - 1
+    return f"{keys[0]} is" if not more else f"{keys[0]} (and {more} more) is"
+
+
+def _check_bounds(value: Any) -> None:
+    """A number beyond all networks would take for ever to build."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        if len(value) > MOST:
+            raise Misfit("its sizes make no network: a list is too long")
+        for part in value:
+            _check_bounds(part)
+    elif isinstance(value, (int, float)) and not abs(value) <= MOST:
+        raise Misfit(f"its sizes make no network: {value} is out of bounds")

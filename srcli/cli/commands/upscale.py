@@ -1,0 +1,266 @@
+"""`srcli upscale`: pictures and folders in, larger pictures out."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from srcli.cli.shared import options
+from srcli.cli.shared.console import Output, errors
+from srcli.cli.shared.fetching import MANIFEST, bring
+from srcli.cli.shared.options import MACHINE, WRITING
+from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
+
+if TYPE_CHECKING:
+    from srcli.geometry import Target
+    from srcli.tiling.model import Sampling
+    from srcli.upscaler import Upscaler
+    from srcli.weights.model_files import Loaded
+
+DEFAULT_SCALE = 4.0
+
+EXAMPLES = """Examples:\n
+  srcli upscale photo.jpg --scale 3.5\n
+  srcli upscale photo.jpg --size 3840x -o large/\n
+  srcli upscale old.jpg -n flowsr-s\n
+  srcli upscale old.jpg -n flowmap-s --steps 2 --detail 1.5\n
+  srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
+  srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
+  cat photo.jpg | srcli upscale - -f png > large.png\n
+  srcli upscale photo.jpg -s 4 -m RRDB-LINF.pth\n
+  srcli upscale photo.jpg -s 4 -m guided.safetensors --lora change.safetensors --steps 2 --detail 1.5\n
+  srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
+
+
+def command(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="INPUT...", help="Pictures or folders; - is standard input.", show_default=False),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder, file (one input), template, or - for standard output.",
+            show_default="beside the input",
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option("-s", "--scale", help="Any factor from 1 to 8, e.g. 3.5.", show_default="4")
+    ] = None,
+    size: Annotated[str | None, typer.Option("--size", help="3840x2160, 3840x (width) or x2160 (height).")] = None,
+    long_side: Annotated[int | None, typer.Option("--long-side", help="Pixels of the longer side.")] = None,
+    megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-n",
+            "--model",
+            show_default="auto",
+            help="auto picks the model that suits each picture; srcli models list shows the others.",
+        ),
+    ] = None,
+    manifest: MANIFEST = None,
+    model_file: Annotated[
+        Path | None,
+        typer.Option("-m", "--model-file", help="Weights in a file: a published .pth, .pt or .ckpt, or safetensors."),
+    ] = None,
+    prior: Annotated[
+        Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
+    ] = None,
+    lora: Annotated[
+        Path | None, typer.Option("--lora", help="With -m: the file of a flow map's low-rank change, for --detail.")
+    ] = None,
+    detail: Annotated[
+        float,
+        typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flowmap-s goes to 2."),
+    ] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature",
+            help="Randomness of sampled models: linf-s (0, their mean), srflow-s (0.8).",
+            show_default="the model's",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the randomness.")] = 0,
+    on_explode: Annotated[
+        str,
+        typer.Option("--on-explode", help="Where a flow's inverse explodes: repair or error."),
+    ] = "repair",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail if a result does not match its input, instead of redoing that part more faithfully.",
+        ),
+    ] = False,
+    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
+    colour: Annotated[
+        str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
+    ] = None,
+    suffix: options.FORMAT = None,
+    quality: options.QUALITY = 95,
+    compression: options.COMPRESSION = 6,
+    background: options.BACKGROUND = "white",
+    strip: options.STRIP = False,
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance/--no-provenance", help="Note tool, model and settings in the file.", rich_help_panel=WRITING
+        ),
+    ] = True,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            "--frame", min=1, help="Only this frame or page, from 1.", show_default="all", rich_help_panel=WRITING
+        ),
+    ] = None,
+    overwrite: options.OVERWRITE = False,
+    recursive: options.RECURSIVE = False,
+    include: options.INCLUDE = None,
+    exclude: options.EXCLUDE = None,
+    listed: options.LISTED = None,
+    shard: options.SHARD = "1/1",
+    fail_fast: options.FAIL_FAST = False,
+    retry_failed: options.RETRY_FAILED = False,
+    ledger: options.LEDGER = True,
+    max_pixels: options.MAX_PIXELS = 250.0,
+    max_memory: options.MAX_MEMORY = None,
+    tile: Annotated[
+        int,
+        typer.Option("-t", "--tile", help="Side of a tile in output pixels; 0: by memory.", rich_help_panel=MACHINE),
+    ] = 0,
+    device: options.DEVICE = "auto",
+    precision: options.PRECISION = "auto",
+    threads: options.THREADS = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what was measured of each picture.", rich_help_panel=options.REPORT),
+    ] = False,
+    dry_run: options.DRY_RUN = False,
+    json: options.JSON = False,
+    quiet: options.QUIET = False,
+    verbose: options.VERBOSE = False,
+    debug: options.DEBUG = False,
+) -> None:
+    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT.
+
+    A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model}, {parent} (name of the picture's
+    folder) and {folder} (its path below the input).
+    """
+    output = Output(json, quiet, verbose)
+    if debug:
+        log_to_stderr()
+    with errors(debug, json):
+        from srcli import batch, runtime
+        from srcli.images.encode import Style
+
+        target, ending = _target(scale, size, long_side, megapixels), options.suffix_of(suffix)
+        choice = batch.Choice(recursive, tuple(include or ()), tuple(exclude or ()), batch.parse_shard(shard))
+        plan = batch.plan(
+            options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending
+        )  # fmt: skip
+        if any(item.file == batch.STREAM for item in plan.items):
+            _check_stdout(json)
+            output.data_on_stdout = True
+        tell_plan(plan, output)
+        style = Style(quality, compression, False, options.colour_of(background))
+        chosen = batch.Options(
+            ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
+            int(max_pixels * 1e6), fail_fast, retry_failed,
+        )  # fmt: skip
+        from srcli.tiling.model import Sampling
+        from srcli.upscaler import Upscaler, check
+
+        runtime.reuse_heap()
+        sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour, strict))
+        if model_file is None:
+            bring([model], output)
+        memory = options.bytes_of(max_memory)
+        source = _source(model, model_file, prior, lora)
+        upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
+        upscaler.check_target(target)
+        upscaler.settled(sampling)
+        _warn(upscaler, sampling, output)
+        kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
+        job = batch.Job(upscaler, target, sampling, options=chosen, sources=plan.sources, ledgers=kept)
+        how = _how(upscaler)
+        if verbose:
+            reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"
+            output.notice(f"{how['model']} on {how['device']} in {how['precision']} ({reason}")
+        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True, explain=explain)
+    sys.exit(code)
+
+
+def _how(upscaler: Upscaler) -> dict[str, Any]:
+    """What the summary says of all results."""
+    how = upscaler.runtime
+    return {
+        "model": upscaler.entry.name, "device": str(how.device), "precision": how.precision,
+        "tiling": upscaler.model.tiling,
+    }  # fmt: skip
+
+
+def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
+    """Say which options the model does not look at."""
+    if upscaler.choices:
+        if sampling.temperature:
+            output.notice("--temperature has no effect with auto; use -n with a model that samples, such as linf-s")
+        return
+    if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
+        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
+    if sampling.temperature and "velocity" in upscaler.entry.parts and not upscaler.model.heat:
+        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which does not sample")
+    if sampling.detail != 1.0 and not upscaler.model.most_detail:
+        output.notice(f"--detail has no effect on {upscaler.entry.name}, which has {_dial(upscaler)}")
+    if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
+        output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
+
+
+def _dial(upscaler: Upscaler) -> str:
+    """What a model lacks that `detail` would scale."""
+    return "no low-rank change" if upscaler.entry.pipeline == "flowmap" else "no prior"
+
+
+def _check_stdout(json: bool) -> None:
+    from srcli.batch import UsageError
+
+    if json:
+        raise UsageError("--json and the picture cannot both go to standard output")
+    if sys.stdout.isatty():
+        raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
+
+
+def _source(model: str | None, file: Path | None, prior: Path | None, lora: Path | None) -> str | Loaded | None:
+    """A model's name, or what is in the files of one."""
+    from srcli.batch import UsageError
+
+    if model is not None and file is not None:
+        raise UsageError("give either a model's name (-n) or a file (-m), not both")
+    if prior is not None and file is None:
+        raise UsageError("--prior goes with -m, the file of its flow")
+    if lora is not None and file is None:
+        raise UsageError("--lora goes with -m, the file of its network")
+    if file is None:
+        return model
+    from srcli.weights.model_files import load_files
+
+    return load_files(file, prior, lora)
+
+
+def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:
+    from srcli.geometry import Target, TargetError
+
+    if size is not None:
+        if scale is not None or long_side is not None or megapixels is not None:
+            raise TargetError("give exactly one of --scale, --size, --long-side and --megapixels")
+        return Target.parse_size(size)
+    if scale is None and long_side is None and megapixels is None:
+        scale = DEFAULT_SCALE
+    return Target(scale=scale, long_side=long_side, megapixels=megapixels)

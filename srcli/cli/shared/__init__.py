@@ -1,0 +1,1 @@
+"""What commands share: console, options, signals, tables."""

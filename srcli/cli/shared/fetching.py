@@ -1,0 +1,106 @@
+"""Weights that a command needs: said, shown and fetched before it begins."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from srcli.cli.shared.console import Output
+
+if TYPE_CHECKING:
+    from srcli.weights.manifest import Entry
+    from srcli.weights.pull import How, Report
+
+
+def _use_manifest(path: Path | None) -> Path | None:
+    """What this process knows from now on, in this command and in what it calls."""
+    if path is not None:
+        from srcli.weights import manifest
+
+        if path.absolute() not in manifest.ADDED:
+            manifest.ADDED.append(path.absolute())
+    return path
+
+
+MANIFEST = Annotated[
+    Path | None,
+    typer.Option(
+        "--manifest", help="More models, as TOML; they come before those of the package.", callback=_use_manifest
+    ),
+]
+
+
+def bring(names: Sequence[str | None], output: Output) -> None:
+    """Fetch what models that enlarge pictures lack. Raises SrcliError."""
+    from srcli.weights import manifest
+
+    known = manifest.load()
+    bring_entries([known.model(name) for name in names], output)
+
+
+def bring_entries(entries: Sequence[Entry], output: Output) -> None:
+    """Fetch what models lack, after saying how much it is and on what terms. Raises SrcliError."""
+    from srcli.weights import extras, store
+    from srcli.weights import pull as pulling
+
+    for entry in entries:
+        extras.check(entry)
+    lacking = [entry for entry in entries if store.missing(entry)]
+    for entry in lacking:
+        announce(entry, output)
+    if lacking:
+        with progress(output) as report:
+            pulling.pull(lacking, pulling.How(report=report))
+
+
+def announce(entry: Entry, output: Output) -> None:
+    """Size and licence of what is about to come."""
+    from srcli.weights import pull, store
+
+    parts = [part for part in store.missing(entry) if part.sources]
+    if not parts:  # nothing will come
+        return
+    sizes = [part.bytes for part in parts]
+    size = "of unknown size" if None in sizes else f"{sum(s for s in sizes if s) / 1e6:,.1f} MB"
+    places = ", ".join(dict.fromkeys(str(part.sources[0]) for part in parts if part.sources))
+    output.notice(f"{entry.name}: {size}{' from ' + places if places else ''}; {pull.terms(entry)}")
+
+
+def how(output: Output, report: Report, *, offline: bool, retries: int, timeout: float) -> How:
+    from srcli.weights import pull
+    from srcli.weights.download import Patience
+
+    return pull.How(offline, Patience(retries, timeout=timeout), report)
+
+
+@contextmanager
+def progress(output: Output) -> Iterator[Report]:
+    """A bar for each file that comes; nothing where nobody looks."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from srcli.weights.pull import Report
+
+    if output.quiet or output.json or not sys.stderr.isatty():
+        yield Report(say=output.notice)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=output.err, transient=True) as bar:
+        output.live = bar.console
+        tasks, lock = {}, threading.Lock()
+
+        def told(file: str, done: int, total: int | None) -> None:
+            with lock:
+                if file not in tasks:
+                    tasks[file] = bar.add_task(file, total=total)
+            bar.update(tasks[file], completed=done, total=total)
+
+        try:
+            yield Report(told, output.notice)
+        finally:
+            output.live = None

@@ -1,0 +1,1 @@
+"""The methods, one folder each: network, inference, training, recipes, published files."""

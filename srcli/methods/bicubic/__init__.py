@@ -1,0 +1,1 @@
+"""Bicubic interpolation, as a model among the others."""

@@ -1,0 +1,46 @@
+"""Plain interpolation as a model: nothing learned, nothing invented."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from srcli.geometry import Size, Window
+from srcli.resampling import enlarged
+from srcli.tiling.model import Sampling, Scales, Stages
+
+
+class PlainModel:
+    """Bicubic enlargement (Keys 1981), the most faithful answer where no network knows better."""
+
+    scales = Scales(1.0, 8.0)
+    tiling = "exact"
+    heat = 0.0
+    most_detail = 0.0
+    exploded = 0
+
+    def __init__(self) -> None:
+        self.stages = Stages()
+
+    def to(self, device: torch.device) -> PlainModel:
+        """Returns itself: there is nothing to move."""
+        return self
+
+    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
+        """All of it: enlarging takes what it needs."""
+        return Window.whole(low)
+
+    def encode_bytes(self, region: Window) -> int:
+        """Encoding keeps the picture as it is."""
+        return 0
+
+    def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
+        """Working memory of decoding a window, roughly."""
+        return 4 * 3 * 4 * window.height * window.width
+
+    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Tensor:
+        return lr
+
+    def decode(self, features: Tensor, window: Window, size: Size, sampling: Sampling) -> Tensor:
+        with self.stages("enlarge"):
+            return enlarged(features, window, size)

@@ -1,0 +1,1 @@
+"""DegFlow: degradations of any strength along a path of latents."""

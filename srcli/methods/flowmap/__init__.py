@@ -1,0 +1,1 @@
+"""FlowMapSR: flow maps by self-distillation, in one, two or four steps."""

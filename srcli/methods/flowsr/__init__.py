@@ -1,0 +1,1 @@
+"""FlowSR: a rectified flow from the enlarged picture to the sharp one."""

@@ -1,0 +1,243 @@
+"""Training of the consistency rectified flow (FlowSR, Xu et al. 2025), in pixels.
+
+Path x_t = (1 - t) HR + t LR with LR enlarged; the network predicts the velocity LR - HR, and f(x, t) = x - t v(x, t)
+the end of the path. Pictures are in [-1, 1] here, in [0, 1] where they are judged.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from srcli import runtime
+from srcli.methods.flowsr.network import FOLD, VelocityNet
+from srcli.methods.flowsr.times import Times, across
+from srcli.metrics.trunks import load_trunk, read_weights
+from srcli.networks.discriminator import PatchDiscriminator
+from srcli.training import frozen, losses
+from srcli.training.data.degraded import DegradedBatch
+from srcli.training.losses import Perceptual
+from srcli.training.recipe import Recipe, RecipeError
+from srcli.weights import store
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsrOptions:
+    """perceptual_start, adversary_start: the step from which these losses count. faithful_share: share of samples with
+    a detail below 1, whose perceptual loss is weakened by it: the dial from faithful to sharp. perceptual_floor: see
+    `Perceptual`. flat: standard deviation, in 8-bit steps, below which a photo is flat: there the perceptual loss fades
+    and the loss `flat` counts.
+
+    terms: of the consistency loss, `both`, `cd` (towards the target network), `hr` (towards the photo). target_ema: of
+    the target network. distance_perceptual, distance_flat: weights of these parts of its distance. noise: largest
+    standard deviation, in [-1, 1], of the noise on what the discriminator sees. The rest: see `Times`.
+    """
+
+    perceptual_start: int = 0
+    adversary_start: int = 0
+    faithful_share: float = 0.0
+    perceptual_floor: float = 0.0
+    flat: float = 0.0
+    terms: str = "both"
+    target_ema: float = 0.97
+    distance_perceptual: float = 0.0
+    distance_flat: float = 0.0
+    noise: float = 0.2
+    pairs: str = "fast-slow"
+    intervals: int = 4
+    slow: int = 1000
+    start_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Pictures (B, 3, H, W) on the path or beside it, their times and the wanted details, (B,)."""
+
+    x: Tensor
+    t: Tensor
+    detail: Tensor
+
+
+class FlowsrTask:
+    """Losses of f against the photo: `l2`, `pixel` (L1), `flat` (L1 where the photo is flat), `perceptual`, `periodic`
+    (what repeats with the network's fold); `consistency`, eq. 6, for which half of the batch is kept; `adversary`.
+
+    flow: the flow of the first stage, which the consistency flow starts from and is taught by. trunk: SqueezeNet 1.1
+    weights for the perceptual loss.
+    """
+
+    kind = VelocityNet
+    weighted = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
+    options = frozenset(FlowsrOptions.__slots__)
+
+    def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
+        self.weights, self.chosen = recipe.loss, FlowsrOptions(**recipe.options)
+        if self.chosen.terms not in ("both", "cd", "hr"):
+            raise RecipeError(f"the terms of the consistency loss are both, cd or hr, not {self.chosen.terms!r}")
+        check_flat(self.weights.get("flat") or self.chosen.distance_flat, self.chosen.flat)
+        self.times = Times(self.chosen.pairs, self.chosen.intervals, self.chosen.slow, self.chosen.start_share)
+        self.network = network
+        self.networks: dict[str, nn.Module] = {"network": network}
+        self.origin: dict[str, str] = {}
+        self.teacher: VelocityNet | None = None
+        if self.weights.get("consistency"):
+            self._be_taught(flow)
+        self.perceptual = None
+        if self.weights.get("perceptual"):
+            if trunk is None:
+                raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
+            features = load_trunk("squeeze", read_weights(trunk), str(trunk))
+            self.perceptual = Perceptual(features, self.chosen.perceptual_floor, self.chosen.flat)
+        self.discriminator: PatchDiscriminator | None = None
+        if self.weights.get("adversary"):
+            self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
+
+    def _be_taught(self, flow: str | None) -> None:
+        path = frozen.find(flow, "velocity", "consistency needs the flow of the first stage")
+        teacher = store.load_network(path)
+        if not isinstance(teacher, VelocityNet):
+            raise RecipeError(f"{path} is not a velocity network")
+        try:
+            self.network.load_state_dict(teacher.state_dict())
+        except RuntimeError:
+            raise RecipeError(f"{path} is a network of another architecture than the recipe's") from None
+        self.teacher, self.origin = teacher, {"flow": store.sha256(path)}
+        self.networks["target"] = copy.deepcopy(self.network).requires_grad_(False)
+
+    # --- one step ---
+
+    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        self._follow(batch.hr.device)
+        hr, lr = batch.hr * 2 - 1, batch.lr * 2 - 1
+        count = len(hr) // 2 if self.teacher is not None else len(hr)
+        points = self._points(hr, lr, count)
+        made = end(self.network, points.x, points.t, points.detail)
+        judged = self.perceptual if step >= self.chosen.perceptual_start else None
+        values = self._flow_losses(made[:count], hr[:count], points.detail[:count], judged)
+        shown = slice(0, count)  # to the discriminator
+        if self.teacher is not None:
+            values["consistency"] = self._consistency(made[count:], points, hr[count:], judged)
+            shown = slice(count, len(hr))
+        fake, real, base = made[shown], hr[shown], lr[shown]
+        judge = self.discriminator if step >= self.chosen.adversary_start else None
+        if judge is not None:
+            judge.requires_grad_(False)
+            values["adversary"] = -(self._seen(judge, fake, base) * across(points.detail[shown])).mean()
+        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
+        named = {k: 0.0 for k in ("perceptual", "adversary", "discriminator") if self.weights.get(k)}
+        yield "network", total, named | {k: v.item() for k, v in values.items()}
+        self._follow_network()
+        if judge is not None:
+            judge.requires_grad_(True)
+            loss = losses.hinge(self._seen(judge, real, base), self._seen(judge, fake.detach(), base))
+            yield "discriminator", loss, {"discriminator": loss.item()}
+
+    def _details(self, count: int, device: torch.device) -> Tensor:
+        """1 for most samples; else half 0, half anything between."""
+        kind, between = torch.rand(2, count, device=device)
+        share = self.chosen.faithful_share
+        return torch.where(kind < share / 2, 0.0, torch.where(kind < share, between, 1.0))
+
+    def _flow_losses(self, sr: Tensor, hr: Tensor, detail: Tensor, judged: Perceptual | None) -> dict:
+        values = {"l2": (sr - hr).square().mean()}
+        if self.weights.get("pixel"):
+            values["pixel"] = losses.pixel(unit(sr), unit(hr))
+        if self.weights.get("flat"):
+            values["flat"] = losses.flat(unit(sr), unit(hr), self.chosen.flat)
+        if self.weights.get("periodic"):
+            values["periodic"] = losses.patch_periodic(unit(sr), unit(hr), FOLD, (4, 6))
+        if judged is not None:
+            values["perceptual"] = (judged(unit(sr), unit(hr)) * detail).mean()
+        return values
+
+    @torch.no_grad()
+    def _points(self, hr: Tensor, lr: Tensor, count: int) -> Points:
+        """What the network is asked in a step; the first `count` samples are for the flow, the others for pairs."""
+        t, detail = self.times.draw(count, hr.device), self._details(count, hr.device)
+        x = path(hr[:count], lr[:count], t)
+        if self.teacher is None:
+            return Points(x, t, detail)
+        later, near = self.times.pairs(len(hr) - count, hr.device)
+        start, full = path(hr[count:], lr[count:], later), torch.ones_like(later)
+        reached = start - across(later - near) * velocity(self.teacher, start, later, full)
+        return Points(torch.cat([x, start, reached]), torch.cat([t, later, near]), torch.cat([detail, full, full]))
+
+    def _consistency(self, made: Tensor, points: Points, hr: Tensor, judged: Perceptual | None) -> Tensor:
+        """Eq. 6: the end seen from t' like the target network's seen from t; the end seen from t like the photo.
+
+        made: the ends seen from all t', then those from all t; the last of the points belong to the latter.
+        """
+        count, parts = len(hr), []
+        if self.chosen.terms != "hr":
+            with torch.no_grad():
+                target = end(self.networks["target"], *(v[-count:] for v in (points.x, points.t, points.detail)))
+            parts.append(self._distance(made[:count], target, hr, judged))
+        if self.chosen.terms != "cd":
+            parts.append(self._distance(made[count:], hr, hr, judged))
+        return torch.stack(parts).sum()
+
+    def _distance(self, a: Tensor, b: Tensor, photo: Tensor, judged: Perceptual | None) -> Tensor:
+        distance = losses.charbonnier(a, b)
+        if self.chosen.distance_flat:
+            flat = losses.flat(unit(a), unit(photo), self.chosen.flat)
+            distance = distance + self.chosen.distance_flat * flat
+        if judged is not None and self.chosen.distance_perceptual:
+            seen = judged(unit(a), unit(b), unit(photo)).mean()
+            distance = distance + self.chosen.distance_perceptual * seen
+        return distance
+
+    def _seen(self, judge: PatchDiscriminator, image: Tensor, base: Tensor) -> Tensor:
+        """Logits of lightly noised pictures beside the enlarged ones they come from."""
+        strength = torch.rand(len(image), 1, 1, 1, device=image.device) * self.chosen.noise
+        with runtime.mixed(image.device):
+            return judge(unit(image + strength * torch.randn_like(image)), unit(base)).float()
+
+    @torch.no_grad()
+    def _follow_network(self) -> None:
+        """The target network is a moving average of the trained one."""
+        if target := self.networks.get("target"):
+            for slow, fast in zip(target.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, 1 - self.chosen.target_ema)
+
+    def _follow(self, device: torch.device) -> None:
+        """The frozen parts go where the batch is; costs nothing once they are there."""
+        if self.teacher is not None:
+            self.teacher.to(device)
+        if self.perceptual is not None:
+            self.perceptual.trunk.to(device)
+
+    def pipeline(self, network: nn.Module):
+        from srcli.methods.flowsr.model import FlowsrModel
+
+        assert isinstance(network, VelocityNet)
+        return FlowsrModel(network)
+
+
+def check_flat(weight: float | None, sigma: float) -> None:
+    if weight and not sigma:
+        raise RecipeError("the loss flat needs flat = SIGMA, in 8-bit steps, among the [options]")
+
+
+def unit(image: Tensor) -> Tensor:
+    """[-1, 1] to [0, 1]."""
+    return image * 0.5 + 0.5
+
+
+def path(hr: Tensor, lr: Tensor, t: Tensor) -> Tensor:
+    """The straight path between photo (t = 0) and enlarged picture (t = 1)."""
+    return torch.lerp(hr, lr, across(t))
+
+
+def velocity(network: nn.Module, x: Tensor, t: Tensor, detail: Tensor) -> Tensor:
+    with runtime.mixed(x.device):
+        return network(x, t, detail=detail)
+
+
+def end(network: nn.Module, x: Tensor, t: Tensor, detail: Tensor) -> Tensor:
+    """f(x, t) = x - t v(x, t), where the path through x is said to end."""
+    return x - across(t) * velocity(network, x, t, detail)

@@ -1,0 +1,1 @@
+"""FlowSR as published: a rectified flow in the latents of Stable Diffusion 2.1."""

@@ -1,0 +1,125 @@
+"""Training of the learned prior: the flow is frozen, the picture made from the predicted latent is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from srcli import runtime
+from srcli.methods.linf.flow import FixedFlow
+from srcli.methods.linf.network import LINF
+from srcli.methods.linf.prior import GridPrior
+from srcli.methods.linf.queries import Queries
+from srcli.methods.linf.training import encode, queries_of, upsampled
+from srcli.metrics.trunks import load_trunk, read_weights
+from srcli.networks.discriminator import PatchDiscriminator
+from srcli.networks.notch import Notch
+from srcli.networks.patches import from_patches, grid, rows
+from srcli.training import frozen, losses
+from srcli.training.data.photos import Batch
+from srcli.training.recipe import Recipe, RecipeError
+from srcli.weights import store
+
+
+class PriorTask:
+    """Pixel + perceptual + patch-grid losses, optionally with a small discriminator.
+
+    trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_at` (pairs of a scale and a
+    factor of the perceptual weight there, interpolated: how much texture is guesswork depends on the scale),
+    `adversary_start` (a step), `margin` (patches on each side of a window that are not judged: zeros from beyond it
+    reach into them, and pictures have none).
+    """
+
+    kind = GridPrior
+    weighted = frozenset({"pixel", "periodic", "perceptual", "adversary"})
+    options = frozenset({"perceptual_at", "adversary_start", "margin"})
+
+    def __init__(self, recipe: Recipe, prior: GridPrior, flow: str | None, trunk: Path | None) -> None:
+        self.prior, self.weights, self.chosen = prior, recipe.loss, recipe.options
+        self.networks: dict[str, nn.Module] = {"network": prior}
+        path = frozen.find(flow, "flow", "a prior needs the flow it belongs to")
+        self.linf, self.origin = load_flow(path), {"flow": store.sha256(path)}
+        self.fixed, self.notch = FixedFlow(self.linf.imnet), Notch(self.linf.patch)
+        self.perceptual = None
+        if self.weights.get("perceptual"):
+            if trunk is None:
+                raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
+            self.perceptual = losses.Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)))
+        self.discriminator: PatchDiscriminator | None = None
+        if self.weights.get("adversary"):
+            self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        self._follow(batch.lr.device)
+        if not batch.windows:
+            raise RecipeError("a prior is trained in windows; the recipe has none")
+        patch, queries = self.linf.patch, queries_of(batch, self.linf.patch)
+        shape, target = queries.shape, batch.cut(batch.photos)
+        base, hidden, stretched = self._frozen(batch, queries)
+        with runtime.mixed(batch.lr.device):
+            z = rows(self.prior(grid(hidden, shape), queries.cell))
+        residual = self.notch(self.fixed.inverse(z, stretched).view(*shape, -1)).permute(0, 3, 1, 2)
+        sr = base + from_patches(residual, patch) / 2
+        if margin := int(self.chosen.get("margin", 0)) * patch:
+            sr, base, target = (image[..., margin:-margin, margin:-margin] for image in (sr, base, target))
+        values = {
+            "pixel": losses.pixel(sr, target),
+            "periodic": losses.patch_periodic(sr, target, patch, (4, 6)),
+        }
+        if self.perceptual is not None:
+            scales, factors = zip(*self.chosen.get("perceptual_at", [(1.0, 1.0)]), strict=True)
+            factor = torch.from_numpy(np.interp(batch.scale.cpu(), scales, factors)).to(sr)
+            values["perceptual"] = (self.perceptual(sr, target) * factor).mean()
+        judge = self.discriminator if step >= self.chosen.get("adversary_start", 0) else None
+
+        def judged(image: Tensor) -> Tensor:
+            assert judge is not None
+            with runtime.mixed(image.device):
+                return judge(image, base).float()
+
+        if judge is not None:
+            judge.requires_grad_(False)
+            values["adversary"] = losses.relativistic_pair(judged(sr), judged(target))
+        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
+        logged = {k: v.item() for k, v in values.items()}
+        if self.discriminator is not None:  # the same columns before it starts
+            logged = {"adversary": 0.0, "discriminator": 0.0} | logged
+        yield "network", total, logged
+        if judge is not None:
+            judge.requires_grad_(True)
+            loss = losses.relativistic_pair(judged(target), judged(sr.detach()))
+            yield "discriminator", loss, {"discriminator": loss.item()}
+
+    def pipeline(self, network: nn.Module):
+        from srcli.methods.linf.model import LinfModel
+
+        assert isinstance(network, GridPrior)
+        return LinfModel(self.linf, network)
+
+    def _follow(self, device: torch.device) -> None:
+        """The frozen parts go where the batch is; costs nothing once they are there."""
+        self.linf.to(device)
+        self.fixed.to(device)
+        self.notch.to(device)
+        if self.perceptual is not None:
+            self.perceptual.trunk.to(device)
+
+    @torch.no_grad()
+    def _frozen(self, batch: Batch, queries: Queries) -> tuple[Tensor, Tensor, Tensor]:
+        """Windows of the upsampling; hidden activations and stretched condition, rows in the order of the queries."""
+        with runtime.mixed(batch.lr.device):
+            features = encode(self.linf, batch.lr)
+            hidden, condition = self.linf.condition(self.linf.fourier(self.linf.waves(features), queries))
+        return batch.cut(upsampled(self.linf, features, batch)), hidden, self.fixed.stretch(condition)
+
+
+def load_flow(path: Path) -> LINF:
+    """A frozen flow from its exported weights."""
+    network = store.load_network(path)
+    if not isinstance(network, LINF):
+        raise RecipeError(f"{path} is not a flow")
+    return network

@@ -1,0 +1,1 @@
+"""RRDB networks: one picture, no flow."""

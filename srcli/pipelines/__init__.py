@@ -1,1 +1,0 @@
-"""One file per method: a low-resolution tensor and a target size to a super-resolved tensor."""

@@ -1,0 +1,72 @@
+"""Whether a result still shows the picture it was made from.
+
+A network that meets what it never saw can answer with anything. Made small again, its answer must agree with what went
+in: not pixel by pixel, because a restorer is meant to take noise and JPEG blocks away, but in the means of small areas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from srcli.errors import SrcliError
+from srcli.geometry import Size, Window
+from srcli.tiling.model import Model, Sampling
+
+CELL = 8  # low-resolution pixels a side of the areas whose means are compared
+LEAST = 4  # of an area that counts in full: means of fewer pixels differ by themselves
+LIMIT = 0.1  # largest difference of two means, black 0 and white 1: `benchmarks/guard.py` prints what pictures have
+
+
+class Unfaithful(SrcliError):
+    """A result that does not show what went in, where that is to be an error."""
+
+
+def disagreement(made: Tensor, lr: Tensor, window: Window, size: Size) -> float:
+    """Largest difference between the local means of a result and those of its low-resolution picture; NaN or infinite
+    where the result is not finite.
+
+    made: (1, 3, height, width), the window of the whole output of `size`; lr: (1, 3, h, w); both in about [0, 1].
+    """
+    sides = (
+        (window.top, window.height, lr.shape[-2], size.height),
+        (window.left, window.width, lr.shape[-1], size.width),
+    )
+    rows, cols = (
+        torch.linspace(first, first + length, max(1, round(length * low / (CELL * high))) + 1, dtype=torch.float64)
+        for first, length, low, high in sides
+    )
+    wanted = _means(lr, rows * (lr.shape[-2] / size.height), cols * (lr.shape[-1] / size.width))
+    area = float((rows[1] - rows[0]) * (cols[1] - cols[0])) * lr.shape[-2] * lr.shape[-1] / (size.height * size.width)
+    weight = min(1.0, math.sqrt(area) / LEAST)
+    return weight * float((_means(made, rows - window.top, cols - window.left) - wanted).abs().amax())
+
+
+def _means(image: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Means (1, 3, n, m) of the areas between n + 1 rows and m + 1 columns of an image, in pixels with fractions."""
+    (top, down), (left, across) = _shares(rows, image.shape[-2]), _shares(cols, image.shape[-1])
+    part = image[..., top : top + down.shape[1], left : left + across.shape[1]].float()
+    return down.to(image.device) @ part @ across.to(image.device).mT
+
+
+def _shares(edges: Tensor, length: int) -> tuple[int, Tensor]:
+    """The first pixel that lies between the outer edges, and the share (n, pixels) of each pixel in each interval."""
+    first, last = int(edges[0] + 1e-6), min(length, int((edges[-1] - 1e-6).ceil()))
+    start = torch.arange(first, last, dtype=torch.float64)
+    low, high = edges[:-1, None], edges[1:, None]
+    inside = (torch.minimum(high, start + 1) - torch.maximum(low, start)).clamp_min(0)
+    return first, (inside / (high - low)).float()
+
+
+def fallbacks(model: Model, sampling: Sampling) -> Iterator[Sampling | None]:
+    """How to make a tile again, ever more faithfully; None: by interpolation alone."""
+    if model.most_detail and sampling.detail:
+        yield replace(sampling, detail=sampling.detail / 2)
+        yield replace(sampling, detail=0.0, temperature=0.0)
+    elif sampling.temperature:
+        yield replace(sampling, temperature=0.0)
+    yield None

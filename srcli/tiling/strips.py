@@ -1,0 +1,252 @@
+"""One picture through a model, strip by strip, which bounds the memory; and what is done when it runs out."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srcli import runtime
+from srcli.errors import OutOfMemory, SrcliError
+from srcli.geometry import Size, Window
+from srcli.images.colour import Space
+from srcli.images.layout import Band, Layout
+from srcli.images.picture import quantise, unit
+from srcli.resampling import enlarged
+from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, fallbacks
+from srcli.tiling.model import Model, Sampling
+from srcli.tiling.tiles import SMALLEST_TILE, fit_tile, strips
+
+LEAST_BUDGET = 2**20
+STRIP_STORED = 48 * 2**20  # bytes of a strip as it is stored
+
+
+class NotFinite(SrcliError):
+    """A picture for which the model gives no finite numbers, not even in float32."""
+
+
+@dataclass(slots=True)
+class Engine:
+    """A model on a device. tile: side in output pixels, 0 to choose by the budget. budget: bytes that a strip would
+    take in float32; halved whenever memory runs out, and kept so for the pictures to come."""
+
+    model: Model
+    runtime: runtime.Runtime
+    name: str
+    tile: int = 0
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        self.budget = self.budget or runtime.strip_budget(self.runtime)
+
+
+@dataclass(slots=True)
+class Count:
+    """What a picture took."""
+
+    tiles: int = 0
+    redone: int = 0  # tiles that were not finite at the chosen precision and were made again in float32
+    exploded: int = 0  # patches where the flow's inverse exploded and was repaired
+    guarded: int = 0  # tiles that did not show what went in and were made again, more faithfully
+    disagreement: float = 0.0  # the largest that a tile had before that
+
+    def reset(self, to: Count) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(to, each.name))
+
+
+@dataclass(slots=True)
+class Planes:
+    """Colour or alpha on its way: the LR tensor, how to sample, and the features of the whole where they fit."""
+
+    lr: Tensor  # (1, 3, h, w) in [0, 1]
+    channels: int
+    sampling: Sampling
+    shared: Any = None
+
+    @classmethod
+    def of(cls, values: np.ndarray, sampling: Sampling, device: torch.device) -> Planes:
+        """values: float32 (h, w, 1 or 3)."""
+        lr = torch.from_numpy(np.ascontiguousarray(values)).to(device).permute(2, 0, 1)[None]
+        return cls(lr.expand(1, 3, -1, -1).contiguous(), values.shape[2], sampling)
+
+    @property
+    def low(self) -> Size:
+        return Size(*self.lr.shape[-2:])
+
+
+@dataclass(slots=True)
+class Job:
+    """A picture's planes to an output layout."""
+
+    engine: Engine
+    layout: Layout
+    space: Space
+    colour: Planes
+    alpha: Planes | None  # None also for one that is the same everywhere
+    opacity: float  # that one
+    advance: Callable[[int], None]
+    count: Count = field(default_factory=Count)
+
+    def bands(self) -> Iterator[Band]:
+        """Rows of the result from the top, as stored values. Out of memory: from there with smaller tiles."""
+        top, sure = 0, replace(self.count)
+        while top < self.layout.size.height:
+            try:
+                for band in self._bands(top):
+                    sure = replace(self.count)
+                    yield band
+                    top += len(band[0])
+                return
+            except (MemoryError, RuntimeError) as error:
+                if not runtime.is_out_of_memory(error):
+                    raise
+                self.count.reset(sure)  # without the tiles of the strip that is begun again
+                self._retreat(error)
+
+    def _bands(self, top: int) -> Iterator[Band]:
+        engine = self.engine
+        for planes in self._planes():
+            if planes.shared is None and (self._fits(planes) or self._indivisible(planes)):
+                with engine.runtime.computing():
+                    planes.shared = engine.model.encode(planes.lr, self.layout.size, None)
+        for windows in strips(self.layout.size, self._tile(), top):
+            colour = np.concatenate([self._colour(w) for w in windows], axis=1)
+            alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
+            yield colour, alpha
+
+    def _fits(self, planes: Planes) -> bool:
+        return self.engine.model.encode_bytes(Window.whole(planes.low)) <= self.engine.budget
+
+    def _indivisible(self, planes: Planes) -> bool:
+        """Whether even a small tile needs the features of the whole picture, so that they are best made once. Raises
+        `OutOfMemory` where they do not fit into what the machine has left."""
+        model, whole, size = self.engine.model, Window.whole(planes.low), self.layout.size
+        tile = Window(0, 0, min(size.height, SMALLEST_TILE), min(size.width, SMALLEST_TILE))
+        if model.region(tile, size, planes.low, planes.sampling) != whole:
+            return False
+        need = model.encode_bytes(whole)
+        if planes.lr.device.type == "cpu" and need > runtime.free_memory():
+            raise OutOfMemory(
+                f"{self.engine.name} sees a picture as a whole, and for {planes.low} that takes about "
+                f"{need / 2**30:.0f} GiB of memory; use a smaller picture or another model"
+            )
+        return True
+
+    def _planes(self) -> list[Planes]:
+        return [self.colour] if self.alpha is None else [self.colour, self.alpha]
+
+    def _colour(self, window: Window) -> np.ndarray:
+        """Stored colour of a window; here, because floats of a whole strip would take much more."""
+        made = self.space.from_network(self._make(self.colour, window))
+        return quantise(made, self.layout.kind, self.layout.span)
+
+    def _opacity(self, window: Window) -> np.ndarray:
+        if self.alpha is None:
+            made = np.full((window.height, window.width), self.opacity, np.float32)
+        else:
+            made = self._make(self.alpha, window)[..., 0]
+        return quantise(made, self.layout.kind)
+
+    def _make(self, planes: Planes, window: Window) -> np.ndarray:
+        """A window of the output, float32 (height, width, channels), not clipped."""
+        engine, size = self.engine, self.layout.size
+        region = engine.model.region(window, size, planes.low, planes.sampling)
+        before = engine.model.exploded
+        with engine.runtime.computing():
+            features = planes.shared if planes.shared is not None else self._features(planes, region)
+            part = engine.model.decode(features, window, size, planes.sampling)
+            off = disagreement(part, planes.lr, window, size)
+        if not math.isfinite(off):
+            part = self._again(planes, window, region)
+            off = disagreement(part, planes.lr, window, size)
+        self.count.tiles += 1
+        self.count.exploded += engine.model.exploded - before
+        self.count.disagreement = max(self.count.disagreement, off)
+        if off > LIMIT:
+            part = self._faithful(planes, features, window)
+        self.advance(window.height * window.width)
+        if planes.channels == 1:
+            part = part.mean(1, keepdim=True)
+        return part[0].float().permute(1, 2, 0).cpu().numpy()
+
+    def _faithful(self, planes: Planes, features: Any, window: Window) -> Tensor:
+        """A tile that shows what went in, after the model's first answer did not."""
+        engine, size = self.engine, self.layout.size
+        if planes.sampling.strict:
+            raise Unfaithful(
+                f"the result of {engine.name} does not match the input around pixel {window.left},{window.top}; "
+                "without --strict, srcli redoes such tiles more faithfully"
+            )
+        self.count.guarded += 1
+        for sampling in fallbacks(engine.model, planes.sampling):
+            with engine.runtime.computing():
+                if sampling is None:
+                    break
+                part = engine.model.decode(features, window, size, sampling)
+                if disagreement(part, planes.lr, window, size) <= LIMIT:
+                    return part
+        with engine.runtime.computing("fp32"):
+            return enlarged(planes.lr, window, size)
+
+    def _features(self, planes: Planes, region: Window) -> Any:
+        """Features of a tile. What encoding and decoding free has other sizes than what the other asks for: kept, the
+        pieces add up to a gigabyte in large pictures."""
+        runtime.return_heap()
+        features = self.engine.model.encode(planes.lr, self.layout.size, region)
+        runtime.return_heap()
+        return features
+
+    def _again(self, planes: Planes, window: Window, region: Window) -> Tensor:
+        """A tile in float32, after it was not finite at a lower precision."""
+        engine, size = self.engine, self.layout.size
+        with engine.runtime.computing("fp32"):
+            features = engine.model.encode(planes.lr, size, region)
+            part = engine.model.decode(features, window, size, planes.sampling)
+        if not torch.isfinite(part).all():
+            raise NotFinite(f"{engine.name} gives no finite result at pixel {window.left},{window.top}")
+        self.count.redone += 1
+        return part
+
+    def _tile(self) -> Size:
+        engine, size, planes = self.engine, self.layout.size, self.colour
+        if engine.tile:
+            return Size(engine.tile, engine.tile)
+
+        def cost(height: int, width: int) -> int:
+            window = Window(0, 0, height, width)
+            decode = engine.model.decode_bytes(window, size, planes.sampling)
+            if planes.shared is not None:
+                return decode
+            region = engine.model.region(window, size, planes.low, planes.sampling)
+            return max(decode, engine.model.encode_bytes(region))
+
+        # Where the surroundings alone take most of the budget, the smallest tiles would save little and cost much time.
+        least = cost(SMALLEST_TILE, SMALLEST_TILE)
+        tile = fit_tile(size, cost, max(engine.budget, least + engine.budget // 2))
+        # Several strips wait to be written, so each is bounded too.
+        row = self.layout.bytes // size.height
+        return Size(min(tile.height, max(SMALLEST_TILE, STRIP_STORED // row)), tile.width)
+
+    def _retreat(self, error: BaseException) -> None:
+        """Ask for less, or give up."""
+        engine = self.engine
+        if engine.tile or engine.budget // 2 < LEAST_BUDGET:
+            text = f"out of memory for {self.layout.size}; try a smaller --tile or --device cpu"
+            raise OutOfMemory(text) from error
+        engine.budget //= 2
+        for planes in self._planes():
+            planes.shared = None
+        runtime.return_heap()
+        logging.getLogger("srcli").info("out of memory: strips of half the size from here")
+
+
+def values_of(colour: np.ndarray, span: tuple[float, float], space: Space) -> np.ndarray:
+    """Stored colour as what networks see."""
+    return space.to_network(unit(colour, span))

@@ -1,0 +1,1 @@
+"""Training data: a batch is a function of (seed, step) alone."""

@@ -1,0 +1,236 @@
+"""Photos to training crops. A batch is a function of (seed, step) alone, so a resumed run sees the same data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from srcli.degradation.bicubic import downscale
+from srcli.errors import SrcliError
+
+B_co = TypeVar("B_co", covariant=True)
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+class Lowered(Protocol):
+    """Photos with low-resolution versions of the photo's size: see `generated` and `cameras`."""
+
+    def pair(self, rng: np.random.Generator, side: Callable[[float], int]) -> tuple[np.ndarray, np.ndarray, float]:
+        """The same random square of both, uint8 (n, n, 3), and the scale. side: pixels of the square at a scale."""
+
+
+class Source(Protocol):
+    """What crops are drawn from: photos, scenes at several levels, or photos with low-resolution versions."""
+
+    def __len__(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """The same for the same pictures: a resumed run must have it."""
+
+
+class TrainingDataError(SrcliError):
+    """A data folder from which no crop can be cut."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How a batch is cut. Sizes in pixels unless said otherwise. degradation: `degflow` for the scales and pictures of
+    a generator (see `generated`) or `levels` for those of a camera (see `cameras`, its scales in `camera_scales`)
+    instead of bicubic ones; empty for bicubic."""
+
+    batch: int = 12
+    crop: int = 48  # side of an LR crop
+    scales: tuple[float, float] = (1.0, 4.0)
+    wide_scales: tuple[float, float] = (4.0, 8.0)
+    wide_share: float = 0.0  # share of crops drawn from `wide_scales`
+    whole_share: float = 0.0  # share of crops at one of `whole_scales`
+    whole_scales: tuple[int, ...] = (2, 3, 4)
+    windows: int = 3  # HR windows queried in each crop; 0: the upsampling alone is trained
+    window: int = 16  # side of a window in patches
+    patch: int = 3
+    degradation: str = ""
+    camera_scales: str = ""
+
+    @property
+    def preset(self) -> None:
+        """The low-resolution side is made by bicubic alone."""
+
+    @property
+    def shortest(self) -> int:
+        """Least side of a photo."""
+        return max(self.crop, self.window * self.patch)
+
+    def draw(self, photos: Photos | Lowered, seed: int, step: int) -> Batch:
+        """The batch of one step."""
+        return draw_batch(photos, self, seed, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """LR crops with the photos they come from, and windows of patches in those.
+
+    lr: (B, 3, crop, crop) in [0, 1]. photos: B times (3, n, n) in [0, 1], each of its own size. windows: V times
+    (item, top, left) of a square of `side` HR pixels.
+    """
+
+    lr: Tensor
+    photos: list[Tensor]
+    windows: list[tuple[int, int, int]]
+    side: int
+    scale: Tensor  # (V,)
+
+    def cut(self, pictures: list[Tensor]) -> Tensor:
+        """The windows of pictures (3, n, n) that lie like `photos`: (V, 3, side, side)."""
+        side = self.side
+        return torch.stack([pictures[i][:, y : y + side, x : x + side] for i, y, x in self.windows])
+
+    def to(self, device: str) -> Batch:
+        return Batch(
+            self.lr.to(device),
+            [photo.to(device) for photo in self.photos],
+            self.windows,
+            self.side,
+            self.scale.to(device),
+        )
+
+
+class Photos:
+    """All photos of a folder, decoded once and kept as uint8 RGB.
+
+    hold_out: how many are left out for evaluation, `held`: those whose names have the smallest SHA-256.
+    """
+
+    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), shortest: int = 48, hold_out: int = 0) -> None:
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        files = [p for p in files if not any(fnmatch(p.name, pattern) for pattern in exclude)]
+        self.held = sorted(sorted(files, key=lambda p: hashlib.sha256(p.name.encode()).digest())[:hold_out])
+        self.files = [p for p in files if p not in self.held]
+        self.images = [_photo(p) for p in self.files]
+        self.images = [i for i in self.images if min(i.shape[:2]) >= shortest]
+        if not self.images:
+            raise TrainingDataError(f"no photo of at least {shortest} pixels a side in {folder}")
+        self.names = "\n".join(p.name for p in self.files)
+        areas = np.array([i.shape[0] * i.shape[1] for i in self.images], dtype=np.float64)
+        self.share = areas / areas.sum()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def fingerprint(self) -> str:
+        """Number of photos and a digest of their names."""
+        return f"{len(self.images)} {hashlib.sha256(self.names.encode()).hexdigest()[:16]}"
+
+    def crop(self, rng: np.random.Generator, side: int) -> np.ndarray:
+        """A random square of at most `side` pixels, flipped and transposed at random. uint8 (n, n, 3)."""
+        return self.cut(rng, self.draw(rng), side)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The number of a photo, by area."""
+        return int(rng.choice(len(self.images), p=self.share))
+
+    def cut(self, rng: np.random.Generator, index: int, side: int) -> np.ndarray:
+        """`crop` of that photo."""
+        image = self.images[index]
+        side = min(side, *image.shape[:2])
+        top = rng.integers(image.shape[0] - side + 1)
+        left = rng.integers(image.shape[1] - side + 1)
+        piece = image[top : top + side, left : left + side]
+        if rng.random() < 0.5:
+            piece = piece[::-1]
+        if rng.random() < 0.5:
+            piece = piece[:, ::-1]
+        return np.ascontiguousarray(piece.swapaxes(0, 1) if rng.random() < 0.5 else piece)
+
+
+def _photo(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(Image.open(path).convert("RGB"))
+    except OSError as error:
+        raise TrainingDataError(f"{path} is not a photo that can be read: {error}") from None
+
+
+def draw_batch(photos: Photos | Lowered, spec: CropSpec, seed: int, step: int) -> Batch:
+    """One step's batch. LR by 8-bit antialiased bicubic, of what is degraded or not; windows start at any HR pixel."""
+    rng = np.random.default_rng((seed, step))
+    side = spec.window * spec.patch
+    lrs, hrs, windows, scales = [], [], [], []
+    for item in range(spec.batch):
+        hr, lower = _pair(photos, spec, rng)
+        size = hr.shape[0]
+        lrs.append(to_tensor(downscale(lower, spec.crop, spec.crop)))
+        hrs.append(to_tensor(hr))
+        for _ in range(spec.windows):
+            top, left = (int(v) for v in rng.integers(size - side + 1, size=2))
+            windows.append((item, top, left))
+            scales.append(size / spec.crop)
+    return Batch(torch.stack(lrs), hrs, windows, side, torch.tensor(scales))
+
+
+def _pair(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A square of a photo, and what is made smaller: the same, or a degraded version of it."""
+
+    def side(scale: float) -> int:
+        return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
+
+    if isinstance(photos, Photos):
+        hr = photos.crop(rng, side(_scale(rng, spec)))
+        return hr, hr
+    hr, lower, _ = photos.pair(rng, side)
+    return hr, lower
+
+
+def _scale(rng: np.random.Generator, spec: CropSpec) -> float:
+    kind = rng.random()
+    if kind < spec.wide_share:
+        return rng.uniform(*spec.wide_scales)
+    if kind < spec.wide_share + spec.whole_share:
+        return float(rng.choice(spec.whole_scales))
+    return rng.uniform(*spec.scales)
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """uint8 (H, W, 3) to float32 (3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
+
+
+class Crops(Protocol[B_co]):
+    """How a batch is cut: `draw` is a function of photos, seed and step alone."""
+
+    @property
+    def shortest(self) -> int: ...
+
+    @property
+    def preset(self) -> str | None: ...
+
+    def draw(self, photos: Any, seed: int, step: int) -> B_co: ...
+
+
+class Prefetch(Generic[B_co]):
+    """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
+
+    def __init__(self, photos: Any, spec: Crops[B_co], seed: int, first_step: int) -> None:
+        self._draw = lambda step: spec.draw(photos, seed, step)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
+        self._step = first_step
+        self._next = self._pool.submit(self._draw, first_step)
+
+    def __next__(self) -> B_co:
+        batch = self._next.result()
+        self._step += 1
+        self._next = self._pool.submit(self._draw, self._step)
+        return batch
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
