@@ -13,8 +13,8 @@ import time
 import torch
 
 from srcli import runtime
-from srcli.methods.build import build
 from srcli.methods.linf.official import OfficialLinf
+from srcli.methods.registry import build
 
 
 def main() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from srcli.errors import SrcliError
+
+Image = TypeVar("Image", bound=Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,28 @@ class Window:
             if grown.height * grown.width >= least or (grown.height, grown.width) == (size.height, size.width):
                 return grown
             margin += 4
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def shifted(self, down: int, right: int) -> Window:
+        """The rectangle moved by so many pixels."""
+        return Window(self.top + down, self.left + right, self.height, self.width)
+
+    def inside(self, origin: Window) -> Window:
+        """The same rectangle, counted from the corner of `origin`."""
+        return self.shifted(-origin.top, -origin.left)
+
+    def scaled(self, factor: float) -> Window:
+        """The rectangle on a grid `factor` times as fine, its sides rounded outwards."""
+        top, left = math.floor(self.top * factor), math.floor(self.left * factor)
+        return Window(top, left, math.ceil(self.bottom * factor) - top, math.ceil(self.right * factor) - left)
+
+    def cut(self, image: Image, shown: Window | None = None) -> Image:
+        """Its part of an image (..., H, W) that shows `shown` (default: begins at 0, 0)."""
+        return image[..., *(self if shown is None else self.inside(shown)).slices]
 
     @classmethod
     def whole(cls, size: Size) -> Window:

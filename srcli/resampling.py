@@ -123,6 +123,12 @@ def bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
     return image if torch.Size(size) == image.shape[-2:] else F.interpolate(image, size, mode="bilinear")
 
 
+def mirrored(positions: Tensor, length: int) -> Tensor:
+    """Positions on an axis of that length that goes back and forth beyond its ends, which are repeated."""
+    turned = positions.remainder(2 * length)
+    return torch.where(turned < length, turned, 2 * length - 1 - turned)
+
+
 def window_taps(window: Window, own: Size, size: Size) -> tuple[Taps, Taps]:
     """Rows and columns of a window of the output `size`, from a picture of the size `own`."""
     return (

@@ -22,9 +22,9 @@ from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
+from srcli.methods import registry
 from srcli.methods.flowsr.colour import FIXES
-from srcli.methods.flowsr_sd import published as flowsr_sd
-from srcli.methods.registry import assemble
+from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
 from srcli.tiling.strips import Count, Engine, Job, Planes, values_of
 from srcli.weights import extras, manifest, pull, store
@@ -108,7 +108,7 @@ class Upscaler:
             self.choices = {name: Upscaler(name, **same) for name in choice.MODELS}
             self.engine = self.choices[choice.CLEAN].engine
             return
-        ready = assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
+        ready = registry.assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
 
     @classmethod
@@ -174,6 +174,26 @@ class Upscaler:
             return [digest for each in self.choices.values() for digest in each.digests()]
         return [store.digest(part) for part in self.entry.parts.values()]
 
+    @property
+    def method(self) -> Method:
+        """What the model's method declares."""
+        return registry.methods()[str(self.entry.pipeline)]
+
+    def has(self, dial: str) -> bool:
+        """Whether a dial of `Sampling` (detail, temperature, steps, colour) has an effect on this model."""
+        return not self.choices and self.method.has(dial, self.entry.parts)
+
+    def ignored(self, sampling: Sampling) -> list[str]:
+        """Dials of a sampling that were turned and have no effect."""
+        predicts = self.model.most_detail > 0 and sampling.detail > 0 and not self.has("temperature")
+        idle = {
+            "detail": sampling.detail != 1.0 and not self.model.most_detail,
+            "temperature": bool(sampling.temperature) and (predicts or not self.model.samples),
+            "steps": sampling.steps != 1 and not self.has("steps"),
+            "colour": sampling.colour is not None and not self.has("colour"),
+        }
+        return [dial for dial, unused in idle.items() if unused]
+
     def check_target(self, target: Target) -> None:
         """Raise `TargetError` for a scale that the model does not make, before any picture is read."""
         low, high = self.model.scales.low, self.model.scales.high
@@ -203,7 +223,11 @@ class Upscaler:
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
             raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")
-        return sampling if sampling.temperature is not None else replace(sampling, temperature=self.model.heat)
+        return (
+            sampling
+            if sampling.temperature is not None
+            else replace(sampling, temperature=self.model.default_temperature)
+        )
 
     def stream(
         self,
@@ -266,9 +290,7 @@ class Upscaler:
 def _networks(entry: manifest.Entry) -> dict[str, nn.Module]:
     """The networks of a model by role."""
     files = {role: store.locate(part) for role, part in entry.parts.items()}
-    if entry.pipeline == "flowsr-sd":
-        return flowsr_sd.load(files["unet"], files["vae"], files["text_encoder"], files["lora"])
-    return {role: store.load_network(file) for role, file in files.items()}
+    return registry.load(str(entry.pipeline), files, store.load_network)
 
 
 def check(sampling: Sampling) -> Sampling:

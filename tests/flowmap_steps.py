@@ -11,8 +11,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.methods.build import build
 from srcli.methods.flowsr.network import VelocityNet
+from srcli.methods.registry import build
 from srcli.training import recipe
 
 SMALL = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from srcli.methods.build import build
 from srcli.methods.flowsr.network import VelocityNet
+from srcli.methods.registry import build
 
 SMALL = {
     "kind": "velocity",

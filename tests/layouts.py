@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srcli.methods.build import build
+from srcli.methods.registry import build
 from srcli.networks.swin import relative_positions
 
 Layout = Mapping[str, tuple[int, ...]]  # shape by key

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from srcli import Upscaler
 from srcli.files import WriteError
-from srcli.geometry import Size, Window
+from srcli.geometry import Size, Target, Window
+from srcli.images.read import from_pil
 from srcli.methods.srflow.model import SRFlowModel
 from srcli.tiling.model import Sampling
-from srcli.weights.convert import FAMILIES, ConvertError, convert, write
+from srcli.weights.convert import ConvertError, convert, families, write
 
 RRDB = {"kind": "srflow-rrdb", "blocks": 2, "features": 8, "growth": 4, "upsampling": 3}
 GREY = (128 + np.random.default_rng(0).normal(0, 8, (20, 24, 3))).clip(0, 255).astype(np.uint8)
@@ -74,7 +75,7 @@ def test_family_and_sizes_are_told_from_keys_and_shapes(tmp_path, name, legacy):
 
 def test_one_family_says_yes_to_each_layout():
     for architecture, family, _ in SMALL.values():
-        assert [f.name for f in FAMILIES if f.detect(layout_of(architecture).keys())] == [family]
+        assert [f.name for f in families() if f.detect(layout_of(architecture).keys())] == [family]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +148,11 @@ def look(made: np.ndarray, size: tuple[int, int]) -> None:
 def test_every_family_upscales(tmp_path, name):
     flow, prior = (checkpoint(tmp_path, part) if part else None for part in PAIRS[name])
     upscaler = Upscaler.from_file(flow, prior)
-    made = upscaler.upscale(GREY, 3.5, temperature=None if prior else 0.5)
-    look(made, (70, 84))
-    assert upscaler.model.exploded == 0
+    made = upscaler.run(
+        from_pil(Image.fromarray(GREY)), Target(scale=3.5), Sampling(temperature=None if prior else 0.5)
+    )
+    look(made.picture.rgb(), (70, 84))
+    assert made.exploded == 0
 
 
 def test_the_command_runs_a_checkpoint(tmp_path):
@@ -205,7 +208,7 @@ def published(folder: Path, state: dict[str, Tensor], prior: dict[str, Tensor] |
 
 def whole(model, lr: Tensor, size: Size, **sampling) -> Tensor:
     with torch.inference_mode():
-        return model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(**sampling))
+        return model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(**sampling)).picture
 
 
 @pytest.mark.parametrize("patch", [1, 3])
@@ -238,7 +241,7 @@ def test_srflow_through_files(reference, tmp_path, name, monkeypatch):
     with torch.inference_mode():
         made = SRFlowModel.decode(
             model, model.encode(data["in/lr"], size), Window.whole(size), size, Sampling(temperature=0)
-        )
+        ).picture
     assert (made.clamp(0, 1) - expected).abs().max() <= 2e-5
     truncated = whole(model, data["in/lr"], size, temperature=0)
     assert torch.equal(truncated, (made.clamp(0, 1) * 255).floor() / 255)
@@ -283,5 +286,8 @@ def test_full_size_networks_convert_and_upscale(reference, tmp_path, name):
         )
         flow, prior = official(reference, tmp_path, of), flow
     upscaler = Upscaler.from_file(flow, prior)
-    look(upscaler.upscale(GREY, 3.0, temperature=None if prior else 0.4), (60, 72))
-    assert upscaler.model.exploded == 0
+    made = upscaler.run(
+        from_pil(Image.fromarray(GREY)), Target(scale=3.0), Sampling(temperature=None if prior else 0.4)
+    )
+    look(made.picture.rgb(), (60, 72))
+    assert made.exploded == 0

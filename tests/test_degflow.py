@@ -16,10 +16,10 @@ from srcli import runtime
 from srcli.flows.degradation_path import Spline, taylor
 from srcli.flows.ode import Solver, TooRough
 from srcli.geometry import Size, TargetError, Window
-from srcli.methods.build import build
 from srcli.methods.degflow.autoencoder import Autoencoder
 from srcli.methods.degflow.model import DegflowModel, Tiles, TooSmall, time_of, to_bytes
 from srcli.methods.degflow.network import NCSNpp, embedding
+from srcli.methods.registry import build
 from srcli.weights.model_files import load_part
 
 FORWARD, LATENT, PICTURE = 1e-5, 5e-4, 1e-5  # tolerances of the fixtures

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
-from srcli.methods.build import build
 from srcli.methods.linf.anchors import Anchors
 from srcli.methods.linf.flow import RESIDUAL, STRETCH, FixedFlow, Flow
 from srcli.methods.linf.model import LinfModel
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.queries import grid_queries, patch_centres
+from srcli.methods.registry import build
 from srcli.networks.notch import Notch
 from srcli.networks.patches import from_patches, to_patches
 from srcli.resampling import interpolate, linear_taps
@@ -45,7 +45,7 @@ def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, samplin
     low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
     for window in chain.from_iterable(strips(size, tile)):
         region = model.region(window, size, low, sampling)
-        part = model.decode(model.encode(lr, size, region), window, size, sampling)
+        part = model.decode(model.encode(lr, size, region), window, size, sampling).picture
         out[..., window.top : window.bottom, window.left : window.right] = part
     return out
 
@@ -62,7 +62,7 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling, model):
     size = Size(*(max(1, round(n * min(s, 360 / n))) for n, s in zip(low, scale, strict=True)))
     lr = torch.rand(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
     with torch.inference_mode():
-        whole = model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
+        whole = model.decode(model.encode(lr, size), Window.whole(size), size, sampling).picture
         assert torch.equal(in_tiles(model, lr, size, Size(*tile), sampling), whole)
 
 
@@ -71,7 +71,7 @@ def test_thin_pictures_tile_exactly(low):
     size = Size(low[0] * 3, low[1] * 3)
     lr = torch.rand(1, 3, *low)
     with torch.inference_mode():
-        whole = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling())
+        whole = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling()).picture
         assert torch.equal(in_tiles(MODEL, lr, size, Size(64, 64), Sampling()), whole)
     assert torch.isfinite(whole).all()
 
@@ -80,7 +80,7 @@ def test_clean_mean_is_the_upsampling_and_the_inverse_of_zero():
     lr, size = torch.rand(1, 3, 20, 23), Size(70, 81)
     linf = MODEL.linf
     with torch.inference_mode():
-        fast = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling(detail=0))
+        fast = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling(detail=0)).picture
         rows = linear_taps(patch_centres(0, 24, 3), 20, 70)
         cols = linear_taps(patch_centres(0, 27, 3), 23, 81)
         queries = grid_queries([rows], [cols], (20, 23))
@@ -102,7 +102,7 @@ def test_centred_flow_is_a_gaussian_around_the_upsampling():
     lr, size = torch.rand(1, 3, 20, 23), Size(70, 81)
     linf = CENTRED.linf
     with torch.inference_mode():
-        made = CENTRED.decode(CENTRED.encode(lr, size), Window.whole(size), size, Sampling(detail=0))
+        made = CENTRED.decode(CENTRED.encode(lr, size), Window.whole(size), size, Sampling(detail=0)).picture
         residuals = linf.anchors(linf.encoder(lr * 2 - 1), linf.anchors.shares(3.5))
     torch.testing.assert_close(made, linf.anchors.picture(lr, residuals, (70, 81)), atol=1e-5, rtol=0)
 

@@ -13,9 +13,9 @@ from flowmap_steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, train
 from PIL import Image
 
 from srcli.cli.app import app
-from srcli.methods.build import build
 from srcli.methods.flowmap import ablation, ablation_plan
 from srcli.methods.flowmap.times import FORMULATIONS
+from srcli.methods.registry import build
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
 from srcli.training.loop import Trainer, learning_rate_share

@@ -22,11 +22,10 @@ from srcli.geometry import Size, TargetError, Window
 from srcli.images.colour import PLAIN
 from srcli.images.layout import Layout
 from srcli.images.read import from_pil
-from srcli.methods.build import build
 from srcli.methods.flowmap.lora import Lora, merged
 from srcli.methods.flowmap.model import FlowmapModel
 from srcli.methods.flowsr.network import VelocityNet
-from srcli.methods.registry import assemble
+from srcli.methods.registry import assemble, build
 from srcli.resampling import enlarged
 from srcli.tiling.model import Sampling
 from srcli.tiling.strips import Engine, Job, Planes
@@ -74,7 +73,7 @@ def in_tiles(lr: Tensor, size: Size, tile: Size, sampling: Sampling, model: Flow
     low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
     for window in chain.from_iterable(strips(size, tile)):
         features = model.encode(lr, size, model.region(window, size, low, sampling))
-        made = model.decode(features, window, size, sampling)
+        made = model.decode(features, window, size, sampling).picture
         out[..., window.top : window.bottom, window.left : window.right] = made
     return out
 
@@ -93,7 +92,7 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
     size = Size(*(round(n * s) for n, s in zip(low, scale, strict=True)))
     lr = picture(*low)
     with torch.inference_mode():
-        all_of_it = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling)
+        all_of_it = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling).picture
         assert torch.equal(in_tiles(lr, size, Size(*tile), sampling), all_of_it)
     assert torch.isfinite(all_of_it).all()
 
@@ -202,7 +201,7 @@ def test_one_two_and_four_steps_differ():
 def test_noise_at_the_start_is_a_function_of_seed_and_place():
     torch.manual_seed(0)
     model = FlowmapModel(awake(build(SMALL | {"noise": 0.1})))  # type: ignore[arg-type]
-    assert (model.heat, MODEL.heat) == (1.0, 0.0)
+    assert (model.default_temperature, MODEL.default_temperature) == (1.0, 0.0)
     lr, size = picture(110, 90), Size(275, 225)
     with torch.inference_mode():
         made = [in_tiles(lr, size, Size(n, n), Sampling(steps=2), model) for n in (275, 130)]
@@ -222,8 +221,8 @@ def test_detail_is_the_factor_of_the_change():
     with torch.inference_mode():
         for factor in (0.0, 0.5, 1.0, 2.0):
             by_hand = FlowmapModel(merged(small(), change(), factor))
-            expected = by_hand.decode(by_hand.encode(lr, size), Window.whole(size), size, Sampling())
-            made = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling(detail=factor))
+            expected = by_hand.decode(by_hand.encode(lr, size), Window.whole(size), size, Sampling()).picture
+            made = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, Sampling(detail=factor)).picture
             torch.testing.assert_close(made, expected)
 
 

@@ -16,12 +16,11 @@ from safetensors.torch import load_file, save_file
 from srcli import Upscaler
 from srcli.cli.app import app
 from srcli.geometry import Size
-from srcli.methods.build import build
 from srcli.methods.flowmap.lora import Lora
 from srcli.methods.flowmap.losses import Directed, Pair
 from srcli.methods.flowmap.model import FlowmapModel
 from srcli.methods.flowsr.model import FlowsrModel
-from srcli.methods.registry import assemble
+from srcli.methods.registry import assemble, build
 from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
 from srcli.tiling.model import Sampling
 from srcli.training import plot

@@ -16,11 +16,10 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.geometry import Size, TargetError, Window
-from srcli.methods.build import build
 from srcli.methods.flowsr import colour
 from srcli.methods.flowsr.model import FlowsrModel
-from srcli.methods.flowsr.path import mirrored
-from srcli.resampling import enlarged
+from srcli.methods.registry import build
+from srcli.resampling import enlarged, mirrored
 from srcli.tiling.model import Sampling
 from srcli.tiling.tiles import strips
 from srcli.training import recipe
@@ -39,7 +38,7 @@ def in_tiles(model: FlowsrModel, lr: Tensor, size: Size, tile: Size, sampling: S
         features = model.encode(lr, size, model.region(window, size, low, sampling))
         out[..., window.top : window.bottom, window.left : window.right] = model.decode(
             features, window, size, sampling
-        )
+        ).picture
     return out
 
 
@@ -65,7 +64,7 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
     size = Size(*(round(n * s) for n, s in zip(low, scale, strict=True)))
     lr = torch.rand(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
     with torch.inference_mode():
-        all_of_it = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling)
+        all_of_it = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling).picture
         assert torch.equal(in_tiles(MODEL, lr, size, Size(*tile), sampling), all_of_it)
     assert all_of_it.shape == (1, 3, size.height, size.width)
     assert torch.isfinite(all_of_it).all()
@@ -75,7 +74,7 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
 def test_without_levels_too_tiles_are_the_whole(tile):
     model, lr, size = FlowsrModel(small(coarse=0, thin=0)), torch.rand(1, 3, 120, 90), Size(480, 331)
     with torch.inference_mode():
-        all_of_it = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling())
+        all_of_it = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling()).picture
         assert torch.equal(in_tiles(model, lr, size, Size(*tile), Sampling()), all_of_it)
 
 
@@ -153,7 +152,7 @@ def test_steps_are_those_of_euler_from_one_to_zero(steps):
     for k in range(steps):
         x = x - (0.5 * x + (1 - k / steps)) / steps
     model = FlowsrModel(Linear())  # type: ignore[arg-type]
-    made = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(steps=steps))
+    made = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(steps=steps)).picture
     torch.testing.assert_close(made, x * 0.5 + 0.5, atol=1e-5, rtol=0)
 
 

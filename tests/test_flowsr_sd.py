@@ -88,7 +88,7 @@ def test_end_to_end_from_file_to_file(data, tmp_path, monkeypatch, fix, levels):
     monkeypatch.setattr(flowsr_sd, "gaussian_field", lambda seed, channels, window: known["e2e.eps"][0])
     lr = (known["e2e.lr_u8"].permute(2, 0, 1)[None] / 255).float()
     size = Size(84, 136)
-    made = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(colour=fix))
+    made = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(colour=fix)).picture
     made = (made.clamp(0, 1) * 255).round()[0].permute(1, 2, 0)
     assert error(made, known[f"e2e.{fix}"]) <= levels
 
@@ -185,5 +185,5 @@ def test_bench_scores_its_steps(installed):
 
 def test_the_registry_makes_it():
     made = assemble("flowsr-sd", {"unet": Velocity(), "vae": Codec(), "prompts": plain().prompts})
-    assert (made.tiling, made.heat) == ("bounded", 1.0)
+    assert (made.tiling, made.default_temperature) == ("bounded", 1.0)
     assert sd_tiling.SIDE == 96

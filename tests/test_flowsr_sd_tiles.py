@@ -84,12 +84,12 @@ def test_a_step_between_tiles_becomes_a_slope():
 def test_windows_change_nothing(fix, shape):
     lr, size, sampling = picture(*shape), Size(*(n * 2 for n in shape)), Sampling(colour=fix, steps=2, seed=4)
     model = plain(side=16)
-    all_of_it = model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
+    all_of_it = model.decode(model.encode(lr, size), Window.whole(size), size, sampling).picture
     features, made = model.encode(lr, size), torch.empty_like(all_of_it)
     for top in range(0, size.height, 70):
         for left in range(0, size.width, 90):
             window = Window(top, left, min(70, size.height - top), min(90, size.width - left))
-            made[..., top : window.bottom, left : window.right] = model.decode(features, window, size, sampling)
+            made[..., top : window.bottom, left : window.right] = model.decode(features, window, size, sampling).picture
     assert error(made, all_of_it) < 1e-6
 
 
@@ -113,14 +113,18 @@ def test_the_seed_decides_and_temperature_0_is_the_mean():
     lr, size, model = picture(40, 50), Size(120, 150), plain()
 
     def made(**options) -> Tensor:
-        return model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(colour="none", **options))
+        return model.decode(
+            model.encode(lr, size), Window.whole(size), size, Sampling(colour="none", **options)
+        ).picture
 
     assert torch.equal(made(seed=3), made(seed=3))
     assert torch.equal(made(seed=3), made(seed=3, temperature=1.0))
     assert not torch.equal(made(seed=3), made(seed=4))
     assert torch.equal(made(seed=3, temperature=0.0), made(seed=4, temperature=0.0))
     features = model.encode(lr, size)
-    sampled = [model.decode(features, Window.whole(size), size, Sampling(colour="none", seed=n)) for n in (3, 4, 3)]
+    sampled = [
+        model.decode(features, Window.whole(size), size, Sampling(colour="none", seed=n)).picture for n in (3, 4, 3)
+    ]
     assert torch.equal(sampled[0], sampled[2])
     assert torch.equal(sampled[1], made(seed=4))
 
@@ -130,7 +134,7 @@ def test_detail_0_is_the_enlargement_and_asks_no_network():
 
     def made(detail: float) -> Tensor:
         sampling = Sampling(detail, colour="none")
-        return model.decode(model.encode(lr, size), Window(10, 5, 33, 60), size, sampling)
+        return model.decode(model.encode(lr, size), Window(10, 5, 33, 60), size, sampling).picture
 
     none = made(0.0)
     assert not model.unet.seen
@@ -142,7 +146,8 @@ def test_detail_0_is_the_enlargement_and_asks_no_network():
 def test_wavelet_takes_the_colours_of_the_input():
     lr, size, model = picture(60, 60) * 0.1 + torch.tensor([0.2, 0.5, 0.7])[:, None, None], Size(180, 180), plain()
     fixed, free = (
-        model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(colour=fix)) for fix in (None, "none")
+        model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(colour=fix)).picture
+        for fix in (None, "none")
     )
     wanted = lr.mean((2, 3))
     assert error(fixed.mean((2, 3)), wanted) < 5e-3

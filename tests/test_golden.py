@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size, Window
-from srcli.methods.build import KINDS, build
 from srcli.methods.flowmap.model import FlowmapModel
 from srcli.methods.flowsr.model import FlowsrModel
 from srcli.methods.linf.model import LinfModel
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.official import OfficialLinf
+from srcli.methods.registry import architectures, build
 from srcli.methods.srflow.model import SRFlowModel
 from srcli.methods.srflow.official import OfficialSRFlow
 from srcli.tiling.model import Sampling
@@ -100,7 +100,7 @@ def cases() -> dict[str, Tensor]:
             ("prior", Sampling(detail=0.7)),
         ):
             if label != "prior" or model.prior is not None:
-                made[f"{name} {label}"] = model.decode(features, Window.whole(size), size, sampling)
+                made[f"{name} {label}"] = model.decode(features, Window.whole(size), size, sampling).picture
     unet = filled({"kind": "unet-latent", "channels": 27, "width": 8})
     made["linf-lp official"] = OfficialLinf(filled(LINF_P3), unet).upscale(lr, 25, 31)
     made |= srflow_cases(picture(10, 12)) | degflow_cases()
@@ -110,8 +110,10 @@ def cases() -> dict[str, Tensor]:
     made["velocity without levels"] = plain(picture(16, 20) * 2 - 1, t)
     made["velocity"] = velocity(picture(16, 24) * 2 - 1, t)
     made["velocity to s"] = velocity(picture(16, 24) * 2 - 1, t, s, torch.tensor([0.5]))
-    made["velocity flowsr"] = FlowsrModel(velocity).decode(
-        FlowsrModel(velocity).encode(lr, size), Window.whole(size), size, Sampling(steps=2)
+    made["velocity flowsr"] = (
+        FlowsrModel(velocity)
+        .decode(FlowsrModel(velocity).encode(lr, size), Window.whole(size), size, Sampling(steps=2))
+        .picture
     )
     mapped = FlowmapModel(
         filled(VELOCITY | {"quality": True}), filled({"kind": "lora", "rank": 2, "network": VELOCITY})
@@ -120,7 +122,7 @@ def cases() -> dict[str, Tensor]:
     made["velocity negative"] = negative
     made["lora flowmap"] = mapped.decode(
         mapped.encode(lr, size), Window.whole(size), size, Sampling(steps=2, detail=1.5)
-    )
+    ).picture
     return made
 
 
@@ -139,7 +141,7 @@ def srflow_cases(lr: Tensor) -> dict[str, Tensor]:
     latents = [wave((1, 6, 20, 24), 2.0, 1.0), wave((1, 96, 8, 8), 3.0, 1.0)]
     made = {
         "srflow-rrdb": filled({"kind": "srflow-rrdb"} | RRDB)(lr),
-        "srflow": OfficialSRFlow(flow).upscale(lr, heat=0.0),
+        "srflow": OfficialSRFlow(flow).upscale(lr, temperature=0.0),
         "srflow-unet": torch.cat([z.flatten() for z in unet(latents)]),
         "srflow-lp official": OfficialSRFlow(flow, unet).upscale(picture(16, 16)),
     }
@@ -147,13 +149,11 @@ def srflow_cases(lr: Tensor) -> dict[str, Tensor]:
     made["level-prior"] = torch.cat([z.flatten() for z in prior(centred.features(lr))])
     model = SRFlowModel(centred, prior)
     for label, sampling in (("sampled", Sampling(detail=0, temperature=0.3, seed=2)), ("prior", Sampling(detail=0.15))):
-        made[f"srflow {label}"] = whole(model, lr, Size(33, 40), sampling)
-    assert not model.exploded  # repaired patches would say nothing of the network
+        size = Size(33, 40)
+        decoded = model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
+        assert not decoded.exploded  # repaired patches would say nothing of the network
+        made[f"srflow {label}"] = decoded.picture
     return made
-
-
-def whole(model: SRFlowModel, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
-    return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
 
 
 def fingerprint(value: Tensor) -> dict[str, list]:
@@ -177,7 +177,7 @@ def test_every_network_is_covered():
     assert set(json.loads(GOLDEN.read_text())) == set(_CASES)
     covered = {name.split()[0].split("-p")[0] for name in _CASES}
     # Those of LPIPS are measured against reference numbers.
-    assert set(KINDS) - {"grid-prior", "level-prior", "trunk", "lpips-heads"} <= covered
+    assert set(architectures()) - {"grid-prior", "level-prior", "trunk", "lpips-heads"} <= covered
     assert {"linf-p3 prior", "level-prior"} <= set(_CASES)
 
 

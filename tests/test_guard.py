@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,9 @@ class Bursting:
     def decode(self, features, window, size, sampling):
         made = self.model.decode(features, window, size, sampling)
         if (window.top, window.left) == (0, 0) and sampling.detail > self.sound:
-            made = made.clone()
-            made[..., :40, :40] = 1e3
+            burst = made.picture.clone()
+            burst[..., :40, :40] = 1e3
+            return replace(made, picture=burst)
         return made
 
 

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from srcli.methods.build import build
 from srcli.methods.linf.flow import Flow
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.official import OfficialLinf
 from srcli.methods.linf.queries import official_queries
+from srcli.methods.registry import build
 from srcli.networks.patches import from_patches
 
 TINY_EDSR = {"kind": "edsr", "blocks": 2, "features": 16, "mean_shift": True}

@@ -9,7 +9,7 @@ import torch
 from test_parity import close, fixture, network, weights
 from torch.nn import functional as F
 
-from srcli.methods.build import build
+from srcli.methods.registry import build
 from srcli.methods.srflow.network import SRFlow, bits_per_pixel
 from srcli.methods.srflow.official import OfficialSRFlow, even_sided
 
@@ -79,7 +79,7 @@ def test_official_script_pads_decodes_and_crops(reference, srflow):
     name, data, net = srflow
     assert torch.equal(even_sided(data["in/lr"]), data["in/lr_pad"])
     model = OfficialSRFlow(net)
-    close(reference, name, "out/sr_heat0_cropped", model.upscale(data["in/lr"], heat=0.0))
+    close(reference, name, "out/sr_heat0_cropped", model.upscale(data["in/lr"], temperature=0.0))
     close(reference, name, "out/sr_heat0", model.decode(data["in/lr_pad"], model.sample(data["in/lr_pad"], 0.0)))
     drawn = model.sample(data["in/lr_pad"], 0.9)
     assert [z.shape for z in drawn] == [data[f"in/eps{n}"].shape for n in range(len(drawn))]

@@ -53,7 +53,7 @@ def test_the_prior_leaves_no_weave(predicted):
 
 
 def test_heat_three_explodes_everywhere_and_leaves_no_noise(sampled):
-    """Every patch is made again with the default heat: as faithful to the small picture as an ordinary sample."""
+    """Every patch is made again at the default temperature: as faithful to the small picture as any sample."""
     hot, usual = large(sampled, temperature=3.0, seed=1), large(sampled, temperature=0.8, seed=1)
     assert hot.exploded == (PHOTO.shape[0] // 32) * (PHOTO.shape[1] // 32)
     assert np.array_equal(hot.picture.colour, usual.picture.colour)

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from test_degflow import FORWARD, close
 from torch import Tensor
 
-from srcli.methods.build import build
 from srcli.methods.degflow.autoencoder import Autoencoder
 from srcli.methods.degflow.network import NCSNpp
+from srcli.methods.registry import build
 from srcli.weights import manifest, store
-from srcli.weights.convert import FAMILIES, Checkpoint, ConvertError, Source, convert, held
+from srcli.weights.convert import Checkpoint, ConvertError, Source, convert, families, held
 from srcli.weights.model_files import load_part
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -77,7 +77,7 @@ def test_the_manifest_says_of_the_published_files_what_they_hold(reference, role
     keys = {f"{part}.{k}" if part else k: tuple(v[0]) for part, entries in parts.items() for k, v in entries.items()}
     with torch.device("meta"):
         state = {key: torch.empty(shape) for key, shape in keys.items()}
-    (family,) = (family for family in FAMILIES if family.detect(state.keys()))
+    (family,) = (family for family in families() if family.detect(state.keys()))
     found = family.convert(Checkpoint(state, Source("", "")))
     entry = manifest.load().find(NAME)
     assert (found.role, found.pipeline, found.scales) == (role, entry.pipeline, entry.scales)

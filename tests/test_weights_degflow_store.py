@@ -15,7 +15,7 @@ from test_degflow import photo
 from weights_server import page
 from weights_steps import listed, names, srcli
 
-from srcli.methods.build import build
+from srcli.methods.registry import build
 from srcli.weights import cache as home
 from srcli.weights import installing as keeping
 from srcli.weights import manifest

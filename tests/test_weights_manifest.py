@@ -12,7 +12,7 @@ from weights_steps import ROOT, command, finished, listed, part, srcli
 
 from srcli.weights import installing as keeping
 from srcli.weights import manifest, store
-from srcli.weights.convert import FAMILIES, Checkpoint, Source
+from srcli.weights.convert import Checkpoint, Source, families
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -128,7 +128,7 @@ def test_the_manifest_says_of_published_files_what_they_hold(reference, layout):
     listed = json.loads((reference / "parity" / "keys" / f"{layout}.json").read_text())
     with torch.device("meta"):
         state = {key: torch.empty(shape) for key, shape, _ in listed["keys"]}
-    family = next(f for f in FAMILIES if f.detect(state.keys()))
+    family = next(f for f in families() if f.detect(state.keys()))
     found = family.convert(Checkpoint(state, Source("", "")))
     name, role = LISTS[layout]
     entry = manifest.load().find(name)

@@ -72,10 +72,10 @@ class Model:
         name, s = self.upscaler.entry.name, self.sampling
         if self.upscaler.choices:
             return name
-        if {"velocity", "unet"} & set(self.upscaler.entry.parts):
+        if self.upscaler.has("steps"):
             colour = f" {s.colour}" if s.colour else ""
             return f"{name} steps {s.steps}" + (f" detail {s.detail:g}" if s.detail != 1 else "") + colour
-        if "prior" in self.upscaler.entry.parts:
+        if self.upscaler.has("detail"):
             return f"{name} detail {s.detail:g}"
         return f"{name} tau {'own' if s.temperature is None else f'{s.temperature:g}'}"
 

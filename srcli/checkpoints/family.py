@@ -49,7 +49,7 @@ class Checkpoint:
 class Converted:
     """Weights under the names of our networks, and how to run them.
 
-    architecture: what `srcli.methods.build` takes. role: flow, prior, encoder or another role of the pipeline.
+    architecture: what `srcli.methods.registry.build` takes. role: flow, prior, encoder or another role of the pipeline.
     scales: the smallest and the largest that the pipeline makes.
     """
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from srcli.checkpoints.family import Misfit
-from srcli.methods.build import build
+from srcli.methods.registry import build
 from srcli.networks.swin import relative_positions
 
 State = Mapping[str, Tensor]

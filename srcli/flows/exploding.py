@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from srcli.errors import SrcliError
 
 PATCH = 32  # side of what is judged and repaired at once, in pixels of the network's own scale
-# Photos have 0.5, up to 0.28 at x4 (above a bilinear upsampling, in text) and up to 0.07; samples of srflow-s at heat 2
-# mostly more than 7, 1 and 0.2.
+# Photos have 0.5, up to 0.28 at x4 (above a bilinear upsampling, in text) and up to 0.07; samples of srflow-s at
+# temperature 2 mostly more than 7, 1 and 0.2.
 RANGE = 2.0  # largest distance of a value from grey, 0.5
 NOISE = 0.3  # root mean square, over a patch, of what the flow adds to the upsampling
 DRIFT = 0.1  # the same, of how much farther LR pixels are from the means of their areas than in the upsampling

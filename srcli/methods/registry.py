@@ -1,86 +1,117 @@
-"""The methods by name: networks that belong together become a model."""
+"""The methods, and what follows from their declarations. A new method is one line in `DECLARATIONS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from torch import nn
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from srcli.errors import SrcliError
-from srcli.methods.bicubic.model import PlainModel
-from srcli.methods.flowmap.model import FlowmapModel
-from srcli.methods.flowsr.model import FlowsrModel
-from srcli.methods.flowsr_sd.model import FlowsrSd
-from srcli.methods.linf.model import LinfModel
-from srcli.methods.linf.official import OfficialLinf
-from srcli.methods.rrdb.model import RrdbModel
-from srcli.methods.srflow.model import SRFlowModel
-from srcli.methods.srflow.published_model import PublishedSRFlow
-from srcli.tiling.model import Model
+from srcli.methods.method import Method, Task, resolve
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def _linf(networks: Mapping[str, nn.Module]) -> LinfModel:
-    return LinfModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
+    from torch import nn
 
+    from srcli.checkpoints.family import Family
+    from srcli.tiling.model import Model
 
-def _srflow(networks: Mapping[str, nn.Module]) -> SRFlowModel:
-    return SRFlowModel(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
-
-
-def _linf_official(networks: Mapping[str, nn.Module]) -> OfficialLinf:
-    return OfficialLinf(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
-
-
-def _srflow_official(networks: Mapping[str, nn.Module]) -> PublishedSRFlow:
-    return PublishedSRFlow(networks["flow"], networks.get("prior"))  # type: ignore[arg-type]
-
-
-def _rrdb(networks: Mapping[str, nn.Module]) -> RrdbModel:
-    return RrdbModel(networks["encoder"])  # type: ignore[arg-type]
-
-
-def _flowsr(networks: Mapping[str, nn.Module]) -> FlowsrModel:
-    return FlowsrModel(networks["velocity"])  # type: ignore[arg-type]
-
-
-def _flowmap(networks: Mapping[str, nn.Module]) -> FlowmapModel:
-    return FlowmapModel(networks["velocity"], networks.get("lora"))  # type: ignore[arg-type]
-
-
-def _flowsr_sd(networks: Mapping[str, nn.Module]) -> FlowsrSd:
-    return FlowsrSd(networks["unet"], networks["vae"], networks["prompts"])  # type: ignore[arg-type]
+# In the order in which a checkpoint is shown to their families.
+DECLARATIONS: tuple[str, ...] = (
+    "srcli.methods.linf.method:LINF",
+    "srcli.methods.linf.method:LINF_OFFICIAL",
+    "srcli.methods.srflow.method:SRFLOW",
+    "srcli.methods.srflow.method:SRFLOW_OFFICIAL",
+    "srcli.methods.rrdb.method:RRDB",
+    "srcli.methods.flowsr.method:FLOWSR",
+    "srcli.methods.flowmap.method:FLOWMAP",
+    "srcli.methods.flowsr_sd.method:FLOWSR_SD",
+    "srcli.methods.degflow.method:DEGFLOW",
+    "srcli.methods.bicubic.method:BICUBIC",
+)
+# Networks that several methods share, or that only measure.
+SHARED = {
+    "edsr": "srcli.networks.edsr:EDSR",
+    "rrdb": "srcli.networks.rrdb:RRDB",
+    "rdn": "srcli.networks.rdn:RDN",
+    "swinir": "srcli.networks.swinir:SwinIR",
+    "trunk": "srcli.networks.trunks:trunk",
+    "lpips-heads": "srcli.networks.trunks:Heads",
+}
 
 
 class Unfit(SrcliError):
-    """Networks that a pipeline cannot run."""
+    """Networks that a method cannot run."""
 
     exit_code = 4
 
 
-PIPELINES: dict[str, Callable[[Mapping[str, nn.Module]], Model]] = {
-    "linf": _linf,
-    "srflow": _srflow,
-    "flowsr": _flowsr,
-    "flowmap": _flowmap,
-    "flowsr-sd": _flowsr_sd,
-    "linf-official": _linf_official,
-    "srflow-official": _srflow_official,
-    "rrdb": _rrdb,
-    "plain": lambda networks: PlainModel(),
-}
-
-
 class NoUpscaler(SrcliError):
-    """A model that makes no pictures larger."""
+    """A model that does not upscale."""
 
     exit_code = 2
 
 
-def assemble(pipeline: str, networks: Mapping[str, nn.Module]) -> Model:
-    """The model of a pipeline from its networks by role. Raises NoUpscaler, or `Unfit`."""
-    if pipeline not in PIPELINES:
-        raise NoUpscaler(f"a {pipeline} model makes no pictures larger; use it with srcli degrade")
+def methods() -> dict[str, Method]:
+    """All methods by name."""
+    return _declared(DECLARATIONS)
+
+
+@cache
+def _declared(paths: tuple[str, ...]) -> dict[str, Method]:
+    return {method.name: method for method in map(resolve, paths)}
+
+
+def architectures() -> dict[str, str]:
+    """Paths of all networks by kind."""
+    found = dict(SHARED)
+    for method in methods().values():
+        found |= method.architectures
+    return found
+
+
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network that `architecture` describes, e.g. {"kind": "edsr", "blocks": 10, "features": 48}. Raises
+    ValueError or TypeError for one that does not exist."""
+    parameters = dict(architecture)
+    kind, known = parameters.pop("kind", None), architectures()
+    if kind not in known:
+        raise ValueError(f"unknown architecture kind {kind!r}; known: {', '.join(known)}")
+    return resolve(known[kind])(**parameters)
+
+
+def assemble(name: str, networks: Mapping[str, nn.Module]) -> Model:
+    """The model of a method from its networks by role. Raises NoUpscaler, or Unfit."""
+    method = methods().get(name)
+    if method is None or not method.model:
+        raise NoUpscaler(f"a {name} model cannot upscale; use it with srcli degrade")
+    if lacking := [part.role for part in method.parts if not part.optional and part.role not in networks]:
+        raise Unfit(f"a {name} model needs a {lacking[0]}, which these weights lack")
     try:
-        return PIPELINES[pipeline](networks)
+        return resolve(method.model)(*(networks.get(part.role) for part in method.parts))
     except ValueError as error:
         raise Unfit(f"the weights make no model: {error}") from error
+
+
+def load(name: str, files: Mapping[str, Path], load_network: Any) -> dict[str, nn.Module]:
+    """The networks of a method from its files by role. load_network: reads the network in a file."""
+    method = methods().get(name)
+    if method is not None and method.load:
+        return resolve(method.load)(**files)
+    return {role: load_network(file) for role, file in files.items()}
+
+
+def players(kind: str) -> list[tuple[str, str]]:
+    """The methods that take a network of a kind, each with its role there; first the usual one."""
+    return [(m.name, p.role) for m in methods().values() for p in m.parts if kind in p.kinds]
+
+
+def tasks() -> dict[str, tuple[Method, Task]]:
+    """All tasks by name, with their methods."""
+    return {task.name: (method, task) for method in methods().values() for task in method.tasks}
+
+
+def families() -> list[Family]:
+    """Families of published checkpoints, in the order in which they are asked."""
+    return [resolve(path) for method in methods().values() for path in method.published]

@@ -27,6 +27,10 @@ class LatentStem(nn.Module):
             DenseBlock(channels, width, width),
         )
 
+    def fits(self, flow: nn.Module) -> bool:
+        """Whether it predicts latents of that flow."""
+        return self.input_proj.conv1.in_channels == flow.imnet.dim
+
     def stem(self, x: Tensor, lr: Tensor) -> Tensor:
         image = self.lr_proj(lr)
         if image.shape[-2:] != x.shape[-2:]:

@@ -43,6 +43,15 @@ class Sampling:
     strict: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A window of the output, (1, 3, height, width), not clamped, and how many patches in it had an inverse that
+    exploded and was repaired."""
+
+    picture: Tensor
+    exploded: int = 0
+
+
 class TooSmall(SrcliError):
     """A picture that a network cannot see."""
 
@@ -72,9 +81,9 @@ class Model(Protocol):
     scales: Scales
     tiling: str  # exact: tiles have the numbers of the whole; bounded: close to them
     stages: Stages
-    heat: float  # the temperature where none is asked for
+    default_temperature: float  # the temperature where none is asked for
     most_detail: float  # the largest `Sampling.detail`; 0 where it has no effect
-    exploded: int  # patches where the inverse exploded and was repaired, since the model was made
+    samples: bool  # whether `Sampling.temperature` has an effect
 
     def to(self, device: torch.device) -> Model:
         """Moves the model; returns itself."""
@@ -92,8 +101,8 @@ class Model(Protocol):
         """Features of lr (1, 3, h, w) in [0, 1], sRGB, within a region of it (default: all), for an output of `size`.
         Exact for any region."""
 
-    def decode(self, features: Any, window: Window, size: Size, sampling: Sampling) -> Tensor:
-        """The part `window` of the whole output of `size`: (1, 3, window.height, window.width), not clamped."""
+    def decode(self, features: Any, window: Window, size: Size, sampling: Sampling) -> Decoded:
+        """The part `window` of the whole output of `size`."""
 
 
 def gaussian_field(seed: int, channels: int, window: Window) -> Tensor:

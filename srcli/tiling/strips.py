@@ -158,16 +158,15 @@ class Job:
         """A window of the output, float32 (height, width, channels), not clipped."""
         engine, size = self.engine, self.layout.size
         region = engine.model.region(window, size, planes.low, planes.sampling)
-        before = engine.model.exploded
         with engine.runtime.computing():
             features = planes.shared if planes.shared is not None else self._features(planes, region)
-            part = engine.model.decode(features, window, size, planes.sampling)
-            off = disagreement(part, planes.lr, window, size)
+            made = engine.model.decode(features, window, size, planes.sampling)
+            part, off = made.picture, disagreement(made.picture, planes.lr, window, size)
+        self.count.exploded += made.exploded
         if not math.isfinite(off):
             part = self._again(planes, window, region)
             off = disagreement(part, planes.lr, window, size)
         self.count.tiles += 1
-        self.count.exploded += engine.model.exploded - before
         self.count.disagreement = max(self.count.disagreement, off)
         if off > LIMIT:
             part = self._faithful(planes, features, window)
@@ -189,7 +188,7 @@ class Job:
             with engine.runtime.computing():
                 if sampling is None:
                     break
-                part = engine.model.decode(features, window, size, sampling)
+                part = engine.model.decode(features, window, size, sampling).picture
                 if disagreement(part, planes.lr, window, size) <= LIMIT:
                     return part
         with engine.runtime.computing("fp32"):
@@ -208,7 +207,7 @@ class Job:
         engine, size = self.engine, self.layout.size
         with engine.runtime.computing("fp32"):
             features = engine.model.encode(planes.lr, size, region)
-            part = engine.model.decode(features, window, size, planes.sampling)
+            part = engine.model.decode(features, window, size, planes.sampling).picture
         if not torch.isfinite(part).all():
             raise NotFinite(f"{engine.name} gives no finite result at pixel {window.left},{window.top}")
         self.count.redone += 1

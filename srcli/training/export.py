@@ -8,23 +8,11 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from srcli.methods.registry import tasks
 from srcli.training.loop import CHECKPOINT, read_metadata, under
 from srcli.training.recipe import RecipeError, parse
 from srcli.training.tasks import make_task
 from srcli.training.validation import validation_of
-
-# By task: the pipeline that runs what it trains, and the role there.
-PIPELINES = {
-    "linf": ("linf", "flow"),
-    "prior": ("linf", "prior"),
-    "srflow": ("srflow", "flow"),
-    "srflow-prior": ("srflow", "prior"),
-    "flowsr": ("flowsr", "velocity"),
-    "flowmap": ("flowmap", "velocity"),
-    "flowmap-lora": ("flowmap", "lora"),
-    "degflow-ae": ("degflow", "autoencoder"),
-    "degflow": ("degflow", "flow"),
-}
 
 
 def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:
@@ -40,11 +28,12 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
         raise RecipeError(f"no checkpoint at {path}")
     state, source = load_file(path), read_metadata(path)
     recipe = json.loads(source["recipe"])
+    method, task = tasks()[recipe["task"]]
     weights = {name: _compact(name, tensor) for name, tensor in under(state, "ema/").items()}
     metadata: dict[str, str] = {
         "architecture": json.dumps(recipe["architecture"]),
-        "pipeline": PIPELINES[recipe["task"]][0],
-        "role": PIPELINES[recipe["task"]][1],
+        "pipeline": method.name,
+        "role": task.role,
         "recipe": json.dumps(recipe),
         "steps": source["step"],
         "photos": source["photos"],

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from srcli.errors import SrcliError
+from srcli.methods.method import resolve
+from srcli.methods.registry import tasks
 from srcli.training.data.cameras import Scales
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.levels import LevelSpec
@@ -20,14 +22,6 @@ from srcli.training.data.photos import CropSpec
 T = TypeVar("T")
 GENERATOR, CAMERAS = "degflow", "levels"  # what makes low-resolution pictures instead of a recipe's own way
 KNOWN_LEVELS = "2,4"  # those that a generator learns from
-LEARN_DEGRADED = ("linf", "flowsr", "flowmap", "flowmap-lora")  # tasks
-CROPS: dict[str, type[CropSpec | DegradedSpec | LevelSpec]] = {  # what a task draws; the others a CropSpec
-    "flowsr": DegradedSpec,
-    "flowmap": DegradedSpec,
-    "flowmap-lora": DegradedSpec,
-    "degflow-ae": LevelSpec,
-    "degflow": LevelSpec,
-}
 
 
 class RecipeError(SrcliError):
@@ -140,9 +134,11 @@ def _checked(recipe: Recipe) -> Recipe:
         return recipe
     if crops.degradation not in ("", GENERATOR, CAMERAS):
         raise RecipeError(f"unknown degradation {crops.degradation!r}; there are {GENERATOR} and {CAMERAS}")
-    if crops.degradation and recipe.task not in LEARN_DEGRADED:
-        able = ", ".join(LEARN_DEGRADED)
-        raise RecipeError(f"{recipe.name} cannot learn from other degradations than its own; these can: {able}")
+    able = [name for name, (_, task) in tasks().items() if task.learns_degraded]
+    if crops.degradation and recipe.task not in able:
+        raise RecipeError(
+            f"{recipe.name} cannot learn from other degradations than its own; these can: {', '.join(able)}"
+        )
     if crops.degradation == CAMERAS:
         Scales.parse(crops.camera_scales)
     return recipe
@@ -158,13 +154,20 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
         name=name,
         task=table["task"],
         architecture=dict(table["architecture"]),
-        crops=_record(CROPS.get(table["task"], CropSpec), name, table.get("crops", {})),
+        crops=_record(_crops(name, table["task"]), name, table.get("crops", {})),
         optim=_record(OptimSpec, name, table.get("optim", {})),
         loss={k: float(v) for k, v in table["loss"].items()},
         options=dict(table.get("options", {})),
         seed=int(table.get("seed", 0)),
     )
     return _checked(recipe)
+
+
+def _crops(recipe: str, task: str) -> type[CropSpec | DegradedSpec | LevelSpec]:
+    """How the batches of a task are cut."""
+    if task not in tasks():
+        raise RecipeError(f"recipe {recipe}: unknown task {task!r}")
+    return resolve(tasks()[task][1].crops)
 
 
 def _record(kind: type[T], recipe: str, table: Mapping[str, Any]) -> T:

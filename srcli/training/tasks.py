@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from srcli.methods.build import build
+from srcli.methods.registry import build, tasks
 from srcli.training.data.photos import Batch
 from srcli.training.recipe import Recipe, RecipeError
 
@@ -37,9 +37,9 @@ class Task(Protocol):
 def takes_flow(recipe: Recipe) -> bool:
     """Whether a recipe's network depends on a frozen flow: that it belongs to, that it is taught by, or beside which it
     is finished."""
-    taught = recipe.task == "flowsr" and bool(recipe.loss.get("consistency"))
-    decoder = recipe.task == "degflow-ae" and bool(recipe.options.get("generated"))
-    return taught or decoder or recipe.task in ("prior", "srflow-prior", "flowmap-lora")
+    when = tasks()[recipe.task][1].flow
+    table, _, key = when.partition(".")
+    return when == "always" or bool(key and getattr(recipe, table).get(key))
 
 
 def make_task(

@@ -7,12 +7,6 @@ from pathlib import Path
 
 from torch import nn
 
-from srcli.methods.linf.network import LINF
-from srcli.methods.linf.prior import GridPrior
-from srcli.methods.srflow.network import SRFlow
-from srcli.methods.srflow.prior import LevelPrior
-from srcli.methods.srflow.published_prior import SRFlowUNet
-from srcli.networks.latent import LatentStem
 from srcli.weights import store
 from srcli.weights.convert import Converted, ConvertError, convert
 from srcli.weights.manifest import Entry, Part
@@ -36,7 +30,7 @@ def load_files(path: Path, prior: Path | None = None, lora: Path | None = None) 
     if lora is not None:
         _check_change(path, found[path], lora, found[lora])
     networks = {c.role: network_of(c.architecture, c.tensors, file) for file, c in found.items()}
-    if prior is not None and not _fit(networks["flow"], networks["prior"]):
+    if prior is not None and not networks["prior"].fits(networks["flow"]):  # type: ignore[operator]
         raise ConvertError(f"{prior} is a prior of another flow than {path}: their latents differ")
     main = found[path]
     parts = {c.role: Part(c.role, str(file), file.stat().st_size, c.source.sha256) for file, c in found.items()}
@@ -99,19 +93,3 @@ def _check_change(path: Path, main: Converted, lora: Path, change: Converted) ->
         raise ConvertError(
             f"{lora} is a change of {belongs[:12]}, not of {path} ({main.source.sha256[:12]}; by their sha256)"
         )
-
-
-def _fit(flow: nn.Module, prior: nn.Module) -> bool:
-    """Whether a prior makes latents of the flow, from what it has."""
-    if isinstance(flow, LINF) and isinstance(prior, GridPrior):
-        return (prior.from_hidden.in_channels, prior.out.out_channels) == (flow.hidden, flow.imnet.dim)
-    if isinstance(flow, LINF) and isinstance(prior, LatentStem):
-        return prior.input_proj.conv1.in_channels == flow.imnet.dim
-    if isinstance(flow, SRFlow) and isinstance(prior, LevelPrior):
-        seen = (list(prior.channels), list(prior.ratios), prior.stem.in_channels)
-        return seen == (
-            flow.latent_channels,
-            [*flow.ratios[: len(prior.ratios) - 1], flow.ratios[-1]],
-            flow.RRDB.channels,
-        )
-    return isinstance(flow, SRFlow) and isinstance(prior, SRFlowUNet) and prior.channels == tuple(flow.latent_channels)

@@ -123,7 +123,7 @@ def network_of(architecture: Mapping[str, Any], tensors: Mapping[str, Tensor], p
     """The network of an architecture with these weights, ready for inference. path: where they are from, for errors."""
     import torch
 
-    from srcli.methods.build import build
+    from srcli.methods.registry import build
 
     try:
         network = build(architecture)

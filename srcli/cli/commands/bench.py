@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from srcli.bench.variants import Model, Variant
     from srcli.tiling.model import Sampling
+    from srcli.upscaler import Upscaler
 
 EXAMPLES = """Examples:\n
   srcli bench --scales 2,4\n
@@ -91,7 +93,7 @@ def command(
         runtime.reuse_heap()
         runtime.set_threads(threads)
         chosen = runtime.choose(device, precision)
-        samplings = _samplings(detail, temperature, steps, seed)
+        sweeps = _sweeps(detail, temperature, steps, seed)
         _check_degradation(degradation, low, data)
         factors = _factors(scales, whole=data is not None)
         named = models is not None or bool(score)
@@ -100,7 +102,7 @@ def command(
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
-            made = [v for v in _models(names, samplings, seeds, (device, precision, tile)) if v.label != "bicubic"]
+            made = [v for v in _models(names, sweeps, seeds, (device, precision, tile)) if v.label != "bicubic"]
             _time(made, factors, megapixels, repeats, report, output)
             return
         whole = [int(v) for v in factors]
@@ -112,7 +114,7 @@ def command(
         wanted = known.choose(metrics.split(",") if metrics else None, files, tile, seeds)
         photos = quality.Photos(data, low, degradation)
         everything = [Ready(folder) for folder in score or []]
-        everything += _models(names, samplings, seeds, (device, precision, tile))
+        everything += _models(names, sweeps, seeds, (device, precision, tile))
         variants = distinct(everything)
         if not variants:
             raise UsageError("nothing to score; give --models or --score")
@@ -147,22 +149,29 @@ def _check_degradation(preset: str | None, low: Path | None, data: Path | None) 
         raise UsageError("--degradation makes the small pictures of --data, instead of --lr")
 
 
-def _samplings(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Sampling]]:
-    """For models by a part of theirs: with a prior, rectified flows, flow maps with a low-rank change, and for the
-    others, that are sampled."""
+def _sweeps(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Any]]:
+    """The values that models are run at, by dial."""
+    evaluations = [int(v) for v in _numbers(steps, "--steps")]
+    values: dict[str, list[Any]] = {
+        "steps": evaluations,
+        "detail": _numbers(detail, "--detail"),
+        "temperature": _numbers(temperature, "--temperature"),
+        "seed": [seed],
+    }
+    return values
+
+
+def _samplings(upscaler: Upscaler, sweeps: dict[str, list[Any]]) -> list[Sampling]:
+    """All combinations of the values of the dials that a model has and is run along; dials it has not stay as they
+    are."""
     from srcli.tiling.model import Sampling
     from srcli.upscaler import check
 
-    details, evaluations = _numbers(detail, "--detail"), [int(v) for v in _numbers(steps, "--steps")]
-    flows = [check(Sampling(steps=n)) for n in evaluations]
-    return {
-        "auto": [check(Sampling(seed=seed))],
-        "prior": [check(Sampling(detail=v)) for v in details],
-        "unet": flows,
-        "lora": [check(Sampling(detail=v, steps=n)) for n in evaluations for v in details],
-        "velocity": flows,
-        "": [check(Sampling(temperature=v, seed=seed)) for v in _numbers(temperature, "--temperature")],
-    }
+    swept = [] if upscaler.choices else [c.name for c in upscaler.method.controls if c.swept and upscaler.has(c.name)]
+    # Without a dial at all, as bicubic is, one run tells everything; the seed counts where something is drawn.
+    names = [name for name in sweeps if name in swept or (name == "seed" and not {"steps", "detail"} & set(swept))]
+    combinations = product(*(sweeps[name] for name in names))
+    return [check(Sampling(**dict(zip(names, values, strict=True)))) for values in combinations]
 
 
 def _embedded(factors: Sequence[float], output: Output) -> list[str]:
@@ -176,7 +185,7 @@ def _embedded(factors: Sequence[float], output: Output) -> list[str]:
     return ["bicubic", *(name for name in made if name not in ("auto", "bicubic"))]
 
 
-def _models(names: Sequence[str], samplings, seeds: int, engine: tuple[str, str, int]) -> list:
+def _models(names: Sequence[str], sweeps: dict[str, list[Any]], seeds: int, engine: tuple[str, str, int]) -> list:
     """The models of these names, each with its choices."""
     from srcli.bench.variants import Bicubic, Model
     from srcli.upscaler import Upscaler
@@ -188,9 +197,7 @@ def _models(names: Sequence[str], samplings, seeds: int, engine: tuple[str, str,
             made.append(Bicubic())
             continue
         upscaler = Upscaler(name, device=device, precision=precision, tile=tile)
-        choices = next(
-            chosen for part, chosen in samplings.items() if part in ("", upscaler.entry.name, *upscaler.entry.parts)
-        )
+        choices = _samplings(upscaler, sweeps)
         known = [c for c in choices if c.detail <= (upscaler.model.most_detail or 1.0)]
         if not known:
             upscaler.settled(choices[0])  # says what the model knows

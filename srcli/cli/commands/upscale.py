@@ -213,19 +213,10 @@ def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
         if sampling.temperature:
             output.notice("--temperature has no effect with auto; use -n with a model that samples, such as linf-s")
         return
-    if sampling.temperature and "prior" in upscaler.entry.parts and sampling.detail > 0:
-        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which predicts; its flow alone samples")
-    if sampling.temperature and "velocity" in upscaler.entry.parts and not upscaler.model.heat:
-        output.notice(f"--temperature has no effect on {upscaler.entry.name}, which does not sample")
-    if sampling.detail != 1.0 and not upscaler.model.most_detail:
-        output.notice(f"--detail has no effect on {upscaler.entry.name}, which has {_dial(upscaler)}")
-    if (sampling.steps != 1 or sampling.colour) and not {"velocity", "unet"} & set(upscaler.entry.parts):
-        output.notice(f"--steps and --colour have no effect on {upscaler.entry.name}")
-
-
-def _dial(upscaler: Upscaler) -> str:
-    """What a model lacks that `detail` would scale."""
-    return "no low-rank change" if upscaler.entry.pipeline == "flowmap" else "no prior"
+    name = upscaler.entry.name
+    for option in upscaler.ignored(sampling):
+        lack = upscaler.method.lacks.get(option, "")
+        output.notice(f"--{option} has no effect on {name}" + (f", which {lack}" if lack else ""))
 
 
 def _check_stdout(json: bool) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from srcli.geometry import Size, Window
 from srcli.resampling import enlarged
-from srcli.tiling.model import Sampling, Scales, Stages
+from srcli.tiling.model import Decoded, Sampling, Scales, Stages
 
 
 class PlainModel:
@@ -15,9 +15,9 @@ class PlainModel:
 
     scales = Scales(1.0, 8.0)
     tiling = "exact"
-    heat = 0.0
+    default_temperature = 0.0
     most_detail = 0.0
-    exploded = 0
+    samples = False
 
     def __init__(self) -> None:
         self.stages = Stages()
@@ -41,6 +41,6 @@ class PlainModel:
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Tensor:
         return lr
 
-    def decode(self, features: Tensor, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: Tensor, window: Window, size: Size, sampling: Sampling) -> Decoded:
         with self.stages("enlarge"):
-            return enlarged(features, window, size)
+            return Decoded(enlarged(features, window, size))

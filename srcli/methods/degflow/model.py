@@ -186,7 +186,7 @@ class DegflowModel:
         for window in tiles.windows:
             area = tiles.area(window, self.autoencoder.encoder.radius)
             part, _ = self.autoencoder.encoder(canvas.cut(area, self.device))
-            inner = _moved(window, area)
+            inner = window.inside(area)
             z[..., *_positions(window)] = part[..., *_positions(inner)].float()
             advance()
         return z
@@ -218,7 +218,7 @@ class DegflowModel:
             )  # fmt: skip
             if min(shown.height, shown.width) > 0:
                 skips = self.autoencoder.encoder.skips(canvas.cut(area, self.device))
-                inner = _moved(shown, area)
+                inner = shown.inside(area)
                 for result, z in zip(results, path, strict=True):
                     made = self.autoencoder.decoder(z[..., *_positions(area)], skips)
                     made = made[0, :, inner.top : inner.bottom, inner.left : inner.right]
@@ -264,8 +264,3 @@ def _positions(window: Window) -> tuple[slice, slice]:
     """The positions of the latent that a window of whole ones covers."""
     rows, cols = ((a // FACTOR, b // FACTOR) for a, b in ((window.top, window.bottom), (window.left, window.right)))
     return slice(*rows), slice(*cols)
-
-
-def _moved(window: Window, area: Window) -> Window:
-    """A window as seen from the corner of an area that holds it."""
-    return replace(window, top=window.top - area.top, left=window.left - area.left)

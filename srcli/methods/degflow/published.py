@@ -91,7 +91,5 @@ def _flow(state: State) -> dict[str, Any]:
 
 
 # A file that holds both was made for the flow, so that is asked for first.
-FAMILIES = (
-    Family("degflow", "the flow of DegFlow", has_flow, flow, "flow"),
-    Family("degflow-ae", "the autoencoder of DegFlow", has_autoencoder, autoencoder, "autoencoder"),
-)
+FLOW_FAMILY = Family("degflow", "the flow of DegFlow", has_flow, flow, "flow")
+AUTOENCODER_FAMILY = Family("degflow-ae", "the autoencoder of DegFlow", has_autoencoder, autoencoder, "autoencoder")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from srcli.methods.registry import build
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,6 +41,13 @@ class Lora(nn.Module):
             down, up = (self.get_parameter(_key(layer, side)) for side in ("down", "up"))
             made[f"{layer}.weight"] = weight + factor * (up @ down).view(weight.shape)
         return made
+
+
+def lora(network: Mapping[str, Any], **parameters: Any) -> Lora:
+    """A LoRA from its architecture table, which holds that of the network it changes."""
+    with torch.device("meta"):  # its shapes are wanted, not its weights
+        shapes = build(network)
+    return Lora(shapes, **parameters)
 
 
 def merged(network: Network, lora: Lora, factor: float) -> Network:

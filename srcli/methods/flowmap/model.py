@@ -23,7 +23,7 @@ class FlowmapModel(PathModel):
             raise ValueError("the low-rank change belongs to a network of another architecture")
         self.lora = lora
         self.most_detail = 0.0 if lora is None else 2.0
-        self.heat = 1.0 if network.noise else 0.0
+        self.default_temperature, self.samples = (1.0, True) if network.noise else (0.0, False)
         self._changed = (0.0, network)  # the factor asked for last, and the network with that much of the change
 
     def to(self, device: torch.device) -> FlowmapModel:
@@ -34,10 +34,10 @@ class FlowmapModel(PathModel):
         return self
 
     def start(self, x: Tensor, area: Window, sampling: Sampling) -> Tensor:
-        heat = self.heat if sampling.temperature is None else sampling.temperature
-        if not heat * self.network.noise:
+        temperature = self.default_temperature if sampling.temperature is None else sampling.temperature
+        if not temperature * self.network.noise:
             return x
-        return x + heat * self.network.noise * gaussian_field(sampling.seed, x.shape[1], area).to(x)
+        return x + temperature * self.network.noise * gaussian_field(sampling.seed, x.shape[1], area).to(x)
 
     def velocity(self, x: Tensor, t: float, s: float, sampling: Sampling) -> Tensor:
         return self._at(sampling.detail)(x, x.new_full((1,), t), x.new_full((1,), s))

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from srcli.geometry import Size, Window
 from srcli.methods.flowsr.colour import WAVELET_RADIUS, Tint, tint, wavelet
 from srcli.methods.flowsr.network import VelocityNet
-from srcli.resampling import enlarge
-from srcli.tiling.model import Sampling, Scales, Stages
+from srcli.resampling import enlarge, mirrored
+from srcli.tiling.model import Decoded, Sampling, Scales, Stages
 
 # Around the picture the canvas goes on as its mirror image: zeros beyond the border reach into it less.
 RIM = 16
@@ -37,9 +37,9 @@ class PathModel(ABC):
 
     scales = Scales(1.0, 8.0)
     tiling = "exact"
-    heat = 0.0
+    default_temperature = 0.0
     most_detail = 1.0
-    exploded = 0  # nothing is inverted
+    samples = False
 
     def __init__(self, network: VelocityNet) -> None:
         if network.conditioned:
@@ -88,20 +88,20 @@ class PathModel(ABC):
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> PathFeatures:
         return PathFeatures(lr)
 
-    def decode(self, features: PathFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: PathFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         lr, fix = features.lr, sampling.colour or "none"
         area = window.within(size, WAVELET_RADIUS if fix == "wavelet" else 0)
         made = self._flow(lr, area, size, sampling)
         with self.stages("colour"):
             if fix == "wavelet":
-                made = wavelet(made, self._enlarged(lr, _moved(area, RIM), size) * 0.5 + 0.5)
+                made = wavelet(made, self._enlarged(lr, area.shifted(RIM, RIM), size) * 0.5 + 0.5)
             elif fix == "adain":
                 made = self._tint(lr, sampling)(made)
-        return cut(made, area, window)
+        return Decoded(window.cut(made, area))
 
     def _flow(self, lr: Tensor, window: Window, size: Size, sampling: Sampling) -> Tensor:
         """A window of the end of the path, in [0, 1]."""
-        canvas, steps, goal = self._canvas(size), sampling.steps, _moved(window, RIM)
+        canvas, steps, goal = self._canvas(size), sampling.steps, window.shifted(RIM, RIM)
         areas = [goal]  # from the last to the first: pixels inside depend only on those within the radius
         for _ in range(steps):
             areas.insert(0, areas[0].within(canvas, self.network.radius, self.network.align, LEAST_PIXELS))
@@ -110,7 +110,7 @@ class PathModel(ABC):
         with self.stages("flow"):
             for k in range(steps):
                 v = self.velocity(x, 1 - k / steps, 1 - (k + 1) / steps, sampling)
-                x = cut(x - v / steps, areas[k], areas[k + 1])
+                x = areas[k + 1].cut(x - v / steps, areas[k])
         return x * 0.5 + 0.5
 
     def _canvas(self, size: Size) -> Size:
@@ -132,19 +132,3 @@ class PathModel(ABC):
         size = Size(*(min(n, PROBE) for n in lr.shape[-2:]))
         small = F.adaptive_avg_pool2d(lr, (size.height, size.width))
         return tint(self._flow(small, Window.whole(size), size, sampling), small)
-
-
-def mirrored(positions: Tensor, length: int) -> Tensor:
-    """Positions on an axis of that length that goes back and forth beyond its ends, which are repeated."""
-    turned = positions.remainder(2 * length)
-    return torch.where(turned < length, turned, 2 * length - 1 - turned)
-
-
-def cut(image: Tensor, area: Window, window: Window) -> Tensor:
-    """A window of a picture that covers `area`."""
-    y, x = window.top - area.top, window.left - area.left
-    return image[..., y : y + window.height, x : x + window.width]
-
-
-def _moved(window: Window, by: int) -> Window:
-    return Window(window.top + by, window.left + by, window.height, window.width)

@@ -21,7 +21,7 @@ from srcli.methods.flowsr_sd import tiles as sd_tiling
 from srcli.methods.flowsr_sd.text_encoder import Prompts
 from srcli.methods.flowsr_sd.tiles import Grid, blended
 from srcli.resampling import enlarge, interpolate, linear_taps
-from srcli.tiling.model import Sampling, Scales, Stages, gaussian_field
+from srcli.tiling.model import Decoded, Sampling, Scales, Stages, gaussian_field
 
 FACTOR = 8  # pixels to a latent pixel
 ALIGN = 64  # pixels: the U-Net halves the latents three times
@@ -74,9 +74,9 @@ class FlowsrSd:
 
     scales = Scales(1.0, 8.0)
     tiling = "bounded"
-    heat = 1.0
+    default_temperature = 1.0
     most_detail = 1.0
-    exploded = 0  # nothing is inverted
+    samples = True
 
     def __init__(
         self,
@@ -119,13 +119,13 @@ class FlowsrSd:
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SdFeatures:
         return SdFeatures(lr)
 
-    def decode(self, features: SdFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: SdFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         fix = sampling.colour or "wavelet"
         area = window.within(size, WAVELET_RADIUS if fix == "wavelet" and sampling.detail else 0)
         with self.stages("enlarge"):
             reference = enlarge(features.lr, *_positions(area), size)
         if not sampling.detail:
-            return reference
+            return Decoded(reference)
         restored = self._restored(features, size, sampling)
         made = self._picture(restored, area, size)
         with self.stages("colour"):
@@ -135,7 +135,7 @@ class FlowsrSd:
                 made = self._tint(features, restored, size)(made)
         if sampling.detail != 1:
             made = reference + (made - reference) * sampling.detail
-        return cut(made, Window(window.top - area.top, window.left - area.left, window.height, window.width))
+        return Decoded(window.cut(made, area))
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the latents of (1, 3, H, W) in [-1, 1], not scaled."""
@@ -156,7 +156,7 @@ class FlowsrSd:
         """What the U-Net says for a window of latents at a time from 0 to 1000, with guidance."""
 
         def asked(prompt: Tensor) -> Tensor:
-            return self.unet(cut(z, window), time, encoder_hidden_states=prompt).sample.float()
+            return self.unet(window.cut(z), time, encoder_hidden_states=prompt).sample.float()
 
         wanted = asked(self.prompts.positive)
         if self.guidance <= 1:
@@ -184,16 +184,16 @@ class FlowsrSd:
         """Latents of the enlarged picture: their mean, or a sample with noise that depends on seed and place alone."""
         latent = _latents(size)
         everything = Window.whole(latent)
-        heat = self.heat if sampling.temperature is None else sampling.temperature
+        temperature = self.default_temperature if sampling.temperature is None else sampling.temperature
 
         def tile(window: Window) -> Tensor:
-            return torch.cat(self.posterior(bilinear_window(lr, _scaled(window, FACTOR), size)), 1)
+            return torch.cat(self.posterior(bilinear_window(lr, window.scaled(FACTOR), size)), 1)
 
         grid = sd_tiling.even(latent, self.side, self.side // 6)
         mean, deviation = blended(grid, everything, 2 * CHANNELS, tile, lr).chunk(2, 1)
-        if heat:
+        if temperature:
             noise = gaussian_field(sampling.seed, CHANNELS, everything)[None].to(lr.device)
-            mean = mean + heat * deviation * noise
+            mean = mean + temperature * deviation * noise
         return mean * self.scaling
 
     def _picture(self, restored: Restored, window: Window, size: Size) -> Tensor:
@@ -203,7 +203,7 @@ class FlowsrSd:
 
         def tile(place: Window) -> Tensor:
             if place not in tiles:
-                tiles[place] = self.decoded(cut(restored.latent, _scaled(place, 1 / FACTOR)))
+                tiles[place] = self.decoded(place.scaled(1 / FACTOR).cut(restored.latent))
             return tiles[place]
 
         with self.stages("decode"):
@@ -240,11 +240,6 @@ def bilinear_window(lr: Tensor, window: Window, size: Size) -> Tensor:
     return image.index_select(2, rows).index_select(3, cols) * 2 - 1
 
 
-def cut(image: Tensor, window: Window) -> Tensor:
-    """A window of a picture or of latents."""
-    return image[..., window.top : window.bottom, window.left : window.right]
-
-
 def _positions(window: Window) -> tuple[Tensor, Tensor]:
     return torch.arange(window.top, window.bottom), torch.arange(window.left, window.right)
 
@@ -252,7 +247,3 @@ def _positions(window: Window) -> tuple[Tensor, Tensor]:
 def _latents(size: Size) -> Size:
     """Latents of a picture of that size with what it is continued by."""
     return Size(*(-(-n // ALIGN) * ALIGN // FACTOR for n in (size.height, size.width)))
-
-
-def _scaled(window: Window, factor: float) -> Window:
-    return Window(*(int(n * factor) for n in (window.top, window.left, window.height, window.width)))

@@ -17,7 +17,7 @@ from srcli.methods.linf.queries import Queries, grid_queries, patch_centres
 from srcli.networks.notch import Notch
 from srcli.networks.patches import from_patches, grid, rows
 from srcli.resampling import LinearTaps, interpolate, linear_taps
-from srcli.tiling.model import Sampling, Scales, Stages, gaussian_field
+from srcli.tiling.model import Decoded, Sampling, Scales, Stages, gaussian_field
 
 QUERIES_AT_ONCE = 4096  # features of that many queries stay in the cache
 # Below these areas PyTorch picks other kernels, which round differently: smaller windows are grown to them, so that
@@ -45,13 +45,14 @@ class LinfModel:
 
     scales = Scales(1.0, 8.0)
     tiling = "exact"
-    heat = 0.0
+    default_temperature = 0.0
+    samples = True
 
     def __init__(self, linf: LINF, prior: GridPrior | None = None) -> None:
         self.linf, self.prior = linf, prior
         self.patch = linf.patch
         self.most_detail = 0.0 if prior is None else 1.0
-        self.stages, self.exploded = Stages(), 0
+        self.stages = Stages()
         self.flow, self.notch = FixedFlow(linf.imnet), Notch(linf.patch)
 
     def to(self, device: torch.device) -> LinfModel:
@@ -99,7 +100,7 @@ class LinfModel:
         region = region or Window(0, 0, height, width)
         # Features inside depend only on pixels within the radius, so cropping the margin is exact.
         part = region.within(Size(height, width), margin=self.linf.radius)
-        image = lr[..., part.top : part.bottom, part.left : part.right] * 2 - 1
+        image = part.cut(lr) * 2 - 1
         with self.stages("encode"):
             encoded = self.linf.encoder(image.contiguous(memory_format=torch.channels_last))
             shares = self.linf.anchors.shares(mean_scale(size, Size(height, width)))
@@ -107,18 +108,17 @@ class LinfModel:
             maps = self.linf.waves(encoded)
 
         def inner(maps: Tensor, factor: int = 1) -> Tensor:
-            y, x = (region.top - part.top) * factor, (region.left - part.left) * factor
-            return maps[..., y : y + region.height * factor, x : x + region.width * factor]
+            return region.scaled(factor).cut(maps, part.scaled(factor))
 
         anchors = {k: (share, inner(residuals[k], k)) for k, share in shares.items()}
         # Contiguous, or every band of queries would copy it.
         return LinfFeatures(lr, inner(maps).contiguous(memory_format=torch.channels_last), anchors, region)
 
-    def decode(self, features: LinfFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: LinfFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         with self.stages("upsampling"):
             picture = self._base(features, window, size)
         if self.flow.centred and not self._predicts(sampling) and not sampling.temperature:
-            return picture  # the flow adds nothing
+            return Decoded(picture)  # the flow adds nothing
         area = self._area(self._patches(window), size, sampling)
         make = self._predict if self._predicts(sampling) else self._sample
         residual, wild = make(features, area, size, sampling)
@@ -127,13 +127,11 @@ class LinfModel:
             raise Exploded(
                 f"the inverse of the flow explodes in {count} patches; lower --detail, or use --on-explode repair"
             )
-        self.exploded += count
         patches = residual.view(1, area.height, area.width, -1)
         with self.stages("notch"):
             residual = from_patches(self.notch(patches).permute(0, 3, 1, 2), self.patch)
-            y, x = window.top - area.top * self.patch, window.left - area.left * self.patch
-            picture += residual[..., y : y + window.height, x : x + window.width] / 2
-        return picture
+            picture += window.cut(residual, area.scaled(self.patch)) / 2
+        return Decoded(picture, count)
 
     def _base(self, features: LinfFeatures, window: Window, size: Size) -> Tensor:
         """The upsampling without the flow: (1, 3, window.height, window.width)."""
@@ -141,8 +139,7 @@ class LinfModel:
         base = interpolate(features.lr, *self._pixels(window, size, h, w, features.lr.device))
         for k, (share, residual) in features.anchors.items():
             if (size.height, size.width) == (k * h, k * w):
-                y, x = window.top - region.top * k, window.left - region.left * k
-                part = residual[..., y : y + window.height, x : x + window.width]
+                part = window.cut(residual, region.scaled(k))
             else:
                 rows, cols = self._pixels(window, size, k * h, k * w, features.lr.device)
                 part = interpolate(residual, rows.shifted(region.top * k), cols.shifted(region.left * k))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from srcli.methods.linf.anchors import Anchors
 from srcli.methods.linf.flow import Flow
 from srcli.methods.linf.queries import Queries
+from srcli.methods.registry import build
 from srcli.networks.edsr import rectifier
 
 
@@ -93,3 +95,8 @@ class LINF(nn.Module):
         # Shifts of a few units, a residual of a few hundredths: bfloat16 would round the difference away.
         with torch.autocast(h.device.type, enabled=False):
             return h, F.linear(h.float(), head.weight[..., 0, 0].float(), head.bias)
+
+
+def linf(encoder: Mapping[str, Any], **parameters: Any) -> LINF:
+    """LINF from its architecture table, whose encoder is a table too."""
+    return LINF(build(encoder), **parameters)

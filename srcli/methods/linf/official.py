@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
-from srcli.methods.flowsr.path import mirrored
 from srcli.methods.linf.flow import FixedFlow
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.queries import Queries, official_coordinates, official_queries
 from srcli.networks.latent import UNet
 from srcli.networks.patches import from_patches, rows, to_patches
-from srcli.resampling import interpolate, linear_taps
-from srcli.tiling.model import Sampling, Scales, Stages, TooSmall, gaussian_field
+from srcli.resampling import interpolate, linear_taps, mirrored
+from srcli.tiling.model import Decoded, Sampling, Scales, Stages, TooSmall, gaussian_field
 
 QUERIES_AT_ONCE = 4096
 LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
@@ -106,8 +105,8 @@ class OfficialLinf:
 
     scales = Scales(1.0, 30.0)
     tiling = "exact"
-    heat = 0.0
-    exploded = 0  # its inverses have no couplings that could
+    default_temperature = 0.0
+    samples = True
 
     def __init__(self, linf: LINF, prior: nn.Module | None = None, *, always_pad: bool | None = None) -> None:
         self.linf, self.prior, self.always_pad = linf, prior, always_pad
@@ -156,15 +155,13 @@ class OfficialLinf:
         region = whole if region is None or self.prior is not None or self.reach is None else region
         part = region.within(self._low(low), margin=(self.reach or 0) + 1)
         with self.stages("encode"):
-            image = inp[..., part.top : part.bottom, part.left : part.right]
+            image = part.cut(inp)
             maps = self.linf.encode(image.contiguous(memory_format=torch.channels_last))
-        y, x = region.top - part.top, region.left - part.left
-        maps = maps[..., y : y + region.height, x : x + region.width]
-        maps = maps.contiguous(memory_format=torch.channels_last)
+        maps = region.cut(maps, part).contiguous(memory_format=torch.channels_last)
         path = None if self.prior is None else self._path(lr * 2 - 1, maps, size)
         return OfficialFeatures(lr, maps, region, path)
 
-    def decode(self, features: OfficialFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: OfficialFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         lr, area = features.lr, self._patches(window)
         grid = self._grid(size, Size(*lr.shape[-2:]))
         out = lr.new_empty(area.height * area.width, self.flow.dim)
@@ -174,16 +171,15 @@ class OfficialLinf:
             with self.stages("inverse"):
                 out[where] = self._residual(features, part, stretched, sampling)
         patches = out.view(1, area.height, area.width, -1).permute(0, 3, 1, 2)
-        y, x = window.top - area.top * self.linf.patch, window.left - area.left * self.linf.patch
-        residual = from_patches(patches, self.linf.patch)[..., y : y + window.height, x : x + window.width]
+        residual = window.cut(from_patches(patches, self.linf.patch), area.scaled(self.linf.patch))
         ys, xs = torch.arange(window.top, window.bottom), torch.arange(window.left, window.right)
         rows, cols = linear_taps(ys, lr.shape[2], size.height), linear_taps(xs, lr.shape[3], size.width)
-        return interpolate(lr, rows.to(lr.device), cols.to(lr.device)) + residual / 2
+        return Decoded(interpolate(lr, rows.to(lr.device), cols.to(lr.device)) + residual / 2)
 
     def upscale(self, lr: Tensor, height: int, width: int) -> Tensor:
         """(1, 3, h, w) in [0, 1] to (1, 3, height, width): of the prior, or the flow's mean; clamped."""
         size = Size(height, width)
-        return self.decode(self.encode(lr, size), Window.whole(size), size, Sampling()).clamp(0, 1)
+        return self.decode(self.encode(lr, size), Window.whole(size), size, Sampling()).picture.clamp(0, 1)
 
     def latents(self, lr: Tensor, height: int, width: int) -> LatentPath:
         """The path from the LR image to the predicted latent."""

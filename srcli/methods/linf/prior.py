@@ -48,6 +48,10 @@ class GridPrior(nn.Module):
         self.align = 2
         self.outputs = ("out",)
 
+    def fits(self, flow: nn.Module) -> bool:
+        """Whether it predicts latents of that flow."""
+        return (self.from_hidden.in_channels, self.out.out_channels) == (flow.hidden, flow.imnet.dim)
+
     def forward(self, hidden: Tensor, cell: Tensor) -> Tensor:
         h, w = hidden.shape[-2:]
         x = self.from_hidden(hidden).add_(self.scale(cell)[:, :, None, None])

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size, Window
-from srcli.methods.srflow.network import StackedRRDB
-from srcli.resampling import resample, source_window, window_taps
-from srcli.tiling.model import Sampling, Scales, Stages
+from srcli.networks.rrdb import StackedRRDB
+from srcli.tiling.fixed_scale import FixedScale
+from srcli.tiling.model import Decoded, Sampling
 
 MARGIN = 2  # LR pixels that the doublings and the two last convolutions see, rounded up
 LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
@@ -25,19 +25,18 @@ class RrdbFeatures:
     region: Window
 
 
-class RrdbModel:
+class RrdbModel(FixedScale):
     """Windows are made from all LR pixels that they depend on."""
 
-    tiling = "exact"
-    heat = 0.0
+    default_temperature = 0.0
     most_detail = 0.0
-    exploded = 0  # nothing is inverted
+    samples = False
 
     def __init__(self, network: StackedRRDB) -> None:
         if network.stacked:
             raise ValueError("an RRDB that makes pictures stacks no blocks")
-        self.network, self.scale = network, 2**network.upsampling
-        self.scales, self.stages = Scales(1.0, float(self.scale)), Stages()
+        super().__init__(2**network.upsampling)
+        self.network = network
 
     def to(self, device: torch.device) -> RrdbModel:
         """Moves the model; returns itself."""
@@ -67,32 +66,20 @@ class RrdbModel:
         # Features inside depend only on pixels within the radius, so cropping the margin is exact.
         part = region.within(low, margin=self.network.radius)
         with self.stages("encode"):
-            image = lr[..., part.top : part.bottom, part.left : part.right]
+            image = part.cut(lr)
             maps = self.network(image.contiguous(memory_format=torch.channels_last))
-        y, x = region.top - part.top, region.left - part.left
-        return RrdbFeatures(low, maps[..., y : y + region.height, x : x + region.width], region)
+        return RrdbFeatures(low, region.cut(maps, part), region)
 
-    def decode(self, features: RrdbFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: RrdbFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         low, region = features.low, features.region
         area = self._core(window, size, low).within(low, margin=MARGIN, least=LEAST_PIXELS)
-        y, x = area.top - region.top, area.left - region.left
         with self.stages("decode"):
-            part = features.maps[..., y : y + area.height, x : x + area.width]
+            part = area.cut(features.maps, region)
             made = self.network.picture(part.contiguous(memory_format=torch.channels_last)).float()
-        with self.stages("resample"):
-            top, left = area.top * self.scale, area.left * self.scale
-            if size == self._own(low):
-                y, x = window.top - top, window.left - left
-                return made[..., y : y + window.height, x : x + window.width].contiguous()
-            return resample(made, *window_taps(window, self._own(low), size), top, left)
+        return Decoded(self.resized(made, area.scaled(self.scale), window, size, low))
 
     # --- where ---
 
-    def _own(self, low: Size) -> Size:
-        return Size(low.height * self.scale, low.width * self.scale)
-
     def _core(self, window: Window, size: Size, low: Size) -> Window:
         """LR pixels that cover what is needed at the network's scale for a window of the output."""
-        window = source_window(window, self._own(low), size)
-        top, left = window.top // self.scale, window.left // self.scale
-        return Window(top, left, -(-window.bottom // self.scale) - top, -(-window.right // self.scale) - left)
+        return self.own_window(window, size, low).scaled(1 / self.scale)

@@ -16,17 +16,18 @@ from srcli.methods.srflow.network import SRFlow
 from srcli.methods.srflow.official import even_sided
 from srcli.methods.srflow.prior import LevelPrior
 from srcli.networks.notch import Notch
-from srcli.resampling import interpolate, linear_taps, resample, source_window, window_taps
-from srcli.tiling.model import Sampling, Scales, Stages, gaussian_field
+from srcli.resampling import interpolate, linear_taps
+from srcli.tiling.fixed_scale import FixedScale
+from srcli.tiling.model import Decoded, Sampling, gaussian_field
 
 FOLD = 4  # period of the weave that the prior leaves: the finest split has pixels of 2, the next of 4
 BLOCK = 640  # side of what is decoded at once, in pixels of the network's own scale; a multiple of PATCH
 # Up to this many numbers a thread PyTorch takes other convolutions, which round differently: smaller windows are grown
 # beyond, so that a tile has the bits of the whole.
 FEW = 20480
-HEAT = 0.8  # where none is asked for, as in the paper
-# Shares of the heat, or of the prior's latents, at which exploded patches are made again, beginning at HEAT or below:
-# half of a heat that makes everything explode would still make noise.
+TEMPERATURE = 0.8  # where none is asked for, as in the paper
+# Shares of the temperature, or of the prior's latents, at which exploded patches are made again, beginning at
+# TEMPERATURE or below: half of a temperature that makes everything explode would still make noise.
 COOLER = (0.5, 0.25, 0.0)
 
 
@@ -45,18 +46,17 @@ class SRFlowFeatures:
     region: Window
 
 
-class SRFlowModel:
+class SRFlowModel(FixedScale):
     """At the network's scale windows are exact: each level of the flow is decoded with the surroundings that its
     couplings see. The grids of the levels have `Window`s too: level 1 has half the sides of the picture, and so on.
     """
 
-    tiling = "exact"
+    samples = True
 
     def __init__(self, flow: SRFlow, prior: LevelPrior | None = None) -> None:
+        super().__init__(flow.scale)
         self.flow, self.prior = flow, prior
-        self.scales = Scales(1.0, float(flow.scale))
-        self.stages, self.exploded = Stages(), 0
-        self.heat, self.most_detail = (HEAT, 0.0) if prior is None else (0.0, 1.0)
+        self.default_temperature, self.most_detail = (TEMPERATURE, 0.0) if prior is None else (0.0, 1.0)
         self.levels = flow.flowUpsamplerNet.fold(inverse=True)
         self.notch = Notch(FOLD) if flow.centred else None  # published flows are as their authors made them
         few = FEW * torch.get_num_threads()
@@ -112,39 +112,36 @@ class SRFlowModel:
         # What is inside depends only on pixels within the radii, so cropping the margin is exact.
         part = region.within(even_size(low), margin=self._margin, align=2, least=self.least_low)
         with self.stages("encode"):
-            features = self.flow.features(cut(lr, part))
+            features = self.flow.features(part.cut(lr))
             residual = None
             if self.flow.centred:
                 inner = features[:, : self.flow.RRDB.features]
-                residual = cut(self.flow.upsampling(inner).float(), region, part)
+                residual = region.cut(self.flow.upsampling(inner).float(), part)
         latents: list[Tensor] = []
         if self.prior is not None:
             with self.stages("prior"):
                 found = zip(self.prior(features), self.prior.ratios, strict=True)
-                latents = [cut(z, scaled(region, ratio), scaled(part, ratio)) for z, ratio in found]
-        return SRFlowFeatures(low, lr, cut(features, region, part), residual, latents, region)
+                latents = [region.scaled(ratio).cut(z, part.scaled(ratio)) for z, ratio in found]
+        return SRFlowFeatures(low, lr, region.cut(features, part), residual, latents, region)
 
-    def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         core = self._core(window, size, features.low)
         wide = self._wide(core, features.low)
-        picture = features.lr.new_empty(1, 3, wide.height, wide.width)
+        picture, count = features.lr.new_empty(1, 3, wide.height, wide.width), 0
         for block in _blocks(wide):
             made, bad = self._sound(features, block, sampling)
-            self.exploded += self._count(bad, block, window, size, features.low)
-            cut(picture, block, wide).copy_(made)
+            count += self._count(bad, block, window, size, features.low)
+            block.cut(picture, wide).copy_(made)
         if self.notch is not None:
             with self.stages("notch"):
                 picture = without_grid(picture, self._enlarged(features, wide), self.notch)
-        picture = cut(picture, core, wide)
-        with self.stages("resample"):
-            if size == self._own(features.low):
-                return cut(picture, window, core).contiguous()
-            return resample(picture, *window_taps(window, self._own(features.low), size), core.top, core.left)
+        picture = core.cut(picture, wide)
+        return Decoded(self.resized(picture, core, window, size, features.low), count)
 
     def _sound(self, features: SRFlowFeatures, block: Window, sampling: Sampling) -> tuple[Tensor, Tensor]:
         """A block without exploded patches, and which ones (rows, columns) had to be made again: with the same seed and
-        ever less heat, at last as the upsampling alone. A function of the patch, whatever block it lies in."""
-        strength, lr = self._strength(sampling), cut(features.lr, scaled(block, 1 / self.flow.scale))
+        ever less temperature, at last as the upsampling alone. A function of the patch, whatever block it lies in."""
+        strength, lr = self._strength(sampling), block.scaled(1 / self.flow.scale).cut(features.lr)
         base, picture = self._upsampling(features, block), self._decoded(features, block, strength, sampling)
         bad = exploded(picture, base, lr)
         if not bad.any():
@@ -155,7 +152,7 @@ class SRFlowModel:
             raise Exploded(f"the inverse of the flow explodes at pixel {where}; lower the temperature or repair")
         left = bad
         for share in COOLER:
-            again = self._decoded(features, block, min(strength, 2 * HEAT) * share, sampling)
+            again = self._decoded(features, block, min(strength, 2 * TEMPERATURE) * share, sampling)
             picture = torch.where(as_pixels(left, block.height, block.width), again, picture)
             left = left & exploded(again, base, lr)
             if not left.any():
@@ -174,13 +171,13 @@ class SRFlowModel:
             eps = self._latent(features, number, grid, ratio, strength, sampling) if level.split else None
             with self.stages("condition"):
                 known = self._area(grid, ratio, even)
-                maps = self.flow.RRDB.maps(cut(features.maps, known, features.region), ratio)
-                maps = cut(maps, grid, scaled(known, ratio)).contiguous(memory_format=torch.channels_last)
+                maps = self.flow.RRDB.maps(known.cut(features.maps, features.region), ratio)
+                maps = grid.cut(maps, known.scaled(ratio)).contiguous(memory_format=torch.channels_last)
             with self.stages("inverse"):
-                z = level.decode(cut(z, grid, area), eps, maps)
-            area = scaled(grid, 2)
+                z = level.decode(grid.cut(z, area), eps, maps)
+            area = grid.scaled(2)
         assert z is not None
-        picture = cut(z, core, area)
+        picture = core.cut(z, area)
         return picture + self._upsampling(features, core) if self.flow.centred else picture
 
     def _latent(
@@ -190,7 +187,7 @@ class SRFlowModel:
         if not strength:
             return lr.new_zeros(1, channels[number], grid.height, grid.width)
         if features.latents and sampling.detail:
-            return cut(features.latents[number], grid, scaled(features.region, ratio)) * strength
+            return grid.cut(features.latents[number], features.region.scaled(ratio)) * strength
         field = gaussian_field(sampling.seed * len(channels) + number, channels[number], grid)
         return field.to(lr.device)[None] * strength
 
@@ -198,9 +195,9 @@ class SRFlowModel:
         """What the flow is centred on, or the bilinear upsampling where it is not."""
         base, scale = self._enlarged(features, core), self.flow.scale
         if features.residual is not None:
-            area = scaled(core, 1 / scale)
-            residual = F.pixel_shuffle(cut(features.residual, area, features.region), scale)
-            base = base + cut(residual, core, scaled(area, scale))
+            area = core.scaled(1 / scale)
+            residual = F.pixel_shuffle(area.cut(features.residual, features.region), scale)
+            base = base + core.cut(residual, area.scaled(scale))
         return base
 
     def _enlarged(self, features: SRFlowFeatures, core: Window) -> Tensor:
@@ -210,10 +207,10 @@ class SRFlowModel:
         return interpolate(features.lr, rows, cols)
 
     def _strength(self, sampling: Sampling) -> float:
-        """Share of the prior's latents, or the heat."""
+        """Share of the prior's latents, or the temperature."""
         if self.prior is not None and sampling.detail:
             return sampling.detail
-        return self.heat if sampling.temperature is None else sampling.temperature
+        return self.default_temperature if sampling.temperature is None else sampling.temperature
 
     # --- where ---
 
@@ -222,17 +219,13 @@ class SRFlowModel:
         """LR pixels around a region that its features depend on."""
         return self.flow.radius + (self.prior.radius if self.prior is not None else 1)
 
-    def _own(self, low: Size) -> Size:
-        return Size(low.height * self.flow.scale, low.width * self.flow.scale)
-
     def _core(self, window: Window, size: Size, low: Size) -> Window:
         """What is needed at the network's scale for a window of the output, in whole patches."""
-        window = source_window(window, self._own(low), size)
-        return window.within(self._own(even_size(low)), align=PATCH)
+        return self.own_window(window, size, low).within(self.own_size(even_size(low)), align=PATCH)
 
     def _wide(self, core: Window, low: Size) -> Window:
         """With the surroundings that the notch sees."""
-        return core if self.notch is None else core.within(self._own(even_size(low)), Notch.radius * FOLD)
+        return core if self.notch is None else core.within(self.own_size(even_size(low)), Notch.radius * FOLD)
 
     def _grids(self, core: Window, even: Size) -> list[Window]:
         """Windows of the picture and of each level, each with what the couplings of its level see: two positions a
@@ -241,17 +234,17 @@ class SRFlowModel:
         for number, level in enumerate(self.levels):
             whole = Size(*(n * self.flow.scale >> number + 1 for n in (even.height, even.width)))
             margin = 2 * self.flow.steps + (level.split is not None)
-            grids.append(scaled(grids[-1], 0.5).within(whole, margin=margin, least=self.least[number]))
+            grids.append(grids[-1].scaled(0.5).within(whole, margin=margin, least=self.least[number]))
         return grids
 
     @staticmethod
     def _area(grid: Window, ratio: float, even: Size) -> Window:
         """LR pixels that a level's map is made of; doubling sees a neighbour."""
-        return scaled(grid, 1 / ratio).within(even, margin=int(ratio > 1))
+        return grid.scaled(1 / ratio).within(even, margin=int(ratio > 1))
 
     def _count(self, bad: Tensor, block: Window, window: Window, size: Size, low: Size) -> int:
         """Patches whose upper left corner lies in the window, so that those shared by two tiles count once."""
-        own, corners = self._own(low), bad.nonzero() * PATCH
+        own, corners = self.own_size(low), bad.nonzero() * PATCH
         y = (corners[:, 0] + block.top) * size.height // own.height
         x = (corners[:, 1] + block.left) * size.width // own.width
         inside = (y >= window.top) & (y < window.bottom) & (x >= window.left) & (x < window.right)
@@ -266,18 +259,6 @@ def without_grid(picture: Tensor, base: Tensor, notch: Notch) -> Tensor:
 
 def even_size(low: Size) -> Size:
     return Size(low.height + low.height % 2, low.width + low.width % 2)
-
-
-def scaled(window: Window, factor: float) -> Window:
-    """The window on a grid `factor` times as fine, its sides rounded outwards."""
-    top, left = math.floor(window.top * factor), math.floor(window.left * factor)
-    return Window(top, left, math.ceil(window.bottom * factor) - top, math.ceil(window.right * factor) - left)
-
-
-def cut(image: Tensor, window: Window, origin: Window | None = None) -> Tensor:
-    """A window of an image that shows `origin` (default: begins at 0, 0)."""
-    y, x = (window.top - origin.top, window.left - origin.left) if origin else (window.top, window.left)
-    return image[..., y : y + window.height, x : x + window.width]
 
 
 def _blocks(core: Window) -> Iterator[Window]:

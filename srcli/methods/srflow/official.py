@@ -29,8 +29,8 @@ class OfficialSRFlow:
         assert self.prior is not None
         return self.prior([normalised(z) for z in self.initial(lr)])
 
-    def sample(self, lr: Tensor, heat: float, seed: int = 0) -> list[Tensor]:
-        """Random latents with deviation `heat`, the last and deepest first drawn."""
+    def sample(self, lr: Tensor, temperature: float, seed: int = 0) -> list[Tensor]:
+        """Random latents with deviation `temperature`, the last and deepest first drawn."""
         generator = torch.Generator().manual_seed(seed)
         height, width = (n * self.flow.scale for n in lr.shape[-2:])
         drawn = []
@@ -38,18 +38,18 @@ class OfficialSRFlow:
             last = number + 1 == len(self.flow.latent_channels)
             step = 2 ** (len(self.flow.ratios) if last else number + 1)
             shape = (len(lr), channels, height // step, width // step)
-            drawn.append((torch.randn(shape, generator=generator) * heat).to(lr.device))
+            drawn.append((torch.randn(shape, generator=generator) * temperature).to(lr.device))
         return drawn[::-1]
 
     def decode(self, lr: Tensor, latents: Sequence[Tensor]) -> Tensor:
         """The picture, not clamped."""
         return self.flow.decode(latents, self._maps(lr), self.levels)
 
-    def upscale(self, lr: Tensor, heat: float = 0.9, seed: int = 0) -> Tensor:
+    def upscale(self, lr: Tensor, temperature: float = 0.9, seed: int = 0) -> Tensor:
         """(1, 3, h, w) in [0, 1] to (1, 3, scale * h, scale * w), clamped: of the prior where there is one, else a
         sample. The official scripts truncate it to 8 bits."""
         even = even_sided(lr)
-        latents = self.predict(even) if self.prior is not None else self.sample(even, heat, seed)
+        latents = self.predict(even) if self.prior is not None else self.sample(even, temperature, seed)
         height, width = (n * self.flow.scale for n in lr.shape[-2:])
         return self.decode(even, latents).clamp(0, 1)[..., :height, :width]
 

@@ -40,6 +40,12 @@ class LevelPrior(nn.Module):
         self.radius = 2 * blocks + 2  # two pixels on one side or the other of a 4x4 kernel with stride 2
         self.outputs = ("heads",)
 
+    def fits(self, flow: nn.Module) -> bool:
+        """Whether it predicts latents of that flow."""
+        ratios = (*flow.ratios[: len(self.ratios) - 1], flow.ratios[-1])  # type: ignore[index]
+        wanted = (tuple(flow.latent_channels), ratios, flow.RRDB.channels)  # type: ignore[arg-type, union-attr]
+        return (self.channels, self.ratios, self.stem.in_channels) == wanted
+
     def forward(self, features: Tensor) -> list[Tensor]:
         h = self.stem(features)
         h = F.leaky_relu(self.body(h) + h, SLOPE)

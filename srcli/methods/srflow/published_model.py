@@ -6,20 +6,22 @@ times, so it sees the whole image, once.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
 from srcli.methods.srflow.folded import Level
-from srcli.methods.srflow.model import SRFlowFeatures, SRFlowModel, cut, scaled
+from srcli.methods.srflow.model import SRFlowFeatures, SRFlowModel
 from srcli.methods.srflow.network import SRFlow
 from srcli.methods.srflow.official import even_sided
 from srcli.methods.srflow.published_prior import SRFlowUNet, normalised
-from srcli.tiling.model import Sampling, TooSmall
+from srcli.tiling.model import Decoded, Sampling, TooSmall
 from srcli.tiling.tiles import strips
 
-HEAT = 0.9  # of the published configurations
+TEMPERATURE = 0.9  # of the published configurations
 LEVEL_BLOCK = 256  # side of what is encoded at once, in positions of a level
 LEAST_SIDE = 16  # LR pixels: the deepest latent has half of them, and is pooled three times
 
@@ -30,7 +32,7 @@ class PublishedSRFlow(SRFlowModel):
     def __init__(self, flow: SRFlow, prior: SRFlowUNet | None = None) -> None:
         super().__init__(flow)
         self.unet = prior
-        self.heat, self.most_detail = (HEAT, 0.0) if prior is None else (0.0, 1.0)
+        self.default_temperature, self.most_detail = (TEMPERATURE, 0.0) if prior is None else (0.0, 1.0)
 
     def to(self, device: torch.device) -> PublishedSRFlow:
         """Moves the model; returns itself."""
@@ -87,14 +89,16 @@ class PublishedSRFlow(SRFlowModel):
         """A window of what stays of a level and of its latent."""
         area = window.within(grid, margin=2 * self.flow.steps + 1)
         known = self._area(area, ratio, low)
-        maps = cut(self.flow.RRDB.maps(cut(features, known), ratio), area, scaled(known, ratio))
-        stays, eps, _ = level.encode(cut(z, scaled(area, 2)), maps.contiguous(memory_format=torch.channels_last))
-        return cut(stays, window, area), None if eps is None else cut(eps, window, area)
+        maps = area.cut(self.flow.RRDB.maps(known.cut(features), ratio), known.scaled(ratio))
+        stays, eps, _ = level.encode(area.scaled(2).cut(z), maps.contiguous(memory_format=torch.channels_last))
+        return window.cut(stays, area), None if eps is None else window.cut(eps, area)
 
-    def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
+    def decode(self, features: SRFlowFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         made = super().decode(features, window, size, sampling)
         own = (features.low.height * self.flow.scale, features.low.width * self.flow.scale)
-        return (made.clamp(0, 1) * 255).floor() / 255 if (size.height, size.width) == own else made
+        if (size.height, size.width) != own:
+            return made
+        return replace(made, picture=(made.picture.clamp(0, 1) * 255).floor() / 255)
 
     def _strength(self, sampling: Sampling) -> float:
         if self.unet is not None and sampling.detail:

@@ -33,6 +33,10 @@ class SRFlowUNet(nn.Module):
             for name, part in parts.items():
                 self.add_module(f"{name}{number}", part)
 
+    def fits(self, flow: nn.Module) -> bool:
+        """Whether it predicts latents of that flow."""
+        return self.channels == tuple(flow.latent_channels)  # type: ignore[arg-type]
+
     def forward(self, latents: Sequence[Tensor]) -> list[Tensor]:
         if len(latents) != len(self.channels) or min(min(z.shape[-2:]) for z in latents) < 8:
             shapes = [tuple(z.shape) for z in latents]

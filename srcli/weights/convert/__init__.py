@@ -1,7 +1,6 @@
 """Published checkpoints to safetensors files that say what they are: `convert(path)`, then `write(converted, out)`.
 
-A new family is one module with a `Family`, named in `FAMILIES` (see `srcli.checkpoints.family`), and the kind of
-its network in `ours.TAKEN`, so that what `write` made of it can be read again.
+Families of published checkpoints belong to the methods, whose declarations name them (`Method.published`).
 """
 
 from __future__ import annotations
@@ -18,30 +17,19 @@ from safetensors.torch import save_file
 from srcli.checkpoints.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
 from srcli.checkpoints.shapes import account, check_indices, check_invertible
 from srcli.files import WriteError
-from srcli.methods.degflow import published as degflow
-from srcli.methods.linf import published as linf
-from srcli.methods.linf import published_priors as linf_lp
-from srcli.methods.rrdb import published as rrdb
-from srcli.methods.srflow import published as srflow
-from srcli.methods.srflow import published_priors as srflow_lp
+from srcli.methods import registry
 from srcli.weights.convert import lpips, ours
 from srcli.weights.convert.container import read
 
 __all__ = [
-    "FAMILIES", "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "held", "write",
+    "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "families", "held", "write",
 ]  # fmt: skip
 
-# In the order in which they are asked.
-FAMILIES: tuple[Family, ...] = (
-    linf.FAMILY,
-    linf_lp.FAMILY,
-    srflow.FAMILY,
-    srflow_lp.FAMILY,
-    rrdb.FAMILY,
-    lpips.HEADS,
-    lpips.TRUNK,
-    *degflow.FAMILIES,
-)
+
+def families() -> tuple[Family, ...]:
+    """All families, in the order in which they are asked: those of the methods, then what LPIPS is made of."""
+    return (*registry.families(), lpips.HEADS, lpips.TRUNK)
+
 
 OURS = Family("srcli", "weights of srcli", lambda keys: False, ours.convert)  # told by its metadata
 
@@ -70,9 +58,9 @@ def _families(path: Path, checkpoint: Checkpoint) -> list[Family]:
     if "architecture" in checkpoint.metadata:
         return [OURS]
     keys = checkpoint.tensors.keys()
-    found = [family for family in FAMILIES if family.detect(keys)]
+    found = [family for family in families() if family.detect(keys)]
     if not found:
-        known = ", ".join(f.title for f in FAMILIES)
+        known = ", ".join(f.title for f in families())
         example = next(iter(keys), "nothing")[:80]
         raise ConvertError(f"{path} holds an unknown network (its first key is {example}); known are {known}")
     return [family for family in found if family.role] if found[0].role else found[:1]

@@ -6,26 +6,7 @@ import json
 from typing import Any
 
 from srcli.checkpoints.family import Checkpoint, Converted, Misfit
-
-# Pipelines that take a network of a kind, and its role there; the first one where a file does not say, as those of
-# `srcli train export` once did not.
-TAKEN = {
-    "linf": (("linf", "flow"), ("linf-official", "flow")),
-    "grid-prior": (("linf", "prior"),),
-    "unet-latent": (("linf-official", "prior"),),
-    "edsr-latent": (("linf-official", "prior"),),
-    "swin-latent": (("linf-official", "prior"),),
-    "srflow": (("srflow", "flow"), ("srflow-official", "flow")),
-    "level-prior": (("srflow", "prior"),),
-    "srflow-unet": (("srflow-official", "prior"),),
-    "srflow-rrdb": (("rrdb", "encoder"),),
-    "velocity": (("flowsr", "velocity"), ("flowmap", "velocity")),
-    "lora": (("flowmap", "lora"),),
-    "degflow-ae": (("degflow", "autoencoder"),),
-    "ncsnpp": (("degflow", "flow"),),
-}
-SCALES = {"degflow": (1.0, 4.0)}  # where a file does not say, by pipeline
-MOST = (1.0, 8.0)  # of the other pipelines
+from srcli.methods.registry import methods, players
 
 
 def convert(checkpoint: Checkpoint) -> Converted:
@@ -38,7 +19,8 @@ def convert(checkpoint: Checkpoint) -> Converted:
     if not isinstance(architecture, dict):
         raise Misfit("its architecture is no table")
     kind = architecture.get("kind")
-    taken = TAKEN.get(kind, ()) if isinstance(kind, str) else ()
+    # The usual method and role where a file does not say, as those of `srcli train export` once did not.
+    taken = players(kind) if isinstance(kind, str) else []
     if not taken:
         raise Misfit(f"no model is made of a network of the kind {str(kind)[:40]!r}")
     pipeline, role = said.get("pipeline", taken[0][0]), said.get("role", taken[0][1])
@@ -52,7 +34,7 @@ def convert(checkpoint: Checkpoint) -> Converted:
 
 def _range(scales: Any, pipeline: str) -> tuple[float, float]:
     if scales is None:
-        return SCALES.get(pipeline, MOST)
+        return methods()[pipeline].scales
     if isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, (int, float)) for s in scales):
         low, high = scales
         if 1 <= low <= high <= 64:

@@ -1,0 +1,42 @@
+"""FlowMapSR in pixels, declared."""
+
+from srcli.methods.flowsr.method import COLOUR, STEPS
+from srcli.methods.method import Control, Method, Part, Task
+
+CROPS = "srcli.training.data.degraded:DegradedSpec"
+
+FLOWMAP = Method(
+    name="flowmap",
+    does="degraded photos in one, two or four steps",
+    paper="FlowMapSR, Noble et al., 2026",
+    architectures={"lora": "srcli.methods.flowmap.lora:lora"},
+    model="srcli.methods.flowmap.model:FlowmapModel",
+    parts=(
+        Part(role="velocity", kinds=("velocity",)),
+        Part(role="lora", kinds=("lora",), optional=True),
+    ),
+    controls=(
+        Control(name="detail", needs="lora"),
+        Control(name="temperature", swept=False),
+        STEPS,
+        COLOUR,
+    ),
+    lacks={"detail": "has no LoRA", "temperature": "does not sample"},
+    tasks=(
+        Task(
+            name="flowmap",
+            role="velocity",
+            code="srcli.methods.flowmap.training:FlowmapTask",
+            crops=CROPS,
+            learns_degraded=True,
+        ),
+        Task(
+            name="flowmap-lora",
+            role="lora",
+            code="srcli.methods.flowmap.lora_training:FlowmapLoraTask",
+            crops=CROPS,
+            flow="always",
+            learns_degraded=True,
+        ),
+    ),
+)

@@ -1,0 +1,31 @@
+"""FlowSR in pixels, declared."""
+
+from srcli.methods.method import Control, Method, Part, Task
+
+STEPS = Control(name="steps")
+COLOUR = Control(name="colour", swept=False)
+
+FLOWSR = Method(
+    name="flowsr",
+    does="blurred, noisy or compressed photos, restored and enlarged in one step",
+    paper="FlowSR, Xu et al., ICCV 2025 (arXiv:2605.12377)",
+    architectures={"velocity": "srcli.methods.flowsr.network:VelocityNet"},
+    model="srcli.methods.flowsr.model:FlowsrModel",
+    parts=(Part(role="velocity", kinds=("velocity",)),),
+    controls=(
+        Control(name="detail", swept=False),
+        STEPS,
+        COLOUR,
+    ),
+    lacks={"temperature": "does not sample"},
+    tasks=(
+        Task(
+            name="flowsr",
+            role="velocity",
+            code="srcli.methods.flowsr.training:FlowsrTask",
+            crops="srcli.training.data.degraded:DegradedSpec",
+            flow="loss.consistency",
+            learns_degraded=True,
+        ),
+    ),
+)

@@ -1,0 +1,212 @@
+"""The house: which room may import which, how large rooms and files are, and that what is declared resolves."""
+
+import ast
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import srcli
+from srcli.methods import registry
+from srcli.methods.method import resolve
+from srcli.training import recipe
+from srcli.weights import manifest, store
+
+PACKAGE = Path(srcli.__file__).parent
+# From the ground up: a room imports only rooms before it. `registry` is srcli.methods.{method,registry}, which names
+# methods without importing them.
+ROOMS = (
+    "errors", "geometry", "files", "runtime", "registry", "images", "look", "choice", "drawing", "resampling",
+    "networks", "flows", "checkpoints", "weights", "degradation", "metrics", "tiling", "training", "methods",
+    "upscaler", "degrader", "report", "batch", "bench", "cli",
+)  # fmt: skip
+MOST_FILES = 15
+MOST_LINES = 315
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    if parts[1] == "methods" and (len(parts) == 2 or parts[2] in ("method", "registry")):
+        return "registry"
+    return parts[1]
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = ("srcli", *path.relative_to(PACKAGE).with_suffix("").parts)
+        yield ".".join(parts).removesuffix(".__init__"), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules of the package that a file imports, also inside functions; not those for type checkers alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
+        for statement in branch.body
+        for node in ast.walk(statement)
+    }
+    known = {name for name, _ in modules()}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and (node.module or "").split(".")[0] == "srcli"
+            and id(node) not in for_types
+        ):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in known else str(node.module)
+
+
+def test_imports_point_down():
+    found = defaultdict(list)
+    for module, path in modules():
+        if module in ("srcli", "srcli.__main__"):
+            continue
+        for name in imported(path):
+            if name != "srcli" and ROOMS.index(room_of(name)) > ROOMS.index(room_of(module)):
+                found[f"{room_of(module)} -> {room_of(name)}"].append(f"{module} imports {name}")
+    assert not found, dict(found)
+
+
+def test_methods_import_each_other_only_where_a_paper_builds_on_another():
+    allowed = {("flowmap", "flowsr"), ("flowsr_sd", "flowsr")}
+    found = set()
+    for module, path in modules():
+        parts = module.split(".")
+        if parts[1:2] == ["methods"] and len(parts) > 3:
+            others = {name.split(".")[2] for name in imported(path) if name.startswith("srcli.methods.")}
+            found |= {(parts[2], other) for other in others - {parts[2], "registry", "method"}}
+    assert found <= allowed
+
+
+def test_rooms_and_files_are_small():
+    folders = defaultdict(int)
+    for _, path in modules():
+        folders[path.parent] += 1
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= MOST_LINES, f"{path} has {lines} lines"
+    wide = {str(folder): count for folder, count in folders.items() if count > MOST_FILES + 1}  # and __init__.py
+    assert not wide
+
+
+def test_everything_declared_resolves():
+    for method in registry.methods().values():
+        paths = [*method.architectures.values(), *method.published, *filter(None, (method.model, method.load))]
+        paths += [path for task in method.tasks for path in (task.code, task.crops)]
+        for path in paths:
+            assert callable(resolve(path)) or path in method.published, path
+        assert {kind for part in method.parts for kind in part.kinds} <= set(registry.architectures())
+        assert {task.role for task in method.tasks} <= {part.role for part in method.parts}
+
+
+@pytest.mark.parametrize("entry", manifest.load().entries.values(), ids=lambda entry: entry.name)
+def test_every_manifest_entry_resolves(entry):
+    if entry.pipeline in (None, "auto"):
+        return
+    method = registry.methods()[entry.pipeline]
+    roles = set(entry.parts)
+    if not method.load:
+        assert {p.role for p in method.parts if not p.optional} <= roles <= {p.role for p in method.parts}
+    for part in entry.parts.values():
+        kinds = next((p.kinds for p in method.parts if p.role == part.role), ())
+        if part.architecture is not None and kinds:
+            assert part.architecture.get("kind", kinds[0]) in kinds
+        if part.embedded:
+            assert store.load_network(store.locate(part))
+
+
+@pytest.mark.parametrize("name", recipe.available())
+def test_every_recipe_resolves(name):
+    chosen = recipe.load(name)
+    method, task = registry.tasks()[chosen.task]
+    kinds = next(part.kinds for part in method.parts if part.role == task.role)
+    assert chosen.architecture["kind"] in kinds
+    assert isinstance(chosen.crops, resolve(task.crops))
+
+
+TOY = {
+    "__init__.py": "",
+    "method.py": """
+from srcli.methods.method import Method, Part
+
+TOY = Method(
+    name="toy", does="doubles pixels", paper="", architectures={"toy": "toy_method.network:Toy"},
+    model="toy_method.model:ToyModel", parts=(Part(role="network", kinds=("toy",)),), scales=(1.0, 2.0),
+)
+""",
+    "network.py": """
+import torch
+from torch import nn
+
+class Toy(nn.Module):
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(gain))
+""",
+    "model.py": """
+import torch
+from torch.nn import functional as F
+from srcli.geometry import Size, Window
+from srcli.tiling.fixed_scale import FixedScale
+from srcli.tiling.model import Decoded
+
+class ToyModel(FixedScale):
+    default_temperature, most_detail, samples = 0.0, 0.0, False
+
+    def __init__(self, network):
+        super().__init__(2)
+        self.network = network
+
+    def to(self, device):
+        self.network.to(device)
+        return self
+
+    def region(self, window, size, low, sampling):
+        return Window.whole(low)
+
+    def encode_bytes(self, region):
+        return 0
+
+    def decode_bytes(self, window, size, sampling):
+        return 100 * window.height * window.width
+
+    def encode(self, lr, size, region=None):
+        return lr
+
+    def decode(self, features, window, size, sampling):
+        low = Size(*features.shape[-2:])
+        own = F.interpolate(features * self.network.gain, scale_factor=2, mode="nearest")
+        return Decoded(self.resized(own, Window.whole(self.own_size(low)), window, size, low))
+""",
+}
+
+
+def test_a_new_method_is_a_folder_and_a_line(tmp_path, monkeypatch):
+    """A toy method in a folder of its own, one line in the registry and a manifest entry: nothing else is touched."""
+    import numpy as np
+    from safetensors.torch import save_file
+
+    from srcli import Upscaler
+
+    folder = tmp_path / "toy_method"
+    folder.mkdir()
+    for name, text in TOY.items():
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "DECLARATIONS", (*registry.DECLARATIONS, "toy_method.method:TOY"))
+    network = registry.build({"kind": "toy", "gain": 1.0})
+    save_file(network.state_dict(), tmp_path / "toy.safetensors", {"architecture": '{"kind": "toy", "gain": 1.0}'})
+    upscaler = Upscaler.from_file(tmp_path / "toy.safetensors")
+    assert upscaler.entry.pipeline == "toy"
+    picture = np.full((40, 30, 3), 200, np.uint8)
+    picture[:20] = 100
+    made = upscaler.upscale(picture, 2)
+    assert np.array_equal(made, picture.repeat(2, 0).repeat(2, 1))
+    assert upscaler.upscale(picture, 1.5).shape == (60, 45, 3)
+    table = tomllib.loads(resources.files("srcli.methods").joinpath("linf/recipes/linf.toml").read_text())
+    assert table["task"] in registry.tasks()
