@@ -15,9 +15,8 @@ from PIL import Image
 from srcli.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "checkpoints/README.md")] + list((ROOT / "docs").glob("*.md"))
-)
+OUTSIDE = ("README.md", "CONTRIBUTING.md", "checkpoints/README.md")
+PAGES = [*(ROOT / name for name in OUTSIDE), *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = typer.main.get_command(app)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
@@ -81,6 +80,10 @@ def test_every_command_line_parses(page):
             # A context parses and checks types; nothing runs. Lists may be cut short by dots.
             command.make_context("srcli", [word for word in left if word != "..."])
         except Exception as error:
+            if type(error).__name__ == "MissingParameter" and shlex.join(["srcli", *arguments]) in CODE.findall(
+                text(page)
+            ):
+                continue  # in the middle of a sentence
             pytest.fail(f"srcli {shlex.join(arguments)}: {getattr(error, 'message', '') or error}")
 
 
