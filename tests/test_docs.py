@@ -129,7 +129,7 @@ def test_paths_exist(page):
     """Paths of the repository in backticks and in commands. NAME and the like stand for any."""
     said = {word for code in CODE.findall(prose(page)) for word in code.split()}
     said |= {word for body in blocks(page, "") for word in body.split()}
-    for path in sorted(word.strip(",;.'\"") for word in said if word.startswith(STARTS)):
+    for path in sorted(word.strip("'\"").rstrip(",;.") for word in said if word.startswith(STARTS)):
         if re.search(r"[A-Z]{3,}|\{", path.replace("README", "")) or path in MADE:
             continue
         assert list(ROOT.glob(path.rstrip("/"))), f"{page.name} names {path}, which does not exist"
