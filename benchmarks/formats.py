@@ -59,7 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     runtime.reuse_heap()
     upscaler, target, sampling = Upscaler(), Target(scale=given.scale), Sampling(detail=given.detail)
-    print("| file | in | out | profile | metadata in → out | said |\n|---|---|---|---|---|---|")
+    print("| file | in | out | profile | metadata in → out | note |\n|---|---|---|---|---|---|")
     for folder in given.folders:
         with tempfile.TemporaryDirectory() as out:
             items = plan([folder], Path(out), Choice()).items

@@ -1,4 +1,4 @@
-"""The pictures and choices in the README's "Which model for my picture?".
+"""The pictures and choices of docs/models.md, "Which model for my picture?".
 
     python benchmarks/which.py --out docs/which
 
