@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from srcli.flows.learned_prior import normalised
 from srcli.methods.srflow.network import SRFlow
-from srcli.methods.srflow.published_prior import SRFlowUNet, normalised
+from srcli.methods.srflow.published_prior import SRFlowUNet
 
 
 class OfficialSRFlow:
