@@ -33,11 +33,25 @@ def normalised(latent: Tensor) -> Tensor:
     return centred / (latent.std(1, keepdim=True) + 1e-8)
 
 
+def perceptual_loss(made: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """LINF-LP, Tsao et al. 2024, perceptual loss, as published: L1 between features of the picture and of the photo.
+
+    made, wanted: (B, C, h, w), one for each tap of the frozen trunk (the paper's: one, VGG19 conv5_4). The mean over
+    the values of each tap, then over taps. Weight 1; our recipes have the trunk and distance of LPIPS in its place.
+    """
+    return _l1(made, wanted)
+
+
 def latent_loss(predicted: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """SRFlow-LP, Tsao et al. 2024, eq. 8: L1 between the predicted latent and the latent of the photo.
 
     predicted, wanted: (B, C, h, w), one for each level of the flow. The mean over the values of each level, then over
     levels. The paper's weight of it beside the losses of the picture is 0.1.
     """
-    gaps = [(a - b).abs().mean() for a, b in zip(predicted, wanted, strict=True)]
+    return _l1(predicted, wanted)
+
+
+def _l1(made: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """The mean absolute difference of each pair, and the mean of those."""
+    gaps = [(a - b).abs().mean() for a, b in zip(made, wanted, strict=True)]
     return torch.stack(gaps).mean()
