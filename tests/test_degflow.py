@@ -13,7 +13,14 @@ from safetensors.torch import load_file
 from scipy import integrate
 
 from srcli import runtime
-from srcli.flows.degradation_path import Spline, taylor
+from srcli.flows.degradation_path import (
+    Spline,
+    reconstruction_loss,
+    second_derivatives,
+    taylor,
+    time_of_scale,
+    velocity_loss,
+)
 from srcli.flows.ode import Solver, TooRough
 from srcli.geometry import Size, TargetError, Window
 from srcli.methods.degflow.autoencoder import Autoencoder
@@ -147,6 +154,29 @@ def test_knots_of_the_published_autoencoder_are_kept(model, reference):
 
 
 # --- mathematics ---
+
+
+def test_scales_lie_evenly_on_the_path():
+    assert time_of_scale(2.5) == 0.5
+    assert time_of_scale(torch.tensor([1.0, 2.5, 4.0])).tolist() == [0.0, 0.5, 1.0]
+    assert time_of(1.0) == 1e-3  # where the path begins
+
+
+def test_the_bend_of_three_and_four_knots_is_the_one_by_hand():
+    # M_1 = 3 (slope after - slope before) / (h_0 + h_1), with slopes 4 and -1.
+    three = second_derivatives(torch.tensor([0.0, 1.0, 0.25]).view(3, 1, 1), torch.tensor([[0.0], [0.25], [1.0]]))
+    assert three.flatten().tolist() == pytest.approx([0.0, -15.0, 0.0])
+    # Knots 0, 1, 0, 1 at 0 to 3: 4 M_1 + M_2 = -12, M_1 + 4 M_2 = 12.
+    four = second_derivatives(torch.tensor([0.0, 1.0, 0.0, 1.0]).view(4, 1, 1), torch.arange(4.0)[:, None])
+    assert four.flatten().tolist() == pytest.approx([0.0, -4.0, 4.0, 0.0])
+    two = second_derivatives(torch.tensor([0.0, 1.0]).view(2, 1, 1), torch.tensor([[0.0], [1.0]]))
+    assert two.flatten().tolist() == [0.0, 0.0]
+
+
+def test_losses_of_both_stages_have_their_values():
+    assert velocity_loss(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0])).item() == 5.0
+    made, wanted = torch.tensor([0.0, 0.5]), torch.tensor([0.5, 0.5])
+    assert reconstruction_loss(made, wanted).item() == (made * 2 - wanted * 2).square().mean().item() == 0.5
 
 
 def test_a_taylor_step_with_the_curves_own_velocity_ends_at_the_next_knot():

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.flows import flow_maps as flow_map
+from srcli.flows.broadcast import across
 from srcli.methods.flowmap.times import FORMULATIONS, Jumps
-from srcli.methods.flowsr.times import across
+from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.training import losses
 
 W = 3.5
@@ -310,7 +311,7 @@ def test_only_noise_at_the_start_makes_more_steps_sharper():
 
 def test_uncertainty_begins_alike_everywhere_and_finds_the_loss_to_expect():
     torch.manual_seed(0)
-    weights = flow_map.Uncertainty()
+    weights = Uncertainty()
     s, t = torch.rand(64), torch.ones(64)
     assert torch.equal(weights(0, s, t), torch.full((64,), -4.0))
     optimizer = torch.optim.Adam(weights.parameters(), lr=1e-2)

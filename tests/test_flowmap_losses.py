@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from srcli.flows import flow_maps as flow_map
-from srcli.flows.flow_maps import Uncertainty
 from srcli.methods.flowmap.ablation_plan import ARMS
 from srcli.methods.flowmap.losses import Directed, MapLosses, Pair, Terms
 from srcli.methods.flowmap.times import FORMULATIONS, Jumps, Pairs
 from srcli.methods.flowmap.training import MapOptions
+from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.training import recipe
 from srcli.training.data.degraded import DegradedBatch, DegradedSpec
 from srcli.training.data.photos import Photos

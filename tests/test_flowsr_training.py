@@ -14,10 +14,11 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
+from srcli.flows.rectified import interpolate
 from srcli.geometry import Size
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.methods.flowsr.times import Times
-from srcli.methods.flowsr.training import FlowsrTask, end, path
+from srcli.methods.flowsr.training import FlowsrTask, end
 from srcli.methods.registry import assemble
 from srcli.metrics.trunks import load_trunk
 from srcli.networks.trunks import squeezenet
@@ -161,7 +162,7 @@ def test_consistency_is_equation_6(tmp_path, terms):
     hr, lr = batch.hr[2:] * 2 - 1, batch.lr[2:] * 2 - 1  # other samples than those of the flow's loss
     later, near, full = torch.full((2,), 0.75), torch.full((2,), 0.5), torch.ones(2)
     with torch.no_grad():
-        start = path(hr, lr, later)
+        start = interpolate(hr, lr, later)
         reached = start - 0.25 * teacher(start, later)
         cd = ((end(network, start, later, full) - end(target, reached, near, full)).square() + 1e-6).sqrt().mean()
         to_photo = ((end(network, reached, near, full) - hr).square() + 1e-6).sqrt().mean()

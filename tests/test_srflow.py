@@ -9,8 +9,9 @@ import torch
 from test_parity import close, fixture, network, weights
 from torch.nn import functional as F
 
+from srcli.flows.normalizing import bits_per_pixel, change_of_variables
 from srcli.methods.registry import build
-from srcli.methods.srflow.network import SRFlow, bits_per_pixel
+from srcli.methods.srflow.network import SRFlow
 from srcli.methods.srflow.official import OfficialSRFlow, even_sided
 
 SMALL = {"kind": "srflow", "blocks": 4, "growth": 4, "stacked": [0, 1, 2, 3], "hidden": 8}
@@ -66,7 +67,8 @@ def test_encode_nll_and_decode(reference, srflow):
     for number, latent in enumerate(latents):
         close(reference, name, f"out/enc_eps{number}", latent)
     close(reference, name, "out/logdet", log_det)
-    close(reference, name, "out/nll", bits_per_pixel(latents, log_det, hr.shape[2] * hr.shape[3]))
+    log_p = change_of_variables(latents[-1], log_det)
+    close(reference, name, "out/nll", bits_per_pixel(log_p, hr.shape[2] * hr.shape[3]))
     given = [data[f"in/eps{number}"] for number in range(len(latents))]
     sr = net.decode(given, maps)
     close(reference, name, "out/sr_epses", sr)
@@ -131,6 +133,22 @@ def test_round_trip_in_float32(changes):
     assert (net.decode(latents, maps) - picture).abs().max() <= 1e-4
 
 
+@pytest.mark.parametrize("changes", [{}, {"scale": 8}, OURS])
+def test_folded_levels_are_the_papers_layers(changes):
+    net = tiny(torch.float64, **changes)
+    glow, lr = net.flowUpsamplerNet, torch.rand(2, 3, 6, 4).double()
+    picture, maps = torch.rand(2, 3, 6 * net.scale, 4 * net.scale).double(), net.maps(net.features(lr))
+    latents, log_det = glow.encode(picture, maps)
+    folded, folded_log_det = net.encode(picture, maps)
+    assert [z.shape[1] for z in latents] == net.latent_channels
+    single = {"atol": 3e-5, "rtol": 1e-5}  # folded networks answer in float32
+    torch.testing.assert_close(latents, folded, **single)
+    torch.testing.assert_close(log_det, folded_log_det, atol=0, rtol=1e-6)
+    torch.testing.assert_close(glow.decode(latents, maps), picture, atol=1e-10, rtol=0)
+    other = [torch.randn_like(z) * 0.1 for z in latents]
+    torch.testing.assert_close(glow.decode(other, maps), net.decode(other, maps), **single)
+
+
 @pytest.mark.parametrize("changes", [{}, OURS])
 def test_log_determinant_is_autograds(changes):
     net = tiny(torch.float64, **changes)
@@ -146,7 +164,7 @@ def test_log_determinant_is_autograds(changes):
     z = torch.cat([z.flatten() for z in latents])
     gaussian = -0.5 * (z.square() + torch.log(torch.tensor(2 * torch.pi).double())).sum()
     expected = torch.linalg.slogdet(jacobian)[1] + gaussian
-    torch.testing.assert_close(-bits_per_pixel(latents, log_det, 1)[0] * torch.log(torch.tensor(2.0)), expected)
+    torch.testing.assert_close(change_of_variables(latents[-1], log_det)[0], expected)
 
 
 def test_first_batch_makes_latents_standard():

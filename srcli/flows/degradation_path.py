@@ -1,11 +1,26 @@
-"""Natural cubic splines through tensors, with all derivatives."""
+"""The path of degradations of DegFlow (AAAI 2026): a natural cubic spline through the latents of known levels.
+
+Time is 0 at the sharp photo and 1 at scale 4. z_i are the latents at the knots p_i, M_i the spline's second derivatives
+there, h_i = p_{i+1} - p_i. The network's velocity v(z, t) learns the derivative z' along the spline.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from srcli.flows.broadcast import across
+
+LEAST, MOST = 1.0, 4.0  # scales at the two ends of the path
+Scale = TypeVar("Scale", float, Tensor)
+
+
+def time_of_scale(scale: Scale) -> Scale:
+    """DegFlow (AAAI 2026), scale and time: t = (s - 1) / 3, so that 1 is at 0 and 4 at 1. scale: s, any shape."""
+    return (scale - LEAST) / (MOST - LEAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +33,37 @@ class Jet:
     third: Tensor
 
 
-class Spline:
-    """A curve for each of B samples through knots (N, B, ...) at increasing positions, (N,) or each sample's, (N, B).
+def second_derivatives(knots: Tensor, positions: Tensor) -> Tensor:
+    """DegFlow (AAAI 2026), natural cubic spline: M, from the tridiagonal system for its inner knots; M = 0 at the ends.
 
-    cubic: twice differentiable, second derivative 0 at both ends; else straight from knot to knot.
+    h_{j-1} M_{j-1} + 2 (h_{j-1} + h_j) M_j + h_j M_{j+1} = 6 ((z_{j+1} - z_j) / h_j - (z_j - z_{j-1}) / h_{j-1}).
+
+    knots: z, (N, B, ...). positions: p, increasing, (N, B). Returns (N, B, ...), solved in float64.
+    """
+    bend = torch.zeros_like(knots)
+    if len(knots) == 2:
+        return bend
+    h = positions.double().diff(dim=0).T  # (B, N - 1)
+    matrix = torch.diag_embed(2 * (h[:, :-1] + h[:, 1:]))
+    matrix += torch.diag_embed(h[:, 1:-1], 1) + torch.diag_embed(h[:, 1:-1], -1)
+    slopes = knots.double().diff(dim=0).flatten(2).transpose(0, 1) / h[..., None]
+    inner = torch.linalg.solve(matrix, 6 * slopes.diff(dim=1)).transpose(0, 1)
+    bend[1:-1] = inner.reshape(bend[1:-1].shape).to(bend.dtype)
+    return bend
+
+
+class Spline:
+    """DegFlow (AAAI 2026), natural cubic spline: the curve z(t) and its derivatives, for each of B samples.
+
+    knots: (N, B, ...). positions: increasing, (N,) or each sample's, (N, B). cubic: as in the paper; else straight from
+    knot to knot.
     """
 
     def __init__(self, knots: Tensor, positions: Tensor, *, cubic: bool = True) -> None:
         if len(knots) != len(positions) or len(knots) < 2:
             raise ValueError(f"{len(knots)} knots at {len(positions)} positions make no curve")
         self.knots, self.positions = knots, positions.reshape(len(positions), -1).expand(knots.shape[:2])
-        self.bend = self._second() if cubic else torch.zeros_like(knots)
-
-    def _second(self) -> Tensor:
-        """Second derivatives at the knots, (N, B, ...)."""
-        bend = torch.zeros_like(self.knots)
-        if len(self.knots) == 2:
-            return bend
-        h = self.positions.double().diff(dim=0).T  # (B, N - 1)
-        matrix = torch.diag_embed(2 * (h[:, :-1] + h[:, 1:]))
-        matrix += torch.diag_embed(h[:, 1:-1], 1) + torch.diag_embed(h[:, 1:-1], -1)
-        slopes = self.knots.double().diff(dim=0).flatten(2).transpose(0, 1) / h[..., None]
-        inner = torch.linalg.solve(matrix, 6 * slopes.diff(dim=1)).transpose(0, 1)
-        bend[1:-1] = inner.reshape(bend[1:-1].shape).to(bend.dtype)
-        return bend
+        self.bend = second_derivatives(knots, self.positions) if cubic else torch.zeros_like(knots)
 
     def segment(self, t: Tensor) -> Tensor:
         """Which pair of knots the times (B,) lie between; a knot belongs to the segment on its right. (B,)"""
@@ -50,12 +72,11 @@ class Spline:
     def __call__(self, t: Tensor) -> Jet:
         """The curve at times t (B,), one a sample."""
         left, sample = self.segment(t), torch.arange(len(t), device=t.device)
-
-        def across(v: Tensor) -> Tensor:
-            return v.view(-1, *(1 for _ in self.knots.shape[2:])).to(self.knots.dtype)
-
         start, end = self.positions[left, sample], self.positions[left + 1, sample]
-        h, a, b = across(end - start), across((end - t) / (end - start)), across((t - start) / (end - start))
+        h, a, b = (
+            across(v, self.knots.dim() - 1).to(self.knots.dtype)
+            for v in (end - start, (end - t) / (end - start), (t - start) / (end - start))
+        )
         z0, z1 = self.knots[left, sample], self.knots[left + 1, sample]
         m0, m1 = self.bend[left, sample], self.bend[left + 1, sample]
         value = a * z0 + b * z1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * h**2 / 6
@@ -64,7 +85,26 @@ class Spline:
 
 
 def taylor(jet: Jet, velocity: Tensor, step: Tensor) -> Tensor:
-    """Where a third-order step of length `step` (B,) leads from a point of the curve with another velocity; with the
-    curve's own, exactly along its segment, which is a cubic."""
-    step = step.view(-1, *(1 for _ in jet.value.shape[1:]))
+    """DegFlow (AAAI 2026), Taylor step to the next knot: z + d v + d^2/2 z'' + d^3/6 z''', with d the step.
+
+    With the curve's own velocity it leads exactly along its segment, which is a cubic. velocity: v, (B, ...). step:
+    (B,).
+    """
+    step = across(step, jet.value.dim())
     return jet.value + step * velocity + step**2 / 2 * jet.second + step**3 / 6 * jet.third
+
+
+def velocity_loss(velocity: Tensor, derivative: Tensor) -> Tensor:
+    """DegFlow (AAAI 2026), loss of the flow: mean |v(z_t, t) - z'_t|^2.
+
+    velocity, derivative: (B, ...). Returns the mean over everything.
+    """
+    return (velocity - derivative).square().mean()
+
+
+def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """DegFlow (AAAI 2026), loss of the autoencoder: the mean squared error of pictures in [-1, 1].
+
+    made, wanted: (B, 3, H, W) in [0, 1], where the error is half as large.
+    """
+    return 4 * (made - wanted).square().mean()

@@ -21,8 +21,11 @@ class Exploded(SrcliError):
 
 
 def exploded(picture: Tensor, upsampling: Tensor, lr: Tensor) -> Tensor:
-    """Which patches of a picture (1, 3, H, W) blew up: (rows, columns), true where a value is not finite or far out of
-    range, or where the picture has nothing to do with its upsampling or with the LR image (1, 3, h, w) any more."""
+    """LINF-LP, Tsao et al. 2024, section 3.2, exploding inverse: which patches of a picture blew up, judged as we do.
+
+    True where a value is not finite or far out of range, or where the picture has nothing to do with its upsampling or
+    with the small picture any more. picture, upsampling: (1, 3, H, W). lr: (1, 3, h, w). Returns (rows, columns).
+    """
     scale = picture.shape[-1] // lr.shape[-1]
     drift, least = (_power(F.avg_pool2d(image, scale) - lr, PATCH // scale) for image in (picture, upsampling))
     # Written so that comparisons with NaN come out as exploded.

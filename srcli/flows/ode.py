@@ -1,4 +1,8 @@
-"""Solutions of dz/dt = f(z, t) from one time to a later one, at any times in between."""
+"""Solvers of dz/dt = f(z, t) from one time to a later one, with the state at any times in between.
+
+One step of an explicit Runge-Kutta method from t to t + h has slopes k_i = f(z + h sum_j a_ij k_j, t + c_i h) and
+reaches z + h sum_i b_i k_i.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from srcli.errors import SrcliError
 
 Field = Callable[[Tensor, float], Tensor]
 
-# Dormand and Prince 1980, RK5(4)7M; the fifth order is carried on, the last stage is the first of the next step.
+# Dormand and Prince 1980, RK5(4)7M: nodes c, stages a, weights b of the fifth order, which is carried on. The last
+# stage is the first of the next step.
 NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0)
 STAGES = (
     (), (1 / 5,), (3 / 40, 9 / 40), (44 / 45, -56 / 15, 32 / 9),
@@ -39,8 +44,11 @@ class TooRough(SrcliError):
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """How to solve. kind: `dopri5`, adaptive steps of Dormand and Prince at relative and absolute `tolerance`, at most
-    `most` evaluations; `rk4`, `steps` equal steps of the classical method, four evaluations each."""
+    """Runge-Kutta, Dormand and Prince 1980: the solution of dz/dt = f(z, t), by adaptive or by equal steps.
+
+    kind: `dopri5`, adaptive steps of Dormand and Prince at relative and absolute `tolerance`, at most `most`
+    evaluations; `rk4`, `steps` equal steps of the classical method, four evaluations each.
+    """
 
     kind: str = "dopri5"
     steps: int = 16
@@ -70,7 +78,10 @@ class Solution:
 
 
 def _dopri5(how: Solver, f: Field, z: Tensor, start: float, end: float, times: list[float]) -> Solution:
-    """Step control as Hairer, Nørsett and Wanner II.4, the error's root mean square over the whole state."""
+    """Adaptive steps, Dormand and Prince 1980; step control as in Hairer, Nørsett and Wanner 1993, section II.4.
+
+    The error is its root mean square over the whole state.
+    """
     slope, found = f(z, start), Solution([], 2)
     h = _first_step(how, f, z, slope, start, end)
     t, rejected = start, False
@@ -98,7 +109,7 @@ def _dopri5(how: Solver, f: Field, z: Tensor, start: float, end: float, times: l
 
 
 def _stages(f: Field, z: Tensor, slope: Tensor, t: float, h: float) -> tuple[Tensor, list[Tensor]]:
-    """The state after a step, and the slopes of its seven stages."""
+    """The state after a step from t to t + h, and the slopes k_1 ... k_7 of its stages."""
     stages = [slope]
     for node, weights in zip(NODES[1:], STAGES[1:], strict=True):
         stages.append(f(z + h * _sum(stages, weights), t + node * h))
@@ -108,7 +119,7 @@ def _stages(f: Field, z: Tensor, slope: Tensor, t: float, h: float) -> tuple[Ten
 
 
 def _first_step(how: Solver, f: Field, z: Tensor, slope: Tensor, start: float, end: float) -> float:
-    """A step at which an explicit Euler step changes the slope little (Hairer, Nørsett and Wanner II.4)."""
+    """A length at which an explicit Euler step changes the slope little (Hairer, Nørsett and Wanner 1993, II.4)."""
     scale = how.tolerance * (1 + z.abs())
     d0, d1 = _size(z / scale), _size(slope / scale)
     h0 = min(1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1, end - start)
@@ -118,12 +129,16 @@ def _first_step(how: Solver, f: Field, z: Tensor, slope: Tensor, start: float, e
 
 
 def _between(z: Tensor, stages: list[Tensor], h: float, share: float) -> Tensor:
+    """The state at a share of a step from z, of fourth order (Shampine 1986)."""
     powers = [share**n for n in range(1, 5)]
     return z + h * _sum(stages, [sum(p * c for p, c in zip(powers, row, strict=True)) for row in DENSE])
 
 
 def _rk4(how: Solver, f: Field, z: Tensor, start: float, end: float, times: list[float]) -> Solution:
-    """Between steps the cubic that has the states and slopes of both ends."""
+    """Equal steps of the classical method of fourth order (Kutta 1901).
+
+    Between them the cubic that has the states and slopes of both ends.
+    """
     found, h = Solution([], 4 * how.steps + 1), (end - start) / how.steps
     slope = f(z, start)
     for n in range(how.steps):

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from srcli import degrader, runtime
+from srcli.flows.degradation_path import reconstruction_loss, time_of_scale
 from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder import FACTOR, Autoencoder
-from srcli.methods.degflow.model import LEAST, MOST, START, DegflowModel
+from srcli.methods.degflow.model import START, DegflowModel
 from srcli.methods.degflow.network import NCSNpp
 from srcli.training import frozen, losses
 from srcli.training.data.levels import LevelBatch
@@ -84,7 +85,7 @@ class DegflowAETask:
         else:
             level, made = self._shown(batch, every)
         made, wanted = made.float() * 0.5 + 0.5, images[level, every]
-        values = {"l2": 4 * (made - wanted).square().mean()}
+        values = {"l2": reconstruction_loss(made, wanted)}
         if self.weights.get("pixel"):
             values["pixel"] = losses.pixel(made, wanted)
         if self.weights.get("periodic"):
@@ -103,7 +104,7 @@ class DegflowAETask:
             z, _ = self.network.encoder(images[level, every] * 2 - 1)
             if self.generated:
                 led = torch.rand(every.shape, device=every.device) < self.generated
-                times = (batch.scales[level, every] - LEAST) / (MOST - LEAST)
+                times = time_of_scale(batch.scales[level, every])
                 z = torch.where(led.view(-1, 1, 1, 1), self._led(first.float(), times).to(z.dtype), z)
             return level, self.network.decoder(z, skips)
 

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from srcli import runtime
 from srcli.errors import OutOfMemory, SrcliError
+from srcli.flows.degradation_path import LEAST, MOST, time_of_scale
 from srcli.flows.ode import Solver
 from srcli.geometry import Size, TargetError, Window
 from srcli.methods.degflow.autoencoder import FACTOR, Autoencoder
 from srcli.methods.degflow.network import NCSNpp
 from srcli.tiling.tiles import fit_tile, strips
 
-LEAST, MOST = 1.0, 4.0  # scales above the first, up to the second
 START = 1e-3  # the time at which the path begins with the photo's own latent
 MAPS = 12  # of `base_dim` channels at full resolution that a tile takes, roughly
 PATH_MAPS = 26  # of `nf` channels at the latent's resolution that one evaluation of the flow takes, measured
@@ -239,8 +239,8 @@ def _no_smaller_path(photo: Size) -> Iterator[None]:
 
 
 def time_of(scale: float) -> float:
-    """Where a scale lies on the path: 1 to 0, 4 to 1; scales close to 1 at its start."""
-    return max(START, (scale - LEAST) / (MOST - LEAST))
+    """Where a scale lies on the path; those close to 1 at its start."""
+    return max(START, time_of_scale(scale))
 
 
 def check_scales(scales: Sequence[float]) -> None:

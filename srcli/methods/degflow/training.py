@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from srcli import runtime
-from srcli.flows.degradation_path import Spline, taylor
+from srcli.flows.degradation_path import Spline, taylor, time_of_scale, velocity_loss
 from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder import Autoencoder, Skips
-from srcli.methods.degflow.model import LEAST, MOST, DegflowModel
+from srcli.methods.degflow.model import DegflowModel
 from srcli.methods.degflow.network import NCSNpp
 from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.training.data.levels import LevelBatch
@@ -129,10 +129,10 @@ class DegflowTask:
         t = EDGE + (1 - 2 * EDGE) * torch.rand(self.times * images.shape[1], device=device)
         positions = None
         if self.shrunk:
-            positions = (batch.scales - LEAST) / (MOST - LEAST)
+            positions = time_of_scale(batch.scales)
             t = t * positions[-1].repeat(self.times)
         at = step_at(self.network, self.autoencoder, images, t, positions)
-        values = {"flow": (at.velocity - at.derivative).square().mean()}
+        values = {"flow": velocity_loss(at.velocity, at.derivative)}
         if self.scale is not None:
             values["flow"] = values["flow"] / (self.scale(at.derivative.square().mean()) + 1e-12)
         if self.weights.get("decoded") or self.perceptual is not None:

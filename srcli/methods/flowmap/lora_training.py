@@ -13,10 +13,10 @@ from torch.func import functional_call
 
 from srcli import runtime
 from srcli.flows import flow_maps as flow_map
-from srcli.flows.flow_maps import Uncertainty
 from srcli.methods.flowmap.lora import Lora
 from srcli.methods.flowmap.losses import Directed, Pair
 from srcli.methods.flowmap.training import WEIGHTED, MapOptions, check_negative, objective
+from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.methods.flowsr.training import unit
 from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from srcli import runtime
 from srcli.flows import flow_maps as flow_map
-from srcli.flows.flow_maps import Uncertainty
+from srcli.flows.broadcast import across
 from srcli.methods.flowmap.times import Jumps, Pairs
+from srcli.methods.flowmap.uncertainty import LEAST_LOSS, Uncertainty
 from srcli.methods.flowsr.network import FOLD
-from srcli.methods.flowsr.times import across
 from srcli.methods.flowsr.training import unit
 from srcli.training import losses
 from srcli.training.data.degraded import DegradedBatch
@@ -22,7 +22,7 @@ from srcli.training.losses import Perceptual
 
 Network = Callable[..., Tensor]  # of the signature of `VelocityNet`
 VELOCITY, MAP = 0, 1  # kinds of losses, for the uncertainty
-LEAST = math.log(flow_map.LEAST_LOSS)  # of the logarithm of their weights
+LEAST = math.log(LEAST_LOSS)  # of the logarithm of their weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class MapLosses:
         s, pairs = self.jumps.single(len(still.lr), pair.lr.device), self.jumps.pairs(count, pair.lr.device)
         x = still.path(s, self.bridge)
         made, of_map, landed = self._made(network, teacher, (x, s, still.quality), jumping, pairs)
-        end, photos = x + across(1 - s) * made, still
+        end, photos = flow_map.move(x, made, s, torch.ones_like(s)), still
         velocity = flow_map.flow_matching(made, still.lr, still.hr)
         if self.judge_jumps and count:
             arrived = pairs.t == 1
@@ -129,7 +129,7 @@ class MapLosses:
         together = both(torch.cat([x, begin]), torch.cat([s, pairs.s]), torch.cat([s, pairs.t]))
         loss = flow_map.square(together[-count:] - target)
         power = self.power if self.jumps.formulation == "eulerian" else 0.0
-        landed = begin + across(pairs.t - pairs.s) * together[-count:]
+        landed = flow_map.move(begin, together[-count:], pairs.s, pairs.t)
         return together[:-count], flow_map.normalised(loss, power), landed
 
     @torch.no_grad()
@@ -195,7 +195,7 @@ class MapLosses:
     def of_uncertainty(self, terms: Terms, uncertainty: Uncertainty) -> Tensor:
         """The loss that the uncertainty learns from. It is the loss that is bounded here, so that a weight below the
         bound has a gradient back."""
-        made = torch.cat([terms.velocity.detach(), terms.map.detach()]).clamp_min(flow_map.LEAST_LOSS)
+        made = torch.cat([terms.velocity.detach(), terms.map.detach()]).clamp_min(LEAST_LOSS)
         return flow_map.weighted(made, torch.cat(self._log_weights(terms, uncertainty)))
 
     @staticmethod

@@ -1,7 +1,7 @@
 """Training of the flow map (FlowMapSR, Noble et al. 2026), in pixels: warm-up, self-distillation, guidance.
 
 One task for three stages, which differ in the losses and options of their recipes. Time runs from the enlarged picture
-to the sharp one in `flow_map`, the other way in the network.
+to the sharp one in `srcli.flows.flow_maps`, the other way in the network.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srcli.flows.flow_maps import Uncertainty
 from srcli.methods.flowmap.losses import MapLosses, Pair
 from srcli.methods.flowmap.times import Jumps
+from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.methods.flowsr.network import FOLD, VelocityNet
 from srcli.methods.flowsr.training import check_flat
 from srcli.metrics.trunks import load_trunk, read_weights

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from srcli.flows.rectified import fast_slow_pairs, neighbouring_pairs
 from srcli.training.recipe import RecipeError
 
 
@@ -39,24 +40,8 @@ class Times:
         return torch.where(started, self.slow, t) / self.slow
 
     def pairs(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """t' and t, (count,) each. t is never 0, where f(x, 0) = x teaches nothing."""
-        if self.kind == "slow":
-            later = torch.randint(2, self.slow + 1, (count,), device=device)
-            return later / self.slow, (later - 1) / self.slow
-        length = self.slow // self.intervals
-        if self.kind == "fast":
-            later = torch.randint(2, self.intervals + 1, (count,), device=device) * length
-            return later / self.slow, (later - length) / self.slow
-        fast = torch.randint(1, self.intervals + 1, (count,), device=device) * length
-        below = fast - torch.randint(1, length, (count,), device=device)
-        if self.intervals == 1:
-            return fast / self.slow, below / self.slow
-        later = torch.randint(length + 1, self.slow + 1, (count,), device=device)
-        down = (later - 1) // length * length
-        from_fast = torch.rand(count, device=device) < 0.5
-        return torch.where(from_fast, fast, later) / self.slow, torch.where(from_fast, below, down) / self.slow
-
-
-def across(values: Tensor) -> Tensor:
-    """One number a sample, (B,), to be multiplied with pictures."""
-    return values.view(-1, 1, 1, 1)
+        """t' > t > 0, (count,) each."""
+        if self.kind == "fast-slow":
+            return fast_slow_pairs(count, self.intervals, self.slow, device)
+        length = 1 if self.kind == "slow" else self.slow // self.intervals
+        return neighbouring_pairs(count, self.slow, device, length)

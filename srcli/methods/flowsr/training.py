@@ -1,7 +1,7 @@
 """Training of the consistency rectified flow (FlowSR, Xu et al. 2025), in pixels.
 
-Path x_t = (1 - t) HR + t LR with LR enlarged; the network predicts the velocity LR - HR, and f(x, t) = x - t v(x, t)
-the end of the path. Pictures are in [-1, 1] here, in [0, 1] where they are judged.
+The equations are those of `srcli.flows.rectified`, with its clock: 0 at the photo, 1 at the enlarged small picture.
+Pictures are in [-1, 1] here, in [0, 1] where they are judged.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from srcli import runtime
+from srcli.flows import rectified
+from srcli.flows.broadcast import across
 from srcli.methods.flowsr.network import FOLD, VelocityNet
-from srcli.methods.flowsr.times import Times, across
+from srcli.methods.flowsr.times import Times
 from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.networks.discriminator import PatchDiscriminator
 from srcli.training import frozen, losses
@@ -144,7 +146,7 @@ class FlowsrTask:
         return torch.where(kind < share / 2, 0.0, torch.where(kind < share, between, 1.0))
 
     def _flow_losses(self, sr: Tensor, hr: Tensor, detail: Tensor, judged: Perceptual | None) -> dict:
-        values = {"l2": (sr - hr).square().mean()}
+        values = {"l2": rectified.flow_loss(sr, hr)}
         if self.weights.get("pixel"):
             values["pixel"] = losses.pixel(unit(sr), unit(hr))
         if self.weights.get("flat"):
@@ -159,12 +161,12 @@ class FlowsrTask:
     def _points(self, hr: Tensor, lr: Tensor, count: int) -> Points:
         """What the network is asked in a step; the first `count` samples are for the flow, the others for pairs."""
         t, detail = self.times.draw(count, hr.device), self._details(count, hr.device)
-        x = path(hr[:count], lr[:count], t)
+        x = rectified.interpolate(hr[:count], lr[:count], t)
         if self.teacher is None:
             return Points(x, t, detail)
         later, near = self.times.pairs(len(hr) - count, hr.device)
-        start, full = path(hr[count:], lr[count:], later), torch.ones_like(later)
-        reached = start - across(later - near) * velocity(self.teacher, start, later, full)
+        start, full = rectified.interpolate(hr[count:], lr[count:], later), torch.ones_like(later)
+        reached = rectified.euler_step(start, velocity(self.teacher, start, later, full), later, near)
         return Points(torch.cat([x, start, reached]), torch.cat([t, later, near]), torch.cat([detail, full, full]))
 
     def _consistency(self, made: Tensor, points: Points, hr: Tensor, judged: Perceptual | None) -> Tensor:
@@ -172,14 +174,18 @@ class FlowsrTask:
 
         made: the ends seen from all t', then those from all t; the last of the points belong to the latter.
         """
-        count, parts = len(hr), []
-        if self.chosen.terms != "hr":
-            with torch.no_grad():
-                target = end(self.networks["target"], *(v[-count:] for v in (points.x, points.t, points.detail)))
-            parts.append(self._distance(made[:count], target, hr, judged))
-        if self.chosen.terms != "cd":
-            parts.append(self._distance(made[count:], hr, hr, judged))
-        return torch.stack(parts).sum()
+        of_later, of_earlier = made.split(len(hr))
+
+        def distance(a: Tensor, b: Tensor) -> Tensor:
+            return self._distance(a, b, hr, judged)
+
+        if self.chosen.terms == "hr":
+            return distance(of_earlier, hr)
+        with torch.no_grad():
+            target = end(self.networks["target"], *(v[-len(hr) :] for v in (points.x, points.t, points.detail)))
+        if self.chosen.terms == "cd":
+            return rectified.consistency_loss(of_later, target, distance)
+        return rectified.hr_regularised_consistency_loss(of_later, target, of_earlier, hr, distance)
 
     def _distance(self, a: Tensor, b: Tensor, photo: Tensor, judged: Perceptual | None) -> Tensor:
         distance = losses.charbonnier(a, b)
@@ -228,16 +234,11 @@ def unit(image: Tensor) -> Tensor:
     return image * 0.5 + 0.5
 
 
-def path(hr: Tensor, lr: Tensor, t: Tensor) -> Tensor:
-    """The straight path between photo (t = 0) and enlarged picture (t = 1)."""
-    return torch.lerp(hr, lr, across(t))
-
-
 def velocity(network: nn.Module, x: Tensor, t: Tensor, detail: Tensor) -> Tensor:
     with runtime.mixed(x.device):
         return network(x, t, detail=detail)
 
 
 def end(network: nn.Module, x: Tensor, t: Tensor, detail: Tensor) -> Tensor:
-    """f(x, t) = x - t v(x, t), where the path through x is said to end."""
-    return x - across(t) * velocity(network, x, t, detail)
+    """f(x, t), where the network says that the path through x ends."""
+    return rectified.endpoint(x, velocity(network, x, t, detail), t)

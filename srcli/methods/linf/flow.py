@@ -13,7 +13,6 @@ stay as published.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,24 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LOG_2PI = math.log(2 * math.pi)
+from srcli.flows.normalizing import affine_log_det, change_of_variables, linear_log_det, scale_of, soft_limit
 
 
 @dataclass(frozen=True, slots=True)
 class SoftLimit:
-    """The identity up to `knee`, then a hyperbola that approaches `most`; odd, with a continuous derivative.
-
-    Divisions and additions alone, which round the same in vector loops and their tails: tiles equal the whole.
-    """
+    """`soft_limit` with these numbers."""
 
     knee: float
     most: float
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x of any shape, limited to (-most, most)."""
-        size, room = x.abs(), self.most - self.knee
-        beyond = (size - self.knee) / room
-        return torch.where(size > self.knee, (self.knee + room * (1 - 1 / (1 + beyond))).copysign(x), x)
+        return soft_limit(x, self.knee, self.most)
 
 
 # Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/guard.py --before`.
@@ -77,19 +70,26 @@ class Flow(nn.Module):
         self.last = Linear(self.dim, bias=not centred)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Latent (N, D) and log-probability (N,) in nats of x (N, D)."""
+        """LINF, Yao et al. 2023, section 3.2, conditional flow: z <- (W z + b) scale + shift, and log p(x).
+
+        x: (N, D). condition: the scale logits and shifts of each layer, (N, conditions). Returns (N, D) and, in nats,
+        (N,).
+        """
         z, affine = x, self._affine(condition)
         log_det = z.new_zeros(())
         for i, linear in enumerate(self.linears):
             scale, shift = affine(i)
             z = linear(z) * scale + shift
-            log_det = log_det + torch.linalg.slogdet(linear._weight)[1] + scale.log().sum(-1)
+            log_det = log_det + linear_log_det(linear._weight) + affine_log_det(scale)  # type: ignore[arg-type]
         z = self.last(z)
-        log_det = log_det + torch.linalg.slogdet(self.last._weight)[1]
-        return z, log_det - 0.5 * (z.square() + LOG_2PI).sum(-1)
+        log_det = log_det + linear_log_det(self.last._weight)
+        return z, change_of_variables(z, log_det)
 
     def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
-        """x (N, D) of the latent z (N, D), bounded where the flow is centred."""
+        """LINF, Yao et al. 2023, section 3.2, conditional flow: x = f^-1(z), layer by layer, last first.
+
+        z: (N, D), 0 for the mean. condition: as in `forward`. Returns (N, D), bounded where the flow is centred.
+        """
         inverses = self.inverse_weights()
         affine = self._affine(condition)
         biases = self._biases()
@@ -117,7 +117,7 @@ class Flow(nn.Module):
         pieces = self._pieces(condition)
 
         def layer(i: int) -> tuple[Tensor, Tensor | float]:
-            scale = torch.sigmoid(pieces[:, i, 0] + 2) + 1e-4
+            scale = scale_of(pieces[:, i, 0])
             return (1 / STRETCH(1 / scale), 0.0) if self.centred else (scale, pieces[:, i, 1])
 
         return layer

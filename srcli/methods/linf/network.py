@@ -72,7 +72,10 @@ class LINF(nn.Module):
         return F.conv2d(features, weight, bias, padding=1)
 
     def fourier(self, maps: Tensor, queries: Queries) -> Tensor:
-        """Weighted Fourier features (N, 4 * hidden) of the four neighbours of each query (eq. 6 to 8)."""
+        """LINF, Yao et al. 2023, eq. 6 to 8: weighted Fourier features of the four neighbours of each query.
+
+        maps: coefficients and frequencies, (B, 2 * hidden, h, w). Returns (N, 4 * hidden).
+        """
         table = maps.permute(0, 2, 3, 1).reshape(-1, 2 * self.hidden)
         near = F.embedding(queries.index, table)  # (N, 4, 2 * hidden)
         count, half = queries.shape[0], self.hidden // 2

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srcli.flows.learned_prior import lost_detail
 from srcli.geometry import Size, Window
 from srcli.methods.linf.flow import FixedFlow
 from srcli.methods.linf.network import LINF
@@ -196,8 +197,7 @@ class OfficialLinf:
             least = LEAST_MAP * self.linf.patch
             raise TooSmall(f"the U-Net of LINF-LP makes pictures of {least}x{least} pixels and more, not {size}")
         up = F.interpolate(inp, (size.height, size.width), mode="bilinear", align_corners=False)
-        down = F.interpolate(up, inp.shape[-2:], mode="bilinear", align_corners=False)
-        lost = up - F.interpolate(down, (size.height, size.width), mode="bilinear", align_corners=False)
+        lost = lost_detail(up, (inp.shape[-2], inp.shape[-1]))
         initial = to_patches(F.pad(lost, self._padding(size, Size(*inp.shape[-2:]))), self.linf.patch)
         values, count = rows(initial), area.height * area.width
         z_lr, kept = torch.empty_like(values), None

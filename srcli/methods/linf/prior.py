@@ -19,8 +19,10 @@ SLOPE = 0.1  # of the rectifiers below zero
 
 
 class GridPrior(nn.Module):
-    """Latent (B, D, h, w) from the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2),
-    as (y, x) with an LR pixel 2 long. h and w of any size; strips start at even rows.
+    """LINF-LP, Tsao et al. 2024, learned prior, in a form of ours: z = G(x), the latent of every patch.
+
+    From the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2), as (y, x) with an LR
+    pixel 2 long, to (B, D, h, w). h and w of any size; strips start at even rows.
 
     gains: pairs of a scale and a factor of the latent there, interpolated between; a calibration for inference, left
     out while training.

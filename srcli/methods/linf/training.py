@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srcli import runtime
+from srcli.flows.normalizing import negative_log_likelihood
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.queries import Queries, window_queries
 from srcli.networks.patches import from_patches, grid, rows, to_patches
@@ -64,7 +65,7 @@ class LinfTask:
         # Uniform noise of one 8-bit step: without it the likelihood of a flat area has no bound.
         noisy = residual + (torch.rand_like(residual) - 0.5) / 127.5
         _, log_p = flow(rows(to_patches(noisy, patch)), condition)
-        values = {"nll": -log_p.mean() / flow.dim}
+        values = {"nll": negative_log_likelihood(log_p, flow.dim)}
         if flow.centred:
             return values
         mean = flow.inverse(condition.new_zeros(len(condition), flow.dim), condition)

@@ -1,18 +1,19 @@
-"""The layers of a conditional Glow with their norms folded into convolutions: what encoding and decoding compute.
+"""The layers of `glow` with their norms folded into convolutions: the same values in fewer passes over the maps.
 
-Maps are (B, C, h, w) in float32; the networks that say how to move may run in bfloat16 under autocast.
+This is what runs. Maps are (B, C, h, w) in float32; the networks that say how to move may run in bfloat16 under
+autocast. The features' part of all first convolutions of a level is one convolution.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LOG_2PI = math.log(2 * math.pi)
+from srcli.flows import normalizing
+from srcli.flows.normalizing import affine, affine_log_det, inverse_affine, standardise, unstandardise
 
 Kernel = tuple[Tensor, Tensor]  # weight and bias of a convolution
 
@@ -28,7 +29,7 @@ class Bounds:
 
     def bend(self, z: Tensor) -> Tensor:
         """z where it is small, +-reach where it is large."""
-        return z / (1 + (z / self.reach).square()).sqrt() if self.reach else z
+        return normalizing.bend(z, self.reach) if self.reach else z
 
 
 OFFICIAL = Bounds()
@@ -73,19 +74,17 @@ class FoldedStep:
         if self.feature is None or self.own is None:
             return z, log_det.expand(len(z))
         shift, scale = self.feature(hidden[0])
-        z1, z2 = _halves((z + shift) * scale)
+        z1, z2 = halves(affine(z, shift, scale))
         shift, own = self.own(hidden[1], z1)
-        log_det = log_det + _total(scale.log()) + _total(own.log())
-        return torch.cat([z1, (z2 + shift) * own], 1), log_det
+        log_det = log_det + affine_log_det(scale) + affine_log_det(own)
+        return torch.cat([z1, affine(z2, shift, own)], 1), log_det
 
     def decode(self, z: Tensor, hidden: list[Tensor]) -> Tensor:
         assert self.inverse is not None
         if self.feature is not None and self.own is not None:
-            z1, z2 = _halves(z)
-            shift, scale = self.own(hidden[1], z1)
-            z = torch.cat([z1, z2 / scale - shift], 1)
-            shift, scale = self.feature(hidden[0])
-            z = z / scale - shift
+            z1, z2 = halves(z)
+            z = torch.cat([z1, inverse_affine(z2, *self.own(hidden[1], z1))], 1)
+            z = inverse_affine(z, *self.feature(hidden[0]))
         weight, bias = self.inverse
         with torch.autocast(z.device.type, enabled=False):
             return F.conv2d(z, weight, bias)
@@ -104,14 +103,11 @@ class FoldedSplit:
 
     def encode(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What stays, what leaves as a latent, and its log-probability (B,)."""
-        z1, z2 = _halves(z)
-        mean, logs = self._gaussian(z1)
-        eps = (z2 - mean) * (-logs).exp()
-        return z1, eps, log_normal(eps) - _total(logs)
+        z1, z2 = halves(z)
+        return z1, *standardise(z2, *self._gaussian(z1))
 
     def decode(self, z1: Tensor, eps: Tensor) -> Tensor:
-        mean, logs = self._gaussian(z1)
-        return torch.cat([z1, mean + logs.exp() * eps], 1)
+        return torch.cat([z1, unstandardise(eps, *self._gaussian(z1))], 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +153,7 @@ class Level:
         return F.pixel_shuffle(z, 2)
 
 
-def log_normal(z: Tensor) -> Tensor:
-    """Log-probability (B,) of (B, C, h, w) under the standard normal distribution, in nats."""
-    return -0.5 * _total(z.square() + LOG_2PI)
-
-
-def _halves(z: Tensor) -> tuple[Tensor, Tensor]:
+def halves(z: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the second half of the channels (B, C, h, w); the second one has more where C is odd."""
     half = z.shape[1] // 2
     return z[:, :half], z[:, half:]
-
-
-def _total(x: Tensor) -> Tensor:
-    return x.sum((1, 2, 3))

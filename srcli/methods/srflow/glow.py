@@ -1,7 +1,9 @@
-"""Steps of a conditional Glow (Kingma and Dhariwal 2018) as SRFlow has them (Lugmayr et al. 2020, section 3.4).
+"""Steps of a conditional Glow (Kingma and Dhariwal 2018) as SRFlow has them (Lugmayr et al. 2020).
 
-A step is ActNorm, an invertible 1x1 convolution and an affine coupling: first all channels are moved by what the
-features say, then the second half by what the features and the first half say. Key names are the official ones.
+A step is ActNorm, an invertible 1x1 convolution, the affine injector, which moves all channels by what the features
+say, and the conditional affine coupling, which moves the second half by what the features and the first half say.
+`encode` and `decode` follow the paper layer by layer; `fold` makes of them what runs, with the same values. Key names
+are the official ones.
 """
 
 from __future__ import annotations
@@ -10,7 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srcli.methods.srflow.folded import OFFICIAL, Bounds, FoldedNet, FoldedSplit, FoldedStep, Kernel, Level
+from srcli.flows.normalizing import (
+    affine,
+    affine_log_det,
+    inverse_affine,
+    linear_log_det,
+    scale_of,
+    standardise,
+    unstandardise,
+)
+from srcli.methods.srflow.folded import OFFICIAL, Bounds, FoldedNet, FoldedSplit, FoldedStep, Kernel, Level, halves
 
 
 class ActNorm(nn.Module):
@@ -23,6 +34,9 @@ class ActNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x + self.bias) * self.logs.exp()
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y * (-self.logs).exp() - self.bias
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
@@ -57,6 +71,11 @@ class PairConv(nn.Conv2d):
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
+    def pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The even and the odd channels, (B, out_channels / 2, h, w) each."""
+        y = self(x) * (3 * self.logs).exp()
+        return y[:, 0::2], y[:, 1::2]
+
     def fold(self) -> Kernel:
         """One convolution that does both, all even channels before all odd ones."""
         factor = (3 * self.logs).exp()
@@ -70,6 +89,12 @@ class Invertible(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0])
+
+    def forward(self, z: Tensor) -> Tensor:
+        return F.conv2d(z, self.weight[:, :, None, None])
+
+    def inverse(self, z: Tensor) -> Tensor:
+        return F.conv2d(z, torch.linalg.inv(self.weight.double()).to(z)[:, :, None, None])
 
 
 def coupling_net(in_channels: int, hidden: int, out_channels: int, slope: float) -> nn.Sequential:
@@ -86,11 +111,29 @@ def coupling_net(in_channels: int, hidden: int, out_channels: int, slope: float)
 class Coupling(nn.Module):
     """The two networks of a step: `fFeatures` moves all channels, `fAffine` the second half."""
 
-    def __init__(self, channels: int, condition: int, hidden: int, slope: float) -> None:
+    def __init__(self, channels: int, condition: int, hidden: int, slope: float, bounds: Bounds) -> None:
         super().__init__()
         half = channels // 2
         self.fAffine = coupling_net(half + condition, hidden, 2 * (channels - half), slope)
         self.fFeatures = coupling_net(condition, hidden, 2 * channels, slope)
+        self.bounds = bounds
+
+    def injected(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale of all channels, from the features alone."""
+        return self._moves(self.fFeatures, features, self.bounds.least[0])
+
+    def coupled(self, z1: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale of the second half, from the first half and the features."""
+        return self._moves(self.fAffine, torch.cat([self.bounds.bend(z1), features], 1), self.bounds.least[1])
+
+    @staticmethod
+    def _moves(net: nn.Sequential, x: Tensor, least: float) -> tuple[Tensor, Tensor]:
+        *body, last = net
+        for layer in body:
+            x = layer(x)
+        assert isinstance(last, PairConv)
+        shift, logit = last.pairs(x)
+        return shift, scale_of(logit, least)
 
 
 class Step(nn.Module):
@@ -102,8 +145,37 @@ class Step(nn.Module):
         super().__init__()
         self.actnorm, self.invconv = ActNorm(channels), Invertible(channels)
         if hidden:
-            self.affine = Coupling(channels, condition, hidden, slope)
+            self.affine = Coupling(channels, condition, hidden, slope, bounds)
         self.slope, self.bounds = slope, bounds
+
+    def encode(self, z: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """SRFlow, Lugmayr et al. 2020, conditional flow layers: one step towards the latent, layer by layer.
+
+        z: (B, C, h, w). features: of the small picture at that size, (B, condition, h, w). Returns z and the
+        log-determinant (B,).
+        """
+        positions = z.shape[2] * z.shape[3]
+        z = self.actnorm(z)
+        log_det = self.actnorm.logs.sum() * positions
+        z = self.invconv(z)
+        log_det = log_det + linear_log_det(self.invconv.weight) * positions
+        if not hasattr(self, "affine"):  # a transition step
+            return z, log_det.expand(len(z))
+        shift, scale = self.affine.injected(features)
+        z = affine(z, shift, scale)
+        log_det = log_det + affine_log_det(scale)
+        z1, z2 = halves(z)
+        shift, scale = self.affine.coupled(z1, features)
+        z = torch.cat([z1, affine(z2, shift, scale)], 1)
+        return z, log_det + affine_log_det(scale)
+
+    def decode(self, z: Tensor, features: Tensor) -> Tensor:
+        """SRFlow, Lugmayr et al. 2020, conditional flow layers: the inverse of `encode`, the last layer first."""
+        if hasattr(self, "affine"):
+            z1, z2 = halves(z)
+            z = torch.cat([z1, inverse_affine(z2, *self.affine.coupled(z1, features))], 1)
+            z = inverse_affine(z, *self.affine.injected(features))
+        return self.actnorm.inverse(self.invconv.inverse(z))
 
     def fold(self, inverse: bool = False) -> FoldedStep:
         """What the step computes, norms folded into convolutions; with `inverse`, ready to decode too."""
@@ -148,6 +220,14 @@ class Split(nn.Module):
     def __init__(self, channels: int, bounds: Bounds = OFFICIAL) -> None:
         super().__init__()
         self.conv, self.bounds = PairConv(channels // 2, 2 * (channels - channels // 2)), bounds
+
+    def encode(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What stays, what leaves as a latent, and its log-probability (B,)."""
+        z1, z2 = halves(z)
+        return z1, *standardise(z2, *self.conv.pairs(self.bounds.bend(z1)))
+
+    def decode(self, z1: Tensor, eps: Tensor) -> Tensor:
+        return torch.cat([z1, unstandardise(eps, *self.conv.pairs(self.bounds.bend(z1)))], 1)
 
     def fold(self) -> FoldedSplit:
         return FoldedSplit(self.conv.fold(), self.bounds)

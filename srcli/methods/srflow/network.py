@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srcli.methods.srflow.folded import OFFICIAL, Bounds, Level, log_normal
+from srcli.methods.srflow.folded import OFFICIAL, Bounds, Level
 from srcli.methods.srflow.glow import Split, Step
 from srcli.networks.edsr import conv3x3
 from srcli.networks.rrdb import StackedRRDB
@@ -36,6 +36,40 @@ class ConditionalGlow(nn.Module):
                 self.channels //= 2
         if spare:  # in official state dicts, unused
             self.f = nn.Sequential(conv3x3(condition, 96))
+
+    def encode(self, picture: Tensor, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """SRFlow, Lugmayr et al. 2020, architecture: z = f(y; x), squeeze, steps and split in each level.
+
+        picture: y, (B, 3, H, W). maps: the features that each level sees, finest first. Returns the latents, finest
+        first, and the log-determinant (B,) with the log-probability of all but the last latent. `SRFlow.encode` runs
+        the folded levels, which give the same.
+        """
+        z, features, waiting = picture, picture, iter(maps)
+        latents, log_det = [], picture.new_zeros(len(picture))
+        for layer in self.layers:
+            if isinstance(layer, Step):
+                z, more = layer.encode(z, features)
+                log_det = log_det + more
+            elif isinstance(layer, Split):
+                z, eps, more = layer.encode(z)
+                log_det = log_det + more
+                latents.append(eps)
+            else:
+                z, features = F.pixel_unshuffle(z, 2), next(waiting)
+        return [*latents, z], log_det
+
+    def decode(self, latents: Sequence[Tensor], maps: Sequence[Tensor]) -> Tensor:
+        """SRFlow, Lugmayr et al. 2020, architecture: y = f^-1(z; x), the inverse of `encode`, the last layer first."""
+        (*left, z), waiting = latents, list(maps)
+        features = waiting.pop()
+        for layer in reversed(self.layers):
+            if isinstance(layer, Step):
+                z = layer.decode(z, features)
+            elif isinstance(layer, Split):
+                z = layer.decode(z, left.pop())
+            else:
+                z, features = F.pixel_shuffle(z, 2), waiting.pop() if waiting else features
+        return z
 
     def fold(self, inverse: bool = False) -> list[Level]:
         """The levels ready to run, finest first; with `inverse`, ready to decode too."""
@@ -144,8 +178,3 @@ class SRFlow(nn.Module):
                 z = z[:, : z.shape[1] // 2]
             else:
                 z, features = F.pixel_unshuffle(z, 2), next(waiting).float()
-
-
-def bits_per_pixel(latents: Sequence[Tensor], log_det: Tensor, pixels: int) -> Tensor:
-    """Negative log-likelihood (B,) of pictures of that many pixels, in bits per pixel of three channels."""
-    return -(log_det + log_normal(latents[-1])) / (math.log(2) * pixels)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from srcli.flows.learned_prior import normalised
 from srcli.methods.srflow.network import SRFlow
-from srcli.methods.srflow.published_prior import SRFlowUNet, normalised
+from srcli.methods.srflow.published_prior import SRFlowUNet
 
 
 class OfficialSRFlow:
@@ -30,7 +31,10 @@ class OfficialSRFlow:
         return self.prior([normalised(z) for z in self.initial(lr)])
 
     def sample(self, lr: Tensor, temperature: float, seed: int = 0) -> list[Tensor]:
-        """Random latents with deviation `temperature`, the last and deepest first drawn."""
+        """SRFlow, Lugmayr et al. 2020, sampling: z ~ N(0, tau^2), for every level, the last and deepest drawn first.
+
+        lr: (B, 3, h, w) with even sides. temperature: tau. Returns the latents, finest first.
+        """
         generator = torch.Generator().manual_seed(seed)
         height, width = (n * self.flow.scale for n in lr.shape[-2:])
         drawn = []

@@ -17,8 +17,11 @@ SLOPE = 0.1  # of the rectifiers below zero
 
 
 class LevelPrior(nn.Module):
-    """Latents (B, channels[i], ratios[i] * h, ratios[i] * w), finest first, from features (B, condition, h, w) on the
-    LR grid with even sides. It starts at zero, the mean of the flow's latents."""
+    """SRFlow-LP, Tsao et al. 2024, learned prior, in a form of ours: z = G(x), the latents of all levels.
+
+    From features (B, condition, h, w) on the LR grid with even sides to (B, channels[i], ratios[i] * h, ratios[i] * w),
+    finest first. It starts at zero, the mean of the flow's latents.
+    """
 
     def __init__(
         self, channels: Sequence[int] = (6, 96), ratios: Sequence[float] = (2, 0.5), condition: int = 96,

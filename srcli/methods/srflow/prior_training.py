@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli import runtime
+from srcli.flows.learned_prior import latent_loss
 from srcli.methods.srflow.model import FOLD, SRFlowModel, without_grid
 from srcli.methods.srflow.network import SRFlow
 from srcli.methods.srflow.prior import LevelPrior
@@ -71,8 +72,7 @@ class SRFlowPriorTask:
             maps, wanted = [m[finite] for m in maps], [z[finite] for z in wanted]
             latents, sr = self._made(batch.lr[finite], features, maps, base)
         sr = sr.clamp(0.5 - LIMIT, 0.5 + LIMIT)
-        gaps = [(a - b).abs().mean() for a, b in zip(latents, wanted, strict=True)]
-        values = {"latent": torch.stack(gaps).mean(), "pixel": losses.pixel(sr, photos)}
+        values = {"latent": latent_loss(latents, wanted), "pixel": losses.pixel(sr, photos)}
         if self.weights.get("periodic"):
             values["periodic"] = losses.patch_periodic(sr, photos, 2 ** len(self.levels), (4, 6))
         if self.perceptual is not None:

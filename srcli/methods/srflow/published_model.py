@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from srcli.flows.learned_prior import normalised
 from srcli.geometry import Size, Window
 from srcli.methods.srflow.folded import Level
 from srcli.methods.srflow.model import SRFlowFeatures, SRFlowModel
 from srcli.methods.srflow.network import SRFlow
 from srcli.methods.srflow.official import even_sided
-from srcli.methods.srflow.published_prior import SRFlowUNet, normalised
+from srcli.methods.srflow.published_prior import SRFlowUNet
 from srcli.tiling.model import Decoded, Sampling, TooSmall
 from srcli.tiling.tiles import strips
 

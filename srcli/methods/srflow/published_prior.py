@@ -54,9 +54,3 @@ class SRFlowUNet(nn.Module):
         for up in ups.children():
             y = up(y, levels.pop())
         return out(y)
-
-
-def normalised(latent: Tensor) -> Tensor:
-    """Mean 0 and deviation 1 over the channels at each position (B, C, h, w), as the published module expects it."""
-    centred = latent - latent.mean(1, keepdim=True)
-    return centred / (latent.std(1, keepdim=True) + 1e-8)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from srcli import runtime
-from srcli.methods.srflow.folded import log_normal
+from srcli.flows.normalizing import change_of_variables, negative_log_likelihood
 from srcli.methods.srflow.network import SRFlow
 from srcli.training import losses
 from srcli.training.data.photos import Batch
@@ -59,7 +59,7 @@ class SRFlowTask:
             self.ready = True
         with runtime.mixed(picture.device):
             latents, log_det = self.flow.encode(picture, maps)
-        return -(log_det + log_normal(latents[-1])).mean() / picture[0].numel()
+        return negative_log_likelihood(change_of_variables(latents[-1], log_det), picture[0].numel())
 
     def pipeline(self, network: nn.Module):
         from srcli.methods.srflow.model import SRFlowModel
