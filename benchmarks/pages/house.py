@@ -109,12 +109,10 @@ def drawn(found: dict[str, Room]) -> str:
             if any(other in below(third) for third in room.imports - {other}):
                 continue  # follows from another arrow
             (x0, y0), (x1, y1) = places[name], places[other]
-            start, end = (x0 + BOX[0] / 2, y0 + BOX[1]), (x1 + BOX[0] / 2, y1)
-            bend = (end[1] - start[1]) / 2
-            out.append(
-                f'<path d="M{start[0]} {start[1]}C{start[0]} {start[1] + bend} {end[0]} {end[1] - bend} {end[0]} {end[1]}" '
-                'fill="none" stroke="#8a8f98" marker-end="url(#tip)"/>'
-            )
+            x0, x1, y0 = x0 + BOX[0] / 2, x1 + BOX[0] / 2, y0 + BOX[1]
+            middle = (y0 + y1) / 2
+            curve = f"M{x0} {y0}C{x0} {middle} {x1} {middle} {x1} {y1}"
+            out.append(f'<path d="{curve}" fill="none" stroke="#8a8f98" marker-end="url(#tip)"/>')
     for name, room in found.items():
         x, y = places[name]
         files = f"{room.files} file{'s' * (room.files != 1)}, {room.lines:,} lines"
