@@ -18,7 +18,8 @@ from srcli.methods.flowmap import ablation, ablation_plan
 from srcli.methods.flowmap.times import FORMULATIONS
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
-from srcli.training.loop import Trainer, learning_rate_share
+from srcli.training.loop import Trainer
+from srcli.training.optimizer import learning_rate_share
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 

@@ -23,7 +23,8 @@ from srcli.networks.trunks import squeezenet
 from srcli.resampling import bilinear
 from srcli.training import losses, recipe
 from srcli.training.data.photos import CropSpec, Photos, draw_batch
-from srcli.training.loop import Trainer, learning_rate_share, read_metadata
+from srcli.training.loop import Trainer, read_metadata
+from srcli.training.optimizer import learning_rate_share
 from srcli.training.tasks import make_task
 from srcli.weights import manifest, store
 

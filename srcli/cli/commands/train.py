@@ -205,7 +205,7 @@ def run(
         generation = Generation(autoencoder, generator, cache, versions, grain, solver, solver_steps)
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
-        validation = validation_of(chosen, val) if val else None
+        validate = validation_of(chosen, task, val) if val else None
         trainer = Trainer(chosen, task, found, out, str(where))
         if not resume and trainer.exists():
             raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
@@ -214,12 +214,12 @@ def run(
         trainer.photos = lowered(chosen, found, generation, out, device, output)
         if resume:
             trainer.resume()
-        count = sum(p.numel() for p in task.networks["network"].parameters())
+        count = sum(p.numel() for p in task.network.parameters())
         output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(found)} photos, from step {trainer.step}")
         if found.held:
             files.make_folder(out)
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in found.held))
-        _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
+        _run(trainer, max_minutes, validate_every, validate)
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 

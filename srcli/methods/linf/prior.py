@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import ResBlock, conv3x3
+from srcli.networks.trainable import Trainable
 
 SLOPE = 0.1  # of the rectifiers below zero
 
 
-class GridPrior(nn.Module):
+class GridPrior(Trainable):
     """Latent (B, D, h, w) from the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2),
     as (y, x) with an LR pixel 2 long. h and w of any size; strips start at even rows.
 
