@@ -1,4 +1,4 @@
-"""`srcli train`: run a recipe, export its weights, plot its curves."""
+"""`srcli train`: run a recipe, export and average weights, plot curves."""
 
 import math
 import sys
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.commands import train_ablation, train_export
+from srcli.cli.commands import train_ablation, train_export, train_list
+from srcli.cli.shared import train_options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.train_degraded import SOLVER_STEPS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from srcli.training.recipe import Recipe
 
 app = typer.Typer(
-    help="Train a model by a recipe, export its weights, plot its curves.",
+    help="Train a model by a recipe, export and average weights, plot curves. `srcli train list` shows the recipes.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -173,6 +174,8 @@ def run(
     """Stops at the last step, at --max-minutes or at Ctrl-C, and saves the state."""
     output = Output()
     with errors(debug):
+        name = str(context.info_name)
+        train_options.check(context, name)
         from srcli import files, runtime
         from srcli.cli.shared.train_degraded import Generation, lowered
         from srcli.training import recipe as recipes
@@ -180,11 +183,10 @@ def run(
         from srcli.training.tasks import make_task
         from srcli.training.validation import validation_of
 
-        name = str(context.info_name)
         if ablation:
             train_ablation.check(context)
         elif lpips_weights is not None:
-            raise recipes.RecipeError("--lpips-weights is for --ablation")
+            raise recipes.RecipeError("--lpips-weights goes with --ablation")
         if resume:
             if any(v is not None for v in (recipe, init, seed, formulation, degradation, levels)):
                 raise recipes.RecipeError(
@@ -202,7 +204,10 @@ def run(
         if ablation:
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
-        generation = Generation(autoencoder, generator, cache, versions, grain, solver, solver_steps)
+        generation = Generation(
+            autoencoder=autoencoder, flow=generator, cache=cache, versions=versions, grain=grain, solver=solver,
+            steps=solver_steps,
+        )  # fmt: skip
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
         validate = validation_of(chosen, task, val) if val else None
@@ -264,7 +269,7 @@ def _examples(name: str) -> str:
 
 
 for _name, _help in RECIPES.items():
-    app.command(_name, help=_help, epilog=_examples(_name))(run)
+    app.command(_name, help=_help, epilog=_examples(_name))(train_options.command_of(run, _name))
 
 
 def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) -> None:
@@ -286,5 +291,12 @@ def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) 
         trainer.run(max_minutes=max_minutes, validate_every=validate_every, validate=validate, progress=progress)
 
 
+@app.command("list")
+def _list() -> None:
+    """List the recipes, and which made the embedded weights."""
+    train_list.show(RECIPES)
+
+
 app.command("export")(train_export.export)
+app.command("average")(train_export.average)
 app.command("plot")(train_export.plot)

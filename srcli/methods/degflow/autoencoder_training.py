@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from srcli import degrader, runtime
+from srcli import runtime
 from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder import FACTOR, Autoencoder
 from srcli.methods.degflow.model import LEAST, MOST, START, DegflowModel
@@ -59,7 +59,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
         path = frozen.find_flow("flow", "the decoder is trained beside a finished flow")
         loaded = load_part(path, "degflow", "flow")
         assert isinstance(loaded, NCSNpp)
-        self.flow, self.belongs = loaded, degrader.belongs(path)
+        self.flow, self.belongs = loaded, store.encoder_digest(path)
         try:
             align = DegflowModel(self.network, loaded).align
         except ValueError as error:

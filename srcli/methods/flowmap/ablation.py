@@ -104,7 +104,9 @@ def run(
         raise RecipeError(f"recipe {base.name}: the ablation needs a guidance other than 1")
     if (out / "scores.json").exists():
         raise RecipeError(f"{out} holds an ablation already; choose another --out")
-    setting = Setting(base, warm, photos, crops, crops.fingerprint(), trunk, device)
+    setting = Setting(
+        base=base, warm=warm, photos=photos, score=crops, judged=crops.fingerprint(), trunk=trunk, device=device
+    )
     plan = planned(setting, out, minutes)
     base = plan.recipe(base)
     say(f"{plan.steps} steps of each arm")

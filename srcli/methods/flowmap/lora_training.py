@@ -133,7 +133,7 @@ class FlowmapLoraTask(MapTask[Lora]):
         return FlowmapModel(self.base, network)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What the discriminator sees in a step: photos and pictures, (B, 3, H, W) in [0, 1], and beside them the enlarged
     ones that they come from, all shifted and enlarged alike. taps: the features of a picture, for discriminators of
@@ -150,9 +150,9 @@ class Seen:
         real, fake, lr = Perceptual.moved(unit(torch.cat([shown.hr, made, shown.lr]))).chunk(3)
         real, lr = real.detach(), lr.detach()
         if not isinstance(judge, FeatureDiscriminator):
-            return cls(judge, None, real, fake, lr)
+            return cls(judge=judge, taps=None, real=real, fake=fake, beside=lr)
         assert perceptual is not None
-        return cls(judge, perceptual.taps, real, fake, perceptual.taps(lr))
+        return cls(judge=judge, taps=perceptual.taps, real=real, fake=fake, beside=perceptual.taps(lr))
 
     def logits(self, image: Tensor) -> Tensor:
         with runtime.mixed(image.device):
