@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.cli.commands.train import RECIPES, run
+from srcli.cli.commands.train import run
 from srcli.cli.shared.train_options import TAKEN_BY, takes
+from srcli.cli.shared.train_recipes import RECIPES
 from srcli.training import recipe
+from srcli.training.data.levels import LevelSpec
 from srcli.training.loop import read_metadata
+from srcli.training.tasks import make_task, takes_flow
 from srcli.weights.store import EMBEDDED
 
 RUNNER = CliRunner()
@@ -85,6 +89,19 @@ def test_train_list_says_the_status_of_every_recipe():
 def test_options_are_those_of_the_command():
     assert set(TAKEN_BY) <= set(inspect.signature(run).parameters)
     assert {name for names in TAKEN_BY.values() for name in names} <= set(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_options_of_a_recipe_are_those_that_it_can_use(name):
+    chosen = recipe.load(name)
+    assert takes(name, "flow") == takes_flow(chosen)
+    assert takes(name, "pairs") == isinstance(chosen.crops, LevelSpec)
+    assert takes(name, "degradation") == (chosen.task in recipe.LEARN_DEGRADED)
+    assert takes(name, "autoencoder") == (chosen.task in (*recipe.LEARN_DEGRADED, "degflow"))
+    assert takes(name, "formulation") == bool(chosen.loss.get("map"))
+    with pytest.raises(recipe.RecipeError) as error:  # what a recipe needs, or that its task has no such loss
+        make_task(replace(chosen, loss=chosen.loss | {"perceptual": 1.0}))
+    assert takes(name, "trunk") == ("has no perceptual" not in str(error.value))
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.cli.commands.train import RECIPES
+from srcli.cli.shared.train_recipes import RECIPES
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.training import queries_of
 from srcli.networks.trunks import squeezenet

@@ -15,7 +15,7 @@ from srcli.methods.degflow.autoencoder import FACTOR, Autoencoder
 from srcli.methods.degflow.model import LEAST, MOST, START, DegflowModel
 from srcli.methods.degflow.network import NCSNpp
 from srcli.training import losses
-from srcli.training.data.levels import LevelBatch
+from srcli.training.data.levels import LevelBatch, LevelSpec
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task import LevelTask, logged
@@ -45,7 +45,8 @@ class DegflowAETask(LevelTask[Autoencoder]):
         super().__init__(recipe, network, frozen)
         if recipe.crops.crop % FACTOR:
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {FACTOR} pixels, not {recipe.crops.crop}")
-        if self.weights.get("straight") and len(getattr(recipe.crops, "levels", ())) != 3:
+        levels = recipe.crops.levels if isinstance(recipe.crops, LevelSpec) else ()
+        if self.weights.get("straight") and len(levels) != 3:
             raise RecipeError(f"recipe {recipe.name}: straight needs three levels")
         self.generated = recipe.options.get("generated", 0)
         if not isinstance(self.generated, int | float) or not 0 <= self.generated <= 1:

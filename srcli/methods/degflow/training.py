@@ -14,7 +14,7 @@ from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder import Autoencoder, Skips
 from srcli.methods.degflow.model import LEAST, MOST, DegflowModel
 from srcli.methods.degflow.network import NCSNpp
-from srcli.training.data.levels import LevelBatch
+from srcli.training.data.levels import LevelBatch, LevelSpec
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task import LevelTask, logged
@@ -112,9 +112,10 @@ class DegflowTask(LevelTask[NCSNpp]):
             align = DegflowModel(loaded, network).align
         except ValueError as error:
             raise RecipeError(f"recipe {recipe.name} and {path}: {error}") from None
-        if recipe.crops.crop % align or getattr(recipe.crops, "levels", None) != (1, 2, 4):
+        crops = recipe.crops
+        if not isinstance(crops, LevelSpec) or crops.crop % align or crops.levels != (1, 2, 4):
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {align} pixels at the levels 1, 2 and 4")
-        self.shrunk = getattr(recipe.crops, "shrink", 1.0) > 1
+        self.shrunk = crops.shrink > 1
         self.perceptual = self.perceptual_loss(frozen)
 
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
