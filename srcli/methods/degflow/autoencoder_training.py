@@ -61,6 +61,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
         loaded = load_part(path, "degflow", "flow")
         assert isinstance(loaded, NCSNpp)
         self.flow, self.belongs = loaded, store.encoder_digest(path)
+        self.followers.append(loaded)
         try:
             align = DegflowModel(self.network, loaded).align
         except ValueError as error:
@@ -78,6 +79,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
             raise RecipeError(f"the flow was trained in the latents of another autoencoder than {weights}; --init that")
 
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        self.follow(batch.images.device)
         images, every = batch.images, torch.arange(batch.images.shape[1], device=batch.images.device)
         straight = self.weights.get("straight")
         if straight:
@@ -110,7 +112,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
     @torch.no_grad()
     def _led(self, z: Tensor, times: Tensor) -> Tensor:
         """Where the flow leads to from latents of sharp crops, to a time of each."""
-        flow, span = self.flow.to(z.device), times.clamp_min(START) - START
+        flow, span = self.flow, times.clamp_min(START) - START
 
         def velocity(state: Tensor, share: float) -> Tensor:
             with torch.autocast(z.device.type, enabled=False):
