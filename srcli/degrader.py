@@ -56,16 +56,11 @@ class Parts:
 
     def _check_pair(self, autoencoder: nn.Module) -> None:
         """A flow that was trained here says in whose latents, which are the encoder's; published ones do not."""
-        said = belongs(self.flow)
+        said = store.encoder_digest(self.flow)
         if said.startswith(store.TENSORS) and said != store.tensors_sha256(autoencoder.encoder):  # type: ignore[arg-type]
             raise ConvertError(
                 f"{self.flow} was trained in the latents of another autoencoder than {self.autoencoder}; give that one"
             )
-
-
-def belongs(flow: Path) -> str:
-    """The digest of the encoder in whose latents a flow works, empty where its file does not say."""
-    return store.metadata(flow).get("autoencoder", "") if flow.suffix == ".safetensors" else ""
 
 
 def find(model: str | None = None, autoencoder: Path | None = None, flow: Path | None = None) -> Parts:

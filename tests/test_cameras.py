@@ -20,7 +20,7 @@ from srcli.training.data.cameras import Cameras
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.photos import CropSpec, Photos, to_tensor
 from srcli.training.loop import read_metadata
-from srcli.training.validation import validation_of
+from srcli.training.validation import Validation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -98,10 +98,10 @@ def test_what_learns_from_a_camera_is_judged_by_one(tmp_path, degradation):
     (tmp_path / "r.toml").write_text(FLOWSR)
     chosen = recipe.degraded_by(recipe.load(str(tmp_path / "r.toml")), degradation)
     photo = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:96, :96]
-    low = validation_of(chosen, EXAMPLES)._low("cat.png", photo, 4, Size(24, 24))
+    low = Validation.of(chosen, EXAMPLES)._low("cat.png", photo, 4, Size(24, 24))
     camera = draw_camera(np.random.default_rng(synthetic.seed_of("cat.png", 1)))
     assert np.array_equal(low, downscale(camera(photo, 4), 24, 24))
-    plain = validation_of(recipe.load(str(tmp_path / "r.toml")), EXAMPLES)
+    plain = Validation.of(recipe.load(str(tmp_path / "r.toml")), EXAMPLES)
     assert not np.array_equal(low, plain._low("cat.png", photo, 4, Size(24, 24)))
 
 

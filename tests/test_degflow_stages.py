@@ -14,17 +14,18 @@ from safetensors.torch import load_file
 from test_degflow import close
 from test_degflow_training import no_mixed, recipe_of, written
 
-from srcli.degrader import belongs, find
+from srcli.degrader import find
 from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder_training import DegflowAETask
 from srcli.methods.degflow.model import DegflowModel
 from srcli.training import recipe
 from srcli.training.data.levels import LevelBatch
 from srcli.training.data.photos import Photos, to_tensor
-from srcli.training.loop import Optimizer
+from srcli.training.optimizer import Optimizer
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 from srcli.training.validation import to_bytes
+from srcli.weights import store
 from srcli.weights.model_files import load_part
 
 PARTS = {"flow": "flow", "ae": "autoencoder"}
@@ -108,7 +109,7 @@ def test_a_decoders_flow_may_be_one_of_the_manifest(trained, tmp_path):
     (tmp_path / "decoder.toml").write_text(DECODER)
     chosen = recipe.load(str(tmp_path / "decoder.toml"))
     ours = find("degflow-s")
-    assert make_task(chosen, flow="degflow-s").belongs == belongs(ours.flow) != ""
+    assert make_task(chosen, flow="degflow-s").belongs == store.encoder_digest(ours.flow) != ""
     with pytest.raises(RecipeError, match="flowsr-s has no flow, but velocity"):
         make_task(chosen, flow="flowsr-s")
     with pytest.raises(RecipeError, match="no flow at nowhere"):

@@ -21,7 +21,8 @@ from srcli.methods.degflow.training import step_at
 from srcli.methods.registry import build
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
-from srcli.training.loop import Optimizer, Trainer, read_metadata
+from srcli.training.loop import Trainer, read_metadata
+from srcli.training.optimizer import Optimizer
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 from srcli.training.validation import LevelValidation

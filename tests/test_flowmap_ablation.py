@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 
 import pytest
+from degflow_steps import FLOWSR
 from flowmap_steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, train, weights_of
 from PIL import Image
 
@@ -18,7 +19,8 @@ from srcli.methods.flowmap.times import FORMULATIONS
 from srcli.methods.registry import build
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
-from srcli.training.loop import Trainer, learning_rate_share
+from srcli.training.loop import Trainer
+from srcli.training.optimizer import learning_rate_share
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 
@@ -105,7 +107,9 @@ def test_all_arms_do_the_steps_that_fit_at_the_slowest_pace(tmp_path, monkeypatc
     monkeypatch.setattr(ablation_plan, "_pace", lambda setting, arm: paces[arm.label])
     monkeypatch.setattr(ablation_plan, "_scored", lambda setting: ({"step": 0.0}, 1.0))
     warm = weights_of(small(), SMALL, tmp_path / "warm.safetensors")
-    setting = ablation_plan.Setting(base, warm, Photos(EXAMPLES), lambda network: {}, "", None, "cpu")
+    setting = ablation_plan.Setting(
+        base=base, warm=warm, photos=Photos(EXAMPLES), score=lambda network: {}, judged="", trunk=None, device="cpu"
+    )
     # 2400 seconds, without 6 * 9 for scores and a tenth: 2111, of which 6 arms take 12 for each step.
     assert ablation_plan.planned(setting, tmp_path / "a", 40.0).steps in (175, 176)
     assert ablation_plan.planned(setting, tmp_path / "a", 1.0).steps in (175, 176)  # as it was planned
@@ -137,23 +141,23 @@ def test_an_arm_that_diverges_is_a_result(tmp_path, monkeypatch):
     assert all(math.isnan(v) for v in crops(trainer.ema).values())
 
 
-IDLE = [("--validate-every", 5), ("--versions", 3), ("--flow", "x"), ("--degradation", "degflow"), ("--cache", "x")]
-WITHOUT_FLOW = [
-    "flowmap-base", "flowmap", "flowmap-guided", "linf-base", "linf", "srflow-base", "srflow", "flowsr-base",
-    "degflow-ae", "degflow",
-]  # fmt: skip
+IDLE = [
+    ("--validate-every", 5),
+    ("--versions", 3),
+    ("--autoencoder", "x"),
+    ("--degradation", "degflow"),
+    ("--cache", "x"),
+]
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["flowmap", "--formulation", "hamiltonian"], "shortcut, lagrangian, eulerian"),
-        (["linf-base", "--formulation", "shortcut"], "has no formulation"),
-        (["flowmap-base", "--formulation", "shortcut"], "has no formulation"),
-        (["flowmap-base", "--ablation"], "--ablation is for train flowmap"),
+        (["flowmap", "--recipe", "still.toml", "--formulation", "shortcut"], "has no formulation"),
         (["flowmap", "--ablation"], "needs a warm start"),
         *((["flowmap", "--ablation", *idle], f"{idle[0]} would have no effect") for idle in IDLE),
-        (["flowmap", "--lpips-weights", "x.safetensors"], "is for --ablation"),
+        (["flowmap", "--lpips-weights", "x.safetensors"], "goes with --ablation"),
         (["flowmap", "--ablation", "--init", "fresh.safetensors", "--val", "photos"], "what is negative"),
         (["flowmap", "--ablation", "--recipe", "plain.toml", "--init", "x", "--val", "photos"], "other than 1"),
         (["flowmap", "--recipe", "blind.toml"], "quality = true"),
@@ -161,7 +165,7 @@ WITHOUT_FLOW = [
         (["flowmap-guided"], "--trunk"),
         (["flowmap", "--recipe", "plain.toml"], "--init"),
         (["flowmap-guided", "--recipe", "guided.toml", "--init", "small.safetensors"], "what is negative"),
-        *(([name, "--flow", "linf-s"], "leave out --flow") for name in WITHOUT_FLOW),
+        (["flowsr", "--recipe", "plain_flowsr.toml", "--flow", "flowsr-s"], "leave out --flow"),
         (["flowmap-lora"], "--flow"),
     ],
     ids=lambda v: " ".join(str(a) for a in v[:2]) if isinstance(v, list) else None,
@@ -172,6 +176,8 @@ def test_bad_commands_are_one_sentence(tmp_path, monkeypatch, trunk, arguments, 
     photos.mkdir()
     plain = (TINY + MAP).replace("STEPS", "3").replace("FORM", "shortcut").replace("perceptual = 0.01\n", "")
     Path("plain.toml").write_text(plain)
+    Path("still.toml").write_text(TINY.replace("STEPS", "3"))
+    Path("plain_flowsr.toml").write_text(FLOWSR)
     Path("guided.toml").write_text(plain + "guidance = 2.0\n")
     weights_of(build(SMALL), SMALL, Path("small.safetensors"))
     Path("blind.toml").write_text(plain.replace(", quality = true", ""))

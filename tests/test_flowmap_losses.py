@@ -20,8 +20,8 @@ from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.training import recipe
 from srcli.training.data.degraded import DegradedBatch, DegradedSpec
 from srcli.training.data.photos import Photos
-from srcli.training.loop import Optimizer, Trainer
-from srcli.training.recipe import OptimSpec, RecipeError
+from srcli.training.loop import Trainer
+from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -167,7 +167,7 @@ def test_losses_are_those_of_the_equations(formulation, guidance):
     pairs = Pairs(start, end, torch.tensor([False, True]))
     single = torch.tensor([0.0, 0.4, 0.8])
     jumps = fixed(Jumps(formulation), single, pairs)
-    made = MapLosses(jumps, {}, None, guidance, power=1.0)(network, teacher, pair, 2)
+    made = MapLosses(jumps=jumps, weights={}, perceptual=None, guidance=guidance, power=1.0)(network, teacher, pair, 2)
     jumping, still = torch.tensor([0, 2]), torch.tensor([3, 4, 1])  # the negative one is never for the jumps
 
     def u(net: nn.Module, quality: float) -> flow_map.Field:
@@ -209,7 +209,8 @@ def test_the_bridge_is_noisy_between_its_ends_only():
 
 
 def test_the_sum_is_weighted_by_uncertainty_and_teaches_it_apart(tmp_path):
-    task = make_task(chosen(tmp_path, TINY + "map = 3.0\n[options]\nramp = 0\nmap_share = 0.5\n"))
+    given = chosen(tmp_path, TINY + "map = 3.0\n[options]\nramp = 0\nmap_share = 0.5\n")
+    task = make_task(given)
     awake(task.networks["network"])
     pair = Pair(*torch.randn(2, 4, 3, 24, 24), torch.ones(4))
     terms = task.objective(task.networks["network"], task.networks["target"], pair, 2)
@@ -223,16 +224,19 @@ def test_the_sum_is_weighted_by_uncertainty_and_teaches_it_apart(tmp_path):
     assert all(p.grad is None for p in weights.parameters())
     task.objective.of_uncertainty(terms, weights).backward()
     assert all(p.grad is not None for p in weights.parameters())
-    assert Optimizer(weights, OptimSpec(lr=1e-3)).peaks == [pytest.approx(1e-2)]
+    optimizers = Trainer(given, task, Photos(EXAMPLES), tmp_path / "run").optimizers
+    assert optimizers["uncertainty"].peaks == [pytest.approx(10 * given.optim.lr)]
 
 
 def test_weights_of_losses_near_zero_are_bounded_and_come_back():
-    losses_of = MapLosses(Jumps(), {"flow": 1.0, "map": 1.0}, None)
+    losses_of = MapLosses(jumps=Jumps(), weights={"flow": 1.0, "map": 1.0}, perceptual=None)
     weights, zero = Uncertainty(), torch.zeros(8)
     pairs = Pairs(zero, zero + 0.25, zero == 0)
 
     def terms(loss: float) -> Terms:
-        return Terms((zero + loss).requires_grad_(), zero, (zero + loss).requires_grad_(), pairs, {})
+        return Terms(
+            velocity=(zero + loss).requires_grad_(), s=zero, map=(zero + loss).requires_grad_(), pairs=pairs, values={}
+        )
 
     def taught(loss: float, steps: int) -> None:
         optimizer = torch.optim.Adam(weights.parameters(), lr=2e-2)
@@ -294,12 +298,14 @@ def test_guidance_fades_where_the_photo_is_flat():
     begin = pair.at(slice(1)).path(pairs.s, 0.0)
 
     def target(guidance: float) -> torch.Tensor:
-        made = MapLosses(jumps, {}, None, guidance, flat=8.0)
+        made = MapLosses(jumps=jumps, weights={}, perceptual=None, guidance=guidance, flat=8.0)
         return made._target(teacher, begin, pairs, made._weight(pair.at(slice(1))))
 
     change = (target(3.0) - target(1.0)).abs().mean((0, 1, 2))
     assert change[4:16].max() < 0.05 * change[32:44].mean()
-    assert torch.isfinite(MapLosses(jumps, {}, None, 3.0, flat=8.0)(network, teacher, pair, 1).map).all()
+    assert torch.isfinite(
+        MapLosses(jumps=jumps, weights={}, perceptual=None, guidance=3.0, flat=8.0)(network, teacher, pair, 1).map
+    ).all()
 
 
 @pytest.mark.usefixtures("_float32")
@@ -309,7 +315,9 @@ def test_jumps_that_arrive_are_judged_by_where_they_land():
     pairs = Pairs(torch.tensor([0.0, 0.5]), torch.tensor([0.5, 1.0]), torch.tensor([False, False]))
     jumps = fixed(Jumps("shortcut"), torch.tensor([0.25]), pairs)
     made = {
-        judged: MapLosses(jumps, {"flat": 1.0}, None, flat=50.0, judge_jumps=judged)(network, small(2), pair, 2)
+        judged: MapLosses(jumps=jumps, weights={"flat": 1.0}, perceptual=None, flat=50.0, judge_jumps=judged)(
+            network, small(2), pair, 2
+        )
         for judged in (False, True)
     }
     still, jumping = pair.at(torch.tensor([2])), pair.at(torch.tensor([1]))
@@ -318,7 +326,7 @@ def test_jumps_that_arrive_are_judged_by_where_they_land():
     end = x - 0.75 * network(x, 1 - half, 1 - half, quality=quality)
     y = jumping.path(2 * half, 0.0)
     landed = y - 0.5 * network(y, 1 - 2 * half, 1 - whole, quality=quality)
-    flat = MapLosses(jumps, {"flat": 1.0}, None, flat=50.0)
+    flat = MapLosses(jumps=jumps, weights={"flat": 1.0}, perceptual=None, flat=50.0)
     torch.testing.assert_close(made[False].values, flat.judged(end, still))
     both = flat.judged(torch.cat([end, landed]), still.beside(jumping))
     torch.testing.assert_close(made[True].values, both)

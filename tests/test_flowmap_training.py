@@ -234,7 +234,9 @@ def test_all_stages_train_export_and_make_pictures(tmp_path, trunk):
     network, lora = store.load_network(base), store.load_network(before)
     assert isinstance(lora, Lora)
 
-    pair = Pair.of(DegradedSpec("heavy", crop=96, whole_share=1.0, whole_scales=(1,)).draw(Photos(EXAMPLES), 9, 0))
+    pair = Pair.of(
+        DegradedSpec(preset="heavy", crop=96, whole_share=1.0, whole_scales=(1,)).draw(Photos(EXAMPLES), 9, 0)
+    )
     first, zero = Directed(store.load_network(tmp_path / "flowmap-base.safetensors")), torch.zeros(len(pair.lr))
     with torch.no_grad():
         made = pair.lr + first(pair.lr, zero, zero)

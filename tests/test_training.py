@@ -16,14 +16,15 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.cli.commands.train import RECIPES
+from srcli.cli.shared.train_recipes import RECIPES
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.training import queries_of
 from srcli.networks.trunks import squeezenet
 from srcli.resampling import bilinear
 from srcli.training import losses, recipe
 from srcli.training.data.photos import CropSpec, Photos, draw_batch
-from srcli.training.loop import Trainer, learning_rate_share, read_metadata
+from srcli.training.loop import Trainer, read_metadata
+from srcli.training.optimizer import learning_rate_share
 from srcli.training.tasks import make_task
 from srcli.weights import manifest, store
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from srcli.methods.registry import tasks
+from srcli.methods.registry import build, tasks
+from srcli.networks.trainable import Trainable
 from srcli.training.loop import CHECKPOINT, read_metadata, under
 from srcli.training.recipe import RecipeError, parse
 from srcli.training.tasks import make_task
@@ -18,7 +21,7 @@ from srcli.training.validation import validation_of
 def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:
     """Write the inference weights of a checkpoint (a file or a run's folder); returns their metadata.
 
-    The flow's linear layers stay in float32, because their inverses amplify rounding; everything else is float16.
+    What the network declares (`Trainable.float32_parameters`) stays in float32; everything else is float16.
     `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata say
     for which pipeline the weights are, in which role, and what they belong to by its digest: the file of the flow of a
     prior or of a low-rank change, the tensors of the autoencoder of a flow in its latents.
@@ -29,7 +32,8 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
     state, source = load_file(path), read_metadata(path)
     recipe = json.loads(source["recipe"])
     method, task = tasks()[recipe["task"]]
-    weights = {name: _compact(name, tensor) for name, tensor in under(state, "ema/").items()}
+    exact = _float32_parameters(recipe["architecture"])
+    weights = {name: _compact(tensor, name in exact) for name, tensor in under(state, "ema/").items()}
     metadata: dict[str, str] = {
         "architecture": json.dumps(recipe["architecture"]),
         "pipeline": method.name,
@@ -50,9 +54,14 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
     return metadata
 
 
-def _compact(name: str, tensor: Tensor) -> Tensor:
-    linear = ".linears." in name or ".last." in name or ".invconv." in name
-    return tensor if linear or not tensor.is_floating_point() else tensor.half()
+def _float32_parameters(architecture: dict[str, Any]) -> frozenset[str]:
+    with torch.device("meta"):  # its names are wanted, not its weights
+        network = build(architecture)
+    return network.float32_parameters() if isinstance(network, Trainable) else frozenset()
+
+
+def _compact(tensor: Tensor, exact: bool) -> Tensor:
+    return tensor if exact or not tensor.is_floating_point() else tensor.half()
 
 
 def score(
@@ -69,9 +78,9 @@ def score(
     for name, given in (("autoencoder", autoencoder), ("flow", flow)):
         if name in task.origin and task.origin[name] != source.get(name):
             raise RecipeError(f"{path} was trained with another {name} than {given}")
-    validation, network = validation_of(chosen, folder), task.networks["network"].eval()
+    scores_of, network = validation_of(chosen, task, folder), task.network.eval()
     network.load_state_dict(under(load_file(path), "ema/"))
-    before = validation(task, network)
+    before = scores_of(network)
     network.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
-    after = validation(task, network)
+    after = scores_of(network)
     return after, max(abs(after[k] - before[k]) for k in after)

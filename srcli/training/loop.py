@@ -18,83 +18,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from srcli.errors import SrcliError
+from srcli.networks.trainable import Trainable
 from srcli.training.data.photos import Prefetch, Source
-from srcli.training.recipe import OptimSpec, Recipe, RecipeError, adjusted, parse
-from srcli.training.tasks import Task
+from srcli.training.optimizer import Diverged, Optimizer
+from srcli.training.recipe import Recipe, RecipeError, adjusted, parse
+from srcli.training.task import Task, move_average
 
 CHECKPOINT = "checkpoint.safetensors"
 LOGS = ("log.csv", "validation.csv")
 LOG_EVERY = 50  # steps whose means make one line of log.csv
-
-
-class Diverged(SrcliError):
-    """A run whose numbers are no longer finite."""
-
-
-def learning_rate_share(spec: OptimSpec, step: int) -> float:
-    """Linear warm-up, then a half cosine from 1 down to `final`, as a share of the peak."""
-    if step < spec.warmup:
-        return (step + 1) / spec.warmup
-    progress = min(1.0, (step - spec.warmup) / max(1, spec.steps - spec.warmup))
-    return spec.final + (1 - spec.final) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-class Optimizer:
-    """One network's optimizers, `network.lr_factor` times as fast. `muon` sends the kernels of hidden layers to torch's
-    Muon (Jordan et al. 2024), which takes 2-D parameters only: kernels are shown to it as (out, in * kh * kw) views of
-    the same storage. Kernels on RGB, outputs (`network.outputs`), biases and the flow's own matrices are left to
-    AdamW."""
-
-    def __init__(self, network: nn.Module, spec: OptimSpec) -> None:
-        self.spec = spec
-        named = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        parameters, outputs = list(named.values()), getattr(network, "outputs", ())
-        hidden = [p for name, p in named.items() if not name.startswith(tuple(outputs))]
-        wide = [p for p in hidden if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
-        chosen = {id(p) for p in wide}
-        self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in wide]
-        rest = [p for p in parameters if id(p) not in chosen]
-        self.parameters = parameters
-        factor = float(getattr(network, "lr_factor", 1.0))
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=spec.lr * factor, betas=(0.9, 0.99), weight_decay=spec.weight_decay)
-        ]
-        if wide:
-            views = [view for _, view in self.kernels]
-            self.parts.append(torch.optim.Muon(views, lr=spec.matrix_lr * factor, weight_decay=spec.weight_decay))
-        self.peaks = [part.param_groups[0]["lr"] for part in self.parts]
-
-    def step(self, loss: Tensor, step: int) -> None:
-        for part, peak in zip(self.parts, self.peaks, strict=True):
-            part.param_groups[0]["lr"] = peak * learning_rate_share(self.spec, step)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.spec.clip)
-        if not torch.isfinite(norm):
-            raise Diverged(f"the gradient is {norm.item()} at step {step}; lower the learning rate")
-        for parameter, view in self.kernels:
-            view.grad = None if parameter.grad is None else parameter.grad.reshape(view.shape)
-        for part in self.parts:
-            part.step()
-        for parameter in self.parameters:
-            parameter.grad = None
-
-    def state(self) -> dict[str, Tensor]:
-        return {
-            f"{number}/{index}/{key}": torch.as_tensor(value)
-            for number, part in enumerate(self.parts)
-            for index, entry in part.state_dict()["state"].items()
-            for key, value in entry.items()
-        }
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        for number, part in enumerate(self.parts):
-            entries: dict[int, dict[str, Tensor]] = {}
-            for name, value in state.items():
-                owner, index, key = name.split("/", 2)
-                if int(owner) == number:
-                    entries.setdefault(int(index), {})[key] = value
-            part.load_state_dict({"state": entries, "param_groups": part.state_dict()["param_groups"]})
 
 
 class Trainer:
@@ -104,9 +36,11 @@ class Trainer:
         self.recipe, self.task, self.photos, self.out, self.device = recipe, task, photos, out, device
         for network in task.networks.values():
             network.to(device)
-        self.ema = copy.deepcopy(task.networks["network"]).eval().requires_grad_(False)
+        self.ema = copy.deepcopy(task.network).eval().requires_grad_(False)
         trained = {k: n for k, n in task.networks.items() if any(p.requires_grad for p in n.parameters())}
-        self.optimizers = {name: Optimizer(network, recipe.optim) for name, network in trained.items()}
+        self.optimizers = {
+            name: Optimizer(network, recipe.optim, task.lr_factors.get(name, 1.0)) for name, network in trained.items()
+        }
         self.step = 0
 
     def run(
@@ -115,7 +49,7 @@ class Trainer:
         max_minutes: float = math.inf,
         save_minutes: float = 5.0,
         validate_every: int = 2000,
-        validate: Callable[[nn.Module], dict[str, float]] | None = None,
+        validate: Callable[[Trainable], dict[str, float]] | None = None,
         progress: Callable[[int, dict[str, float]], None] = lambda step, values: None,
     ) -> None:
         """Train until the recipe's last step or the time limit; the state is saved either way.
@@ -162,9 +96,7 @@ class Trainer:
             self.optimizers[name].step(loss, self.step)
             logged |= values
         decay = min(self.recipe.optim.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for slow, fast in zip(self._floats(self.ema), self._floats(self.task.networks["network"]), strict=True):
-                slow.lerp_(fast, 1 - decay)
+        move_average(self._floats(self.ema), self._floats(self.task.network), decay)
         return logged
 
     @staticmethod
@@ -194,14 +126,13 @@ class Trainer:
         """Begin at step 0 with exported weights, None: with random ones. Raises RecipeError where the task cannot."""
         if weights is not None:
             self.start_from(weights)
-        if check := getattr(self.task, "check_start", None):
-            check(weights)
+        self.task.check_start(weights)
 
     def start_from(self, weights: Path) -> None:
         """Take over exported weights. They may lack the network's `additions`, which begin at zero; the network that
         makes its targets begins like it."""
-        network = self.task.networks["network"]
-        added = {k: v for k, v in network.state_dict().items() if k in getattr(network, "additions", ())}
+        network = self.task.network
+        added = {k: v for k, v in network.state_dict().items() if k in network.additions}
         try:
             state = added | {k: v.float() for k, v in load_file(weights, device=self.device).items()}
             network.load_state_dict(state)

@@ -20,6 +20,7 @@ from srcli.training.data.levels import LevelSpec
 from srcli.training.data.photos import CropSpec
 
 T = TypeVar("T")
+STATUSES = ("shipped", "successor", "experiment")
 GENERATOR, CAMERAS = "degflow", "levels"  # what makes low-resolution pictures instead of a recipe's own way
 KNOWN_LEVELS = "2,4"  # those that a generator learns from
 
@@ -30,7 +31,7 @@ class RecipeError(SrcliError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptimSpec:
     """AdamW or Muon (matrices by Muon, the rest by AdamW) with linear warm-up and cosine decay."""
 
@@ -45,7 +46,7 @@ class OptimSpec:
     clip: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A training run. `loss` holds the weights of the task's named losses."""
 
@@ -60,6 +61,34 @@ class Recipe:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a packaged recipe has to do with the embedded weights. It decides nothing of a run.
+
+    status: `shipped`, it made `weights`, with other --steps at most; `successor`, it came of variants that made
+    `weights` and was not run as it stands; `experiment`, it made none of them.
+    weights: an embedded file's name, empty for experiments.
+    """
+
+    status: str = "experiment"
+    weights: str = ""
+
+
+def standing_of(name: str, table: Mapping[str, Any]) -> Standing:
+    """What a recipe's table says of its status. Raises RecipeError."""
+    standing = Standing(**{k: table[k] for k in ("status", "weights") if k in table})
+    if standing.status not in STATUSES:
+        raise RecipeError(f"recipe {name}: status is {', '.join(STATUSES)}, not {standing.status!r}")
+    if bool(standing.weights) == (standing.status == "experiment"):
+        raise RecipeError(f"recipe {name}: recipes name their weights where they are {STATUSES[0]} or {STATUSES[1]}")
+    return standing
+
+
+def standing(name: str) -> Standing:
+    """Of a packaged recipe."""
+    return standing_of(name, tomllib.loads(_packaged()[name].read_text()))
 
 
 def available() -> list[str]:
@@ -145,11 +174,12 @@ def _checked(recipe: Recipe) -> Recipe:
 
 
 def parse(name: str, table: Mapping[str, Any]) -> Recipe:
-    known = {"task", "seed", "architecture", "crops", "optim", "loss", "options"}
+    known = {"status", "weights", "task", "seed", "architecture", "crops", "optim", "loss", "options"}
     if extra := set(table) - known:
         raise RecipeError(f"recipe {name}: unknown {', '.join(sorted(extra))}")
     if missing := {"task", "architecture", "loss"} - set(table):
         raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
+    standing_of(name, table)
     recipe = Recipe(
         name=name,
         task=table["task"],

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from srcli import runtime
 from srcli.degradation import synthetic
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import Camera, draw_camera
 from srcli.geometry import Size, Window
-from srcli.methods.flowsr.path import PathModel
 from srcli.metrics.psnr import psnr
+from srcli.networks.trainable import Trainable
 from srcli.tiling.model import Model, Sampling
 from srcli.training.data.levels import LevelSpec
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import SUFFIXES, to_tensor
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.tasks import Task
+from srcli.training.task import LevelTask, N, PictureTask, Task
 
 
 class Validation:
     """Mean PSNR-Y over a folder at each scale, low-resolution side by 8-bit bicubic, by a preset of degradations or by
-    a camera of levels (`camera`), the same for a photo each time; border = scale. Flows are judged by their mean, at
-    temperature 0, unless `sampling` says else; those of a path begin as they were trained to, with their own noise by
-    the same seed."""
+    a camera of levels (`camera`), the same for a photo each time; border = scale. sampling: instead of the task's."""
 
     def __init__(
         self,
@@ -45,10 +43,15 @@ class Validation:
         self.names, self.photos = list(named), list(named.values())
         self.scales, self.sampling, self.preset = scales, sampling, preset
 
-    def __call__(self, task: Task, network: nn.Module) -> dict[str, float]:
+    @classmethod
+    def of(cls, recipe: Recipe, folder: Path) -> Validation:
+        """With low-resolution pictures like those that a recipe learns from."""
+        return cls(folder, preset=recipe.crops.preset, camera=_has_camera(recipe))
+
+    def __call__(self, task: PictureTask[N], network: N) -> dict[str, float]:
         device = next(network.parameters()).device
         model = task.pipeline(network).to(device)
-        sampling = self.sampling or Sampling(temperature=None if isinstance(model, PathModel) else 0.0)
+        sampling = self.sampling or task.sampling
         scores = {}
         for scale in self.scales:
             pairs = zip(self.names, self.photos, strict=True)
@@ -90,7 +93,7 @@ class LevelValidation:
             inner = np.s_[top : top + height, left : left + width]
             self.cases.append({s: to_tensor(level[inner])[None] for s, level in levels.items()})
 
-    def __call__(self, task: Any, network: nn.Module) -> dict[str, float]:
+    def __call__(self, task: LevelTask[N], network: N) -> dict[str, float]:
         device = next(network.parameters()).device
         found: dict[str, list[float]] = {f"{kind}_x{s}": [] for s in (2, 3, 4) for kind in ("psnr", "own")}
         for levels in self.cases:
@@ -102,11 +105,16 @@ class LevelValidation:
         return {name: round(float(np.mean(values)), 4) for name, values in found.items()}
 
 
-def validation_of(recipe: Recipe, folder: Path) -> Validation | LevelValidation:
-    """The scores that a recipe's network is judged by."""
-    if isinstance(recipe.crops, LevelSpec):
-        return LevelValidation(folder)
-    return Validation(folder, preset=recipe.crops.preset, camera=bool(recipe.crops.degradation))
+def validation_of(recipe: Recipe, task: Task, folder: Path) -> Callable[[Trainable], dict[str, float]]:
+    """The scores of a task's network on a folder of photos."""
+    if isinstance(task, LevelTask):
+        return partial(LevelValidation(folder), task)
+    assert isinstance(task, PictureTask), "tasks make pictures larger or levels"
+    return partial(Validation.of(recipe, folder), task)
+
+
+def _has_camera(recipe: Recipe) -> bool:
+    return not isinstance(recipe.crops, LevelSpec) and bool(recipe.crops.degradation)
 
 
 def camera_of(name: str) -> Camera:

@@ -150,3 +150,8 @@ def sha256(path: Path) -> str:
     """Hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def encoder_digest(flow: Path) -> str:
+    """The digest of the encoder in whose latents a flow of DegFlow works, empty where its file does not say."""
+    return metadata(flow).get("autoencoder", "") if flow.suffix == ".safetensors" else ""

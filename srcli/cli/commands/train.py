@@ -1,4 +1,4 @@
-"""`srcli train`: run a recipe, export its weights, plot its curves."""
+"""`srcli train`: run a recipe, export and average weights, plot curves."""
 
 import math
 import sys
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.commands import train_ablation, train_export
+from srcli.cli.commands import train_ablation, train_export, train_list
+from srcli.cli.shared import train_options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.train_degraded import SOLVER_STEPS
+from srcli.cli.shared.train_recipes import RECIPES, examples
 
 if TYPE_CHECKING:
     from srcli.training.data.pairs import Pairs
@@ -19,51 +21,12 @@ if TYPE_CHECKING:
     from srcli.training.recipe import Recipe
 
 app = typer.Typer(
-    help="Train a model by a recipe, export its weights, plot its curves.",
+    help="Train a model by a recipe, export and average weights, plot curves. `srcli train list` shows the recipes.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EXAMPLES = """\
-srcli train linf-base --data photos/ --out runs/base --val set5/
-srcli train linf-base --data photos/ --out runs/base --resume --max-minutes 60
-srcli train linf --init base.safetensors --data photos/ --out runs/linf --val set5/
-srcli train srflow-base --data photos/ --out runs/base --val set5/
-srcli train srflow --init base.safetensors --data photos/ --out runs/srflow --val set5/
-srcli train srflow-prior --flow srflow-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
-srcli train flowmap-base --init flowsr-s.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/warm
-srcli train flowmap-guided --init map.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/guided
-srcli train prior --flow linf-s --trunk squeezenet.safetensors --data photos/ --out runs/prior
-srcli train flowsr-base --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/base
-srcli train flowsr --flow base.safetensors --trunk squeezenet.safetensors --data photos/ --hold-out 20 --out runs/fs
-srcli train flowmap --init warm.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/map
-srcli train flowmap-lora --flow guided.safetensors --trunk squeezenet.safetensors --data photos/ --out runs/lora
-srcli train degflow-ae --data photos/ --hold-out 20 --out runs/ae
-srcli train degflow --pairs RealSR/ --autoencoder ae.safetensors --out runs/degflow
-srcli train degflow-decoder --init ae.safetensors --flow degflow.safetensors --data photos/ --out runs/decoder
-srcli train flowsr-base --degradation degflow --data photos/ --trunk squeezenet.safetensors --out runs/generated
-srcli train flowsr-base --degradation levels --levels 2,4 --data photos/ --trunk squeezenet.safetensors --out runs/two
-srcli train linf --recipe wider.toml --data photos/ --out runs/wider"""
-
 MAPS = "Flow maps"
-# The packaged recipes, by name; each is a command. Kept here so that help needs no torch.
-RECIPES = {
-    "linf-base": "Train the encoder and the upsampling of a flow: the first stage.",
-    "linf": "Train the flow: likelihood, pixel loss and penalty on the patch grid.",
-    "prior": "Train the learned prior of a frozen flow.",
-    "srflow-base": "Train the RRDB and the upsampling of a SRFlow: the first stage.",
-    "srflow": "Train a SRFlow (x4): likelihood with dequantisation noise.",
-    "srflow-prior": "Train the learned prior of a frozen SRFlow.",
-    "flowsr-base": "Train a flow from degraded photos to sharp ones: the first stage.",
-    "flowsr": "Train that flow on, to be consistent and sharp in one step.",
-    "flowmap-base": "Train the velocity of a flow map, from flowsr: the first stage.",
-    "flowmap": "Train it on to jump any part of the way: self-distillation.",
-    "flowmap-guided": "Train it on to learn the guided flow.",
-    "flowmap-lora": "Train a low-rank change of a frozen flow map: the dial of --detail.",
-    "degflow-ae": "Train the autoencoder of a path of degradation: the first stage.",
-    "degflow": "Train the flow along that path, between levels of degradation.",
-    "degflow-decoder": "Train the autoencoder's decoder on beside the finished flow.",
-}
 
 
 # No `from __future__ import annotations` here: typer would evaluate the strings of `run` four times for each recipe,
@@ -173,6 +136,8 @@ def run(
     """Stops at the last step, at --max-minutes or at Ctrl-C, and saves the state."""
     output = Output()
     with errors(debug):
+        name = str(context.info_name)
+        train_options.check(context, name)
         from srcli import files, runtime
         from srcli.cli.shared.train_degraded import Generation, lowered
         from srcli.training import recipe as recipes
@@ -180,11 +145,10 @@ def run(
         from srcli.training.tasks import make_task
         from srcli.training.validation import validation_of
 
-        name = str(context.info_name)
         if ablation:
             train_ablation.check(context)
         elif lpips_weights is not None:
-            raise recipes.RecipeError("--lpips-weights is for --ablation")
+            raise recipes.RecipeError("--lpips-weights goes with --ablation")
         if resume:
             if any(v is not None for v in (recipe, init, seed, formulation, degradation, levels)):
                 raise recipes.RecipeError(
@@ -202,10 +166,13 @@ def run(
         if ablation:
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
-        generation = Generation(autoencoder, generator, cache, versions, grain, solver, solver_steps)
+        generation = Generation(
+            autoencoder=autoencoder, flow=generator, cache=cache, versions=versions, grain=grain, solver=solver,
+            steps=solver_steps,
+        )  # fmt: skip
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
-        validation = validation_of(chosen, val) if val else None
+        validate = validation_of(chosen, task, val) if val else None
         trainer = Trainer(chosen, task, found, out, str(where))
         if not resume and trainer.exists():
             raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
@@ -214,12 +181,12 @@ def run(
         trainer.photos = lowered(chosen, found, generation, out, device, output)
         if resume:
             trainer.resume()
-        count = sum(p.numel() for p in task.networks["network"].parameters())
+        count = sum(p.numel() for p in task.network.parameters())
         output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(found)} photos, from step {trainer.step}")
         if found.held:
             files.make_folder(out)
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in found.held))
-        _run(trainer, max_minutes, validate_every, None if validation is None else lambda n: validation(task, n))
+        _run(trainer, max_minutes, validate_every, validate)
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
@@ -257,14 +224,8 @@ def _photos(
     return Pairs(pairs, chosen.crops.levels, chosen.crops.shortest)
 
 
-def _examples(name: str) -> str:
-    """Those of a recipe; an empty line between two makes help keep them apart."""
-    own = (line for line in EXAMPLES.splitlines() if line.startswith(f"srcli train {name} "))
-    return "\n\n".join(["Examples:", *(f"  {line}" for line in own)])
-
-
 for _name, _help in RECIPES.items():
-    app.command(_name, help=_help, epilog=_examples(_name))(run)
+    app.command(_name, help=_help, epilog=examples(_name))(train_options.command_of(run, _name))
 
 
 def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) -> None:
@@ -286,5 +247,12 @@ def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) 
         trainer.run(max_minutes=max_minutes, validate_every=validate_every, validate=validate, progress=progress)
 
 
+@app.command("list")
+def _list() -> None:
+    """List the recipes, and which made the embedded weights."""
+    train_list.show(RECIPES)
+
+
 app.command("export")(train_export.export)
+app.command("average")(train_export.average)
 app.command("plot")(train_export.plot)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 RECIPE, STEPS, MINUTES, CROPS = "flowmap-guided", 400, 40.0, 16
 IDLE = (
-    "flow", "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "pairs",
-    "levels", "grain", "solver", "solver_steps",
+    "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "levels", "grain", "solver",
+    "solver_steps",
 )  # fmt: skip
 
 
@@ -30,8 +30,8 @@ def check(context: typer.Context) -> None:
         source = context.get_parameter_source(name)
         return source is not None and source.name == "COMMANDLINE"
 
-    if context.info_name != "flowmap" or given("resume") or given("formulation"):
-        raise RecipeError("--ablation is for train flowmap, without --resume and --formulation")
+    if given("resume") or given("formulation"):
+        raise RecipeError("--ablation goes without --resume and --formulation")
     if idle := [f"--{n.replace('_', '-')}" for n in IDLE if given(n)]:
         raise RecipeError(f"{' and '.join(idle)} would have no effect on --ablation; leave it out")
 

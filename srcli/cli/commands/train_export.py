@@ -1,4 +1,4 @@
-"""`srcli train export` and `srcli train plot`: what comes of a run."""
+"""`srcli train export`, `average` and `plot`: what comes of a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def export(
     output = Output()
     with errors(debug):
         from srcli.training import export as exporting
-        from srcli.weights import store
 
         scores: dict[str, float] = {}
         if val is not None:
@@ -41,8 +40,33 @@ def export(
             output.say(f"float16 changed PSNR by at most {change:.4f} dB")
         metadata = exporting.export(checkpoint, out, data=data, scores=scores)
         output.say(f"step {metadata['steps']}; for a manifest:")
-        size, digest = out.stat().st_size, store.sha256(out)
-        output.say(f'{{ file = "{out.name}", bytes = {size}, sha256 = "{digest}" }}')
+        output.say(_for_manifest(out))
+
+
+def average(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Exported weights.", show_default=False)],
+    second: Annotated[
+        Path, typer.Argument(metavar="B", help="Others of the same architecture and role.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
+    weight: Annotated[float, typer.Option("--weight", help="The share of B, from 0 to 1.")] = 0.5,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Write the weighted mean of two exported files. Means of runs often beat either run."""
+    output = Output()
+    with errors(debug):
+        from srcli.training import average as averaging
+
+        averaging.average(first, second, out, weight)
+        output.say(f"{1 - weight:g} of {first.name}, {weight:g} of {second.name}; for a manifest:")
+        output.say(_for_manifest(out))
+
+
+def _for_manifest(file: Path) -> str:
+    """The entry of a weights file in a manifest."""
+    from srcli.weights import store
+
+    return f'{{ file = "{file.name}", bytes = {file.stat().st_size}, sha256 = "{store.sha256(file)}" }}'
 
 
 def plot(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SOLVER_STEPS = 8  # of a generator
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """What was said of generated pictures: the generator's files, where they are kept, how many of each photo there
     are, the noise and JPEG drawn over them, and how the path is solved: by few equal steps, which are exact enough and

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
+from srcli.networks.trainable import Trainable
 
 FACTOR = 8  # pixels a side of a position of the latent
 KNOTS = {"LR2": 1 / 3, "LR3": 2 / 3}  # where the levels lie between 0, sharp, and 1, a fourth of the resolution
@@ -123,7 +124,7 @@ class Decoder(nn.Module):
             return self.refine(y.to(self.refine[1].weight.dtype))
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Trainable):
     """Encoder and decoder under their official names, and where the known levels lie on the path."""
 
     def __init__(self, base_dim: int = 128, latent_dim: int = 4) -> None:

@@ -7,22 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from srcli import degrader, runtime
+from srcli import runtime
 from srcli.flows.degradation_path import reconstruction_loss, time_of_scale
 from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder import FACTOR, Autoencoder
 from srcli.methods.degflow.model import START, DegflowModel
 from srcli.methods.degflow.network import NCSNpp
-from srcli.training import frozen, losses
-from srcli.training.data.levels import LevelBatch
+from srcli.training import losses
+from srcli.training.data.levels import LevelBatch, LevelSpec
+from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import LevelTask, logged
 from srcli.weights import store
 from srcli.weights.model_files import load_part
 
 
-class DegflowAETask:
+class DegflowAETask(LevelTask[Autoencoder]):
     """A random level of each sample, the sharp one among them, by way of its latent and the skips of the sharp one:
     `l2`, the mean squared error in [-1, 1] (the published loss), `pixel` (L1), `periodic` (what repeats with the
     positions of the latent).
@@ -40,27 +42,27 @@ class DegflowAETask:
     weighted = frozenset({"l2", "pixel", "periodic", "straight"})
     options = frozenset({"generated"})
 
-    def __init__(self, recipe: Recipe, network: Autoencoder, flow: str | None = None) -> None:
+    def __init__(self, recipe: Recipe, network: Autoencoder, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
         if recipe.crops.crop % FACTOR:
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {FACTOR} pixels, not {recipe.crops.crop}")
-        self.network, self.weights = network, recipe.loss
-        if self.weights.get("straight") and len(getattr(recipe.crops, "levels", ())) != 3:
+        levels = recipe.crops.levels if isinstance(recipe.crops, LevelSpec) else ()
+        if self.weights.get("straight") and len(levels) != 3:
             raise RecipeError(f"recipe {recipe.name}: straight needs three levels")
-        self.networks: dict[str, nn.Module] = {"network": network}
-        self.origin: dict[str, str] = {}
         self.generated = recipe.options.get("generated", 0)
         if not isinstance(self.generated, int | float) or not 0 <= self.generated <= 1:
             raise RecipeError(f"recipe {recipe.name}: generated is a share from 0 to 1, not {self.generated!r}")
         if self.generated and self.weights.get("straight"):
             raise RecipeError(f"recipe {recipe.name}: straight changes the encoder, generated keeps it")
         if self.generated:
-            self._take_flow(recipe, flow)
+            self._take_flow(recipe, frozen)
 
-    def _take_flow(self, recipe: Recipe, flow: str | None) -> None:
-        path = frozen.find(flow, "flow", "the decoder is trained beside a finished flow")
+    def _take_flow(self, recipe: Recipe, frozen: FrozenParts) -> None:
+        path = frozen.find_flow("flow", "the decoder is trained beside a finished flow")
         loaded = load_part(path, "degflow", "flow")
         assert isinstance(loaded, NCSNpp)
-        self.flow, self.belongs = loaded, degrader.belongs(path)
+        self.flow, self.belongs = loaded, store.encoder_digest(path)
+        self.followers.append(loaded)
         try:
             align = DegflowModel(self.network, loaded).align
         except ValueError as error:
@@ -71,13 +73,14 @@ class DegflowAETask:
         self.network.encoder.requires_grad_(False)
 
     def check_start(self, weights: Path | None) -> None:
-        """Raises RecipeError where the flow is not one in the latents of the weights that training begins with."""
+        """A decoder goes on from the autoencoder in whose latents its flow works."""
         if self.generated and weights is None:
             raise RecipeError("the decoder goes on from the autoencoder that the flow was trained with: --init FILE")
         if self.generated and self.belongs not in ("", store.tensors_sha256(self.network.encoder)):
             raise RecipeError(f"the flow was trained in the latents of another autoencoder than {weights}; --init that")
 
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        self.follow(batch.images.device)
         images, every = batch.images, torch.arange(batch.images.shape[1], device=batch.images.device)
         straight = self.weights.get("straight")
         if straight:
@@ -92,8 +95,7 @@ class DegflowAETask:
             values["periodic"] = losses.patch_periodic(made, wanted, FACTOR, (4,))
         if straight:
             values["straight"] = bent
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
-        yield "network", total, {k: v.item() for k, v in values.items()}
+        yield "network", self.total(values), logged(values)
 
     def _shown(self, batch: LevelBatch, every: Tensor) -> tuple[Tensor, Tensor]:
         """A random level of each sample, and what is decoded, in [-1, 1]."""
@@ -111,7 +113,7 @@ class DegflowAETask:
     @torch.no_grad()
     def _led(self, z: Tensor, times: Tensor) -> Tensor:
         """Where the flow leads to from latents of sharp crops, to a time of each."""
-        flow, span = self.flow.to(z.device), times.clamp_min(START) - START
+        flow, span = self.flow, times.clamp_min(START) - START
 
         def velocity(state: Tensor, share: float) -> Tensor:
             with torch.autocast(z.device.type, enabled=False):
@@ -137,11 +139,10 @@ class DegflowAETask:
         return torch.where(chosen == 3, 1, chosen), made, bent
 
     @torch.inference_mode()
-    def made(self, network: nn.Module, images: dict[int, Tensor]) -> dict[int, Tensor]:
+    def made(self, network: Autoencoder, images: dict[int, Tensor]) -> dict[int, Tensor]:
         """Each level, (1, 3, H, W) in [0, 1], as it comes back; with `generated`, as the flow makes it."""
         hr, lower = images[1] * 2 - 1, [s for s in images if s > 1]
         if self.generated:
-            assert isinstance(network, Autoencoder)
             model = DegflowModel(network, self.flow).to(hr.device)
             z, skips = network.encoder(hr)
             latents = {1: z} | dict(zip(lower, model.path(z, lower, model.solver), strict=True))

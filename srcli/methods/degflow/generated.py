@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,8 +19,8 @@ from PIL import Image
 from srcli import __version__, files
 from srcli.degradation.levels import taken
 from srcli.degradation.synthetic import Jpeg, Noise
-from srcli.degrader import Degrader
 from srcli.images import Picture, write
+from srcli.runtime import Runtime
 from srcli.training.data.cameras import MARGIN
 from srcli.training.data.photos import Photos, TrainingDataError
 
@@ -37,28 +37,49 @@ class Version:
     path: Path
 
 
+class Generator(Protocol):
+    """What generates degraded pictures."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where it runs."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Of its weights, by role."""
+
+    def told(self) -> dict[str, Any]:
+        """What decides the results beside the photo and the scale."""
+
+    def degrade(self, picture: Picture, scales: Sequence[float], /) -> Iterator[Picture]:
+        """The photo at each scale, of its own size."""
+
+
 class Generated:
     """Photos and their generated versions in a folder, which are made where they are missing.
 
-    each: versions of a photo. grain: what no photo tells is drawn anew over each crop: noise of up to so many 8-bit
-    steps and JPEG of quality 85 and more, as of the small picture; none with 0. The folder's manifest says what made
-    it, weights by their values and not by their files; a folder of something else is an error, one that was
-    interrupted is completed.
+    generator: makes the versions.
+    each: versions of a photo.
+    grain: what no photo tells is drawn anew over each crop: noise of up to so many 8-bit steps and JPEG of quality 85
+    and more, as of the small picture; none with 0.
+
+    The folder's manifest says what made it, weights by their values and not by their files; a folder of something else
+    is an error, one that was interrupted is completed.
     """
 
     def __init__(
-        self, photos: Photos, folder: Path, degrader: Degrader, *, each: int = 4, grain: float = 0.0,
+        self, photos: Photos, folder: Path, generator: Generator, *, each: int = 4, grain: float = 0.0,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:  # fmt: skip
         self.photos, self.folder, self.grain = photos, folder, grain
         self.files, self.held, self.images = photos.files, photos.held, photos.images
         self.versions = [_versions(folder, image, each) for image in photos.images]
         self.made_by: dict[str, Any] = {
-            "version": __version__, "each": each, "scales": list(SPAN), "precision": degrader.runtime.precision,
-        } | degrader.told() | {"weights": degrader.digests}  # fmt: skip
+            "version": __version__, "each": each, "scales": list(SPAN), "precision": generator.runtime.precision,
+        } | generator.told() | {"weights": generator.digests}  # fmt: skip
         self._claim()
         for number, (image, versions) in enumerate(zip(photos.images, self.versions, strict=True)):
-            _make(image, [v for v in versions if not v.path.is_file()], degrader)
+            _make(image, [v for v in versions if not v.path.is_file()], generator)
             progress(number + 1, len(photos.images))
 
     def __len__(self) -> int:
@@ -124,9 +145,9 @@ def _versions(folder: Path, image: np.ndarray, each: int) -> list[Version]:
     return [Version(scale, folder / f"{name}_x{scale:g}.png") for scale in scales]
 
 
-def _make(image: np.ndarray, versions: list[Version], degrader: Degrader) -> None:
+def _make(image: np.ndarray, versions: list[Version], generator: Generator) -> None:
     if versions:
         picture = Picture(image)
-        made = degrader.degrade(picture, [v.scale for v in versions])
+        made = generator.degrade(picture, [v.scale for v in versions])
         for version, lower in zip(versions, made, strict=True):
             write(replace(lower, metadata=picture.metadata), version.path)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
+from srcli.networks.trainable import Trainable
 
 TIMES = 999.0  # the time 0 to 1 as the network is told it
 
@@ -85,7 +86,7 @@ class Attention(nn.Module):
         return (x + self.NIN_3(seen).transpose(1, 2).view_as(x)) / math.sqrt(2)
 
 
-class NCSNpp(nn.Module):
+class NCSNpp(Trainable):
     """Velocity (B, channels, h, w) at z of that shape and time t (B,) in [0, 1]; h and w multiples of `align`.
 
     nf: features; ch_mult: multiples of it, one a level, each at half the resolution of the one before. Modules lie in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +14,17 @@ from srcli.flows.ode import Solver
 from srcli.methods.degflow.autoencoder import Autoencoder, Skips
 from srcli.methods.degflow.model import DegflowModel
 from srcli.methods.degflow.network import NCSNpp
-from srcli.metrics.trunks import load_trunk, read_weights
-from srcli.training.data.levels import LevelBatch
-from srcli.training.losses import Perceptual
+from srcli.training.data.levels import LevelBatch, LevelSpec
+from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import LevelTask, logged
 from srcli.weights import store
 from srcli.weights.model_files import load_part
 
 EDGE = 1e-5  # times stay so far from the ends
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What a step compares, at N times: velocity and the spline's derivative, (N, latent, h, w), and the next known
     level, of number `following` (N,), as a third-order step leads to it. skips: of the sharp crops."""
@@ -59,7 +58,7 @@ def step_at(
     velocity = network(jet.value, t)  # float32: solvers ask for small differences
     reached = taylor(jet, velocity, spline.positions[following, torch.arange(len(t), device=t.device)] - t)
     f0, f1, f2 = (skip[:count] for skip in skips)  # of level 1, the first
-    return Step(velocity, jet.first, reached, following, (f0, f1, f2))
+    return Step(velocity=velocity, derivative=jet.first, reached=reached, following=following, skips=(f0, f1, f2))
 
 
 class RunningMean(nn.Module):
@@ -81,7 +80,7 @@ class RunningMean(nn.Module):
         return self.mean.clone()
 
 
-class DegflowTask:
+class DegflowTask(LevelTask[NCSNpp]):
     """`flow`: the squared error of the velocity; `decoded` (L1 in [0, 1]) and `perceptual`: how far the decoded step to
     the next level is from it, which costs a decoder's passes and teaches little beside `flow`.
 
@@ -95,36 +94,33 @@ class DegflowTask:
     weighted = frozenset({"flow", "decoded", "perceptual"})
     options = frozenset({"relative", "times"})
 
-    def __init__(self, recipe: Recipe, network: NCSNpp, autoencoder: Path | None, trunk: Path | None) -> None:
-        if autoencoder is None:
+    def __init__(self, recipe: Recipe, network: NCSNpp, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
+        if (path := frozen.autoencoder) is None:
             raise RecipeError("the flow needs the autoencoder whose latents it moves: --autoencoder FILE")
-        self.network, self.weights = network, recipe.loss
         self.times = int(recipe.options.get("times", 1))
         if self.times < 1:
             raise RecipeError(f"recipe {recipe.name}: times = {self.times}, but each crop needs one at least")
-        self.networks: dict[str, nn.Module] = {"network": network}
         self.scale = RunningMean() if recipe.options.get("relative") else None
         if self.scale is not None:
             self.networks["scale"] = self.scale
-        loaded = load_part(autoencoder, "degflow", "autoencoder")
+        loaded = load_part(path, "degflow", "autoencoder")
         assert isinstance(loaded, Autoencoder)
         self.autoencoder, self.origin = loaded, {"autoencoder": store.tensors_sha256(loaded.encoder)}
+        self.followers.append(loaded)
         try:
             align = DegflowModel(loaded, network).align
         except ValueError as error:
-            raise RecipeError(f"recipe {recipe.name} and {autoencoder}: {error}") from None
-        if recipe.crops.crop % align or getattr(recipe.crops, "levels", None) != (1, 2, 4):
+            raise RecipeError(f"recipe {recipe.name} and {path}: {error}") from None
+        crops = recipe.crops
+        if not isinstance(crops, LevelSpec) or crops.crop % align or crops.levels != (1, 2, 4):
             raise RecipeError(f"recipe {recipe.name}: crops are multiples of {align} pixels at the levels 1, 2 and 4")
-        self.shrunk = getattr(recipe.crops, "shrink", 1.0) > 1
-        self.perceptual = None
-        if self.weights.get("perceptual"):
-            if trunk is None:
-                raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-            self.perceptual = Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)))
+        self.shrunk = crops.shrink > 1
+        self.perceptual = self.perceptual_loss(frozen)
 
     def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         device = batch.images.device
-        self.autoencoder.to(device)
+        self.follow(device)
         images = batch.images * 2 - 1
         t = EDGE + (1 - 2 * EDGE) * torch.rand(self.times * images.shape[1], device=device)
         positions = None
@@ -137,8 +133,7 @@ class DegflowTask:
             values["flow"] = values["flow"] / (self.scale(at.derivative.square().mean()) + 1e-12)
         if self.weights.get("decoded") or self.perceptual is not None:
             values |= self._decoded(at, batch.images)
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
-        yield "network", total, {k: v.item() for k, v in values.items()}
+        yield "network", self.total(values), logged(values)
 
     def _decoded(self, at: Step, images: Tensor) -> dict[str, Tensor]:
         """The losses of the next level; images: (3, B, 3, H, W) in [0, 1]."""
@@ -148,14 +143,12 @@ class DegflowTask:
         if self.weights.get("decoded"):
             values["decoded"] = (made - wanted).abs().mean()
         if self.perceptual is not None:
-            self.perceptual.trunk.to(images.device)
             values["perceptual"] = self.perceptual(made, wanted).mean()
         return values
 
     @torch.inference_mode()
-    def made(self, network: nn.Module, images: dict[int, Tensor]) -> dict[int, Tensor]:
+    def made(self, network: NCSNpp, images: dict[int, Tensor]) -> dict[int, Tensor]:
         """The levels, (1, 3, H, W) in [0, 1], generated from the sharp picture alone; level 1 from its own latent."""
-        assert isinstance(network, NCSNpp)
         hr = images[1] * 2 - 1
         autoencoder = self.autoencoder.to(hr.device)
         with runtime.mixed(hr.device):

@@ -28,7 +28,8 @@ from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import psnr
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.photos import Photos
-from srcli.training.loop import CHECKPOINT, Diverged, Trainer
+from srcli.training.loop import CHECKPOINT, Trainer
+from srcli.training.optimizer import Diverged
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.validation import to_bytes
 from srcli.weights.store import sha256
@@ -103,7 +104,9 @@ def run(
         raise RecipeError(f"recipe {base.name}: the ablation needs a guidance other than 1")
     if (out / "scores.json").exists():
         raise RecipeError(f"{out} holds an ablation already; choose another --out")
-    setting = Setting(base, warm, photos, crops, crops.fingerprint(), trunk, device)
+    setting = Setting(
+        base=base, warm=warm, photos=photos, score=crops, judged=crops.fingerprint(), trunk=trunk, device=device
+    )
     plan = planned(setting, out, minutes)
     base = plan.recipe(base)
     say(f"{plan.steps} steps of each arm")

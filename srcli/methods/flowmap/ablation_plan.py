@@ -46,7 +46,7 @@ class Arm:
 ARMS = tuple(Arm(f, guided) for guided in (False, True) for f in FORMULATIONS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What all arms have in common. warm: the weights that they start from. score: of a network. judged: what tells
     that scores are of the same crops."""

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from srcli.methods.registry import build
+from srcli.networks.trainable import Trainable
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Lora(nn.Module):
+class Lora(Trainable):
     """A change of at most rank `rank` of every convolution and linear layer of a network. Kernels (out, in, h, w) are
     matrices (out, in * h * w) here.
 

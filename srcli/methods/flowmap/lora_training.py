@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,19 +14,20 @@ from srcli import runtime
 from srcli.flows import flow_maps as flow_map
 from srcli.methods.flowmap.lora import Lora
 from srcli.methods.flowmap.losses import Directed, Pair
-from srcli.methods.flowmap.training import WEIGHTED, MapOptions, check_negative, objective
+from srcli.methods.flowmap.model import FlowmapModel
+from srcli.methods.flowmap.training import WEIGHTED, MapOptions, MapTask, check_negative
 from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.methods.flowsr.training import unit
 from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
-from srcli.training import frozen
 from srcli.training.data.degraded import DegradedBatch
+from srcli.training.frozen import FrozenParts
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.weights import store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoraOptions(MapOptions):
     """adversary_start: the step from which the discriminator counts. judge: what it sees, `pixels` or the `features` of
     the trunk. penalty: weight of the gradient penalties. steps: numbers of evaluations that the discriminator sees
@@ -44,7 +44,7 @@ class LoraOptions(MapOptions):
             raise RecipeError(f"the discriminator sees features or pixels, not {self.judge!r}")
 
 
-class FlowmapLoraTask:
+class FlowmapLoraTask(MapTask[Lora]):
     """Half of a batch for the losses of the stages before, with the frozen network as their teacher; of the other half
     pictures are made in a few steps, gradients pass through the last: `adversary`, relativistic and in pairs, and half
     of `perceptual`, `periodic`, `weave` and `flat`. `gap` in the log is how far the discriminator puts photos above
@@ -57,18 +57,20 @@ class FlowmapLoraTask:
     weighted = WEIGHTED | {"adversary"}
     options = frozenset(f.name for f in fields(LoraOptions))
 
-    def __init__(self, recipe: Recipe, lora: Lora, flow: str | None, trunk: Path | None) -> None:
+    def __init__(self, recipe: Recipe, network: Lora, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
         options = recipe.options | {"steps": tuple(recipe.options.get("steps", LoraOptions().steps))}
-        self.chosen, self.weights, self.lora = LoraOptions(**options), recipe.loss, lora
-        path = frozen.find(flow, "velocity", "a low-rank change needs its network")
-        network = store.load_network(path)
-        if not isinstance(network, VelocityNet) or not lora.fits(network):
+        self.chosen, self.lora = LoraOptions(**options), network
+        path = frozen.find_flow("velocity", "a low-rank change needs its network")
+        base = store.load_network(path)
+        if not isinstance(base, VelocityNet) or not network.fits(base):
             raise RecipeError(f"{path} is not a velocity network of the recipe's architecture")
         if recipe.loss.get("map") and self.chosen.guidance != 1:
-            check_negative(network, path)
-        self.base, self.origin = network, {"flow": store.sha256(path)}
-        self.objective = objective(recipe, self.chosen, trunk, network.quality)
-        self.networks: dict[str, nn.Module] = {"network": lora, "uncertainty": Uncertainty()}
+            check_negative(base, path)
+        self.base, self.origin = base, {"flow": store.sha256(path)}
+        self.followers.append(base)
+        self.objective = self.objective_of(recipe, self.chosen, base.quality, frozen)
+        self.networks["uncertainty"] = Uncertainty()
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self._discriminator()
 
@@ -81,7 +83,7 @@ class FlowmapLoraTask:
         return FeatureDiscriminator(tuple(tap.shape[1] for tap in taps))
 
     def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        self._follow(batch.hr.device)
+        self.follow(batch.hr.device)
         uncertainty, judge = self.networks["uncertainty"], self.networks.get("discriminator")
         assert isinstance(uncertainty, Uncertainty)
         judge = judge if step >= self.chosen.adversary_start else None
@@ -127,20 +129,11 @@ class FlowmapLoraTask:
                 x = flow_map.jump(u, x, s, t)
         return x
 
-    def _follow(self, device: torch.device) -> None:
-        """The frozen parts go where the batch is; costs nothing once they are there."""
-        self.base.to(device)
-        if self.objective.perceptual is not None:
-            self.objective.perceptual.trunk.to(device)
-
-    def pipeline(self, network: nn.Module):
-        from srcli.methods.flowmap.model import FlowmapModel
-
-        assert isinstance(network, Lora)
+    def pipeline(self, network: Lora) -> FlowmapModel:
         return FlowmapModel(self.base, network)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What the discriminator sees in a step: photos and pictures, (B, 3, H, W) in [0, 1], and beside them the enlarged
     ones that they come from, all shifted and enlarged alike. taps: the features of a picture, for discriminators of
@@ -157,9 +150,9 @@ class Seen:
         real, fake, lr = Perceptual.moved(unit(torch.cat([shown.hr, made, shown.lr]))).chunk(3)
         real, lr = real.detach(), lr.detach()
         if not isinstance(judge, FeatureDiscriminator):
-            return cls(judge, None, real, fake, lr)
+            return cls(judge=judge, taps=None, real=real, fake=fake, beside=lr)
         assert perceptual is not None
-        return cls(judge, perceptual.taps, real, fake, perceptual.taps(lr))
+        return cls(judge=judge, taps=perceptual.taps, real=real, fake=fake, beside=perceptual.taps(lr))
 
     def logits(self, image: Tensor) -> Tensor:
         with runtime.mixed(image.device):

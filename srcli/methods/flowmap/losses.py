@@ -19,6 +19,7 @@ from srcli.methods.flowsr.training import unit
 from srcli.training import losses
 from srcli.training.data.degraded import DegradedBatch
 from srcli.training.losses import Perceptual
+from srcli.training.task import logged, weighted_total
 
 Network = Callable[..., Tensor]  # of the signature of `VelocityNet`
 VELOCITY, MAP = 0, 1  # kinds of losses, for the uncertainty
@@ -65,7 +66,7 @@ class Pair:
         return flow_map.interpolant(self.lr, self.hr, s, noise, bridge)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """Losses of each sample with their times: of the velocity (s, s) and of the map (s, t); values for all."""
 
@@ -76,7 +77,7 @@ class Terms:
     values: dict[str, Tensor]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MapLosses:
     """The losses of stages 1 to 3. guidance: w of the guided flow, which the map learns; 1 is none. bridge: standard
     deviation of the noise on the path, in [-1, 1]. power: see `flow_map.normalised`; for Eulerian targets. flat: see
@@ -108,7 +109,7 @@ class MapLosses:
         if self.judge_jumps and count:
             arrived = pairs.t == 1
             end, photos = torch.cat([end, landed[arrived]]), still.beside(jumping.at(arrived))
-        return Terms(velocity, s, of_map, pairs, self.judged(end, photos))
+        return Terms(velocity=velocity, s=s, map=of_map, pairs=pairs, values=self.judged(end, photos))
 
     def _made(
         self, network: Network, teacher: Network, still: tuple[Tensor, Tensor, Tensor], jumping: Pair, pairs: Pairs
@@ -189,8 +190,7 @@ class MapLosses:
         if len(terms.map):
             parts["map"] = flow_map.weighted(terms.map, of_map) * (len(terms.map) / count)
         parts |= terms.values
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in parts.items()]).sum()
-        return total, {k: v.item() for k, v in (made | terms.values).items()}
+        return weighted_total(self.weights, parts), logged(made | terms.values)
 
     def of_uncertainty(self, terms: Terms, uncertainty: Uncertainty) -> Tensor:
         """The loss that the uncertainty learns from. It is the loss that is bounded here, so that a weight below the

@@ -6,28 +6,31 @@ to the sharp one in `srcli.flows.flow_maps`, the other way in the network.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from srcli.methods.flowmap.losses import MapLosses, Pair
+from srcli.methods.flowmap.model import FlowmapModel
 from srcli.methods.flowmap.times import Jumps
 from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.methods.flowsr.network import FOLD, VelocityNet
 from srcli.methods.flowsr.training import check_flat
-from srcli.metrics.trunks import load_trunk, read_weights
+from srcli.tiling.model import Sampling
 from srcli.training.data.degraded import DegradedBatch, DegradedSpec
-from srcli.training.losses import WEAVE_WINDOWS, Perceptual
+from srcli.training.frozen import FrozenParts
+from srcli.training.losses import WEAVE_WINDOWS
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import N, PictureTask
 
 WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "weave", "flat"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MapOptions:
     """map_share: share of samples for the jumps; it grows from 0 over the first `ramp` steps: the network must know the
     velocity before it teaches itself. formulation, levels, start_share: see `Jumps`. guidance, bridge, power: see
@@ -58,14 +61,42 @@ class MapOptions:
         return int(batch * share + torch.rand(()).item())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaughtOptions(MapOptions):
     """target_ema: of the network that makes the targets."""
 
     target_ema: float = 0.999
 
 
-class FlowmapTask:
+class MapTask(PictureTask[N]):
+    """What the stages of a flow map have in common: their losses, weighted by an uncertainty."""
+
+    sampling = Sampling()
+    lr_factors: ClassVar = {"uncertainty": Uncertainty.lr_factor}
+
+    def objective_of(self, recipe: Recipe, chosen: MapOptions, quality: bool, frozen: FrozenParts) -> MapLosses:
+        """The losses of a recipe. quality: whether the network knows one. Raises RecipeError."""
+        negatives = isinstance(recipe.crops, DegradedSpec) and recipe.crops.negative_share > 0
+        if (negatives or chosen.guidance != 1) and not quality:
+            raise RecipeError("guidance and negative samples need a network with quality = true in the [architecture]")
+        check_flat(recipe.loss.get("flat"), chosen.flat)
+        least = FOLD * max(WEAVE_WINDOWS)
+        if recipe.loss.get("weave") and isinstance(recipe.crops, DegradedSpec) and recipe.crops.crop < least:
+            raise RecipeError(f"the loss weave needs crops of at least {least} pixels, not {recipe.crops.crop}")
+        return MapLosses(
+            jumps=Jumps(chosen.formulation, chosen.levels, chosen.start_share),
+            weights=recipe.loss,
+            perceptual=self.perceptual_loss(frozen, chosen.perceptual_floor, chosen.flat),
+            guidance=chosen.guidance,
+            bridge=chosen.bridge,
+            power=chosen.power,
+            flat=chosen.flat,
+            quality=quality,
+            judge_jumps=chosen.judge_jumps,
+        )
+
+
+class FlowmapTask(MapTask[VelocityNet]):
     """Losses: `flow` on the diagonal, `map` for the jumps (0: stage 1), both weighted by their uncertainty;
     `perceptual`, `periodic` and `weave` (what repeats with the network's fold, of pictures and of their contrasts) and
     `flat` (L1 where the photo is flat) on the ends that the velocity points to.
@@ -78,20 +109,19 @@ class FlowmapTask:
     weighted = WEIGHTED
     options = frozenset(f.name for f in fields(TaughtOptions))
 
-    def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
+    def __init__(self, recipe: Recipe, network: VelocityNet, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
         if network.conditioned:
             raise RecipeError(f"recipe {recipe.name}: a flow map has no second input; leave out conditioned")
-        self.name, self.chosen, self.network = recipe.name, TaughtOptions(**recipe.options), network
-        self.objective = objective(recipe, self.chosen, trunk, network.quality)
+        self.name, self.chosen = recipe.name, TaughtOptions(**recipe.options)
+        self.objective = self.objective_of(recipe, self.chosen, network.quality, frozen)
         self.jumps = bool(recipe.loss.get("map"))
-        self.networks: dict[str, nn.Module] = {"network": network, "uncertainty": Uncertainty()}
+        self.networks["uncertainty"] = Uncertainty()
         if self.jumps:
-            self.networks["target"] = copy.deepcopy(network).requires_grad_(False)
-        self.origin: dict[str, str] = {}
+            self.add_target()
 
     def check_start(self, weights: Path | None) -> None:
-        """Raise RecipeError where nothing can be learned from the weights that the network begins with; None: random
-        ones."""
+        """Jumps are taught to a network that knows the velocity; guidance to one that knows what is negative."""
         if not self.jumps:
             return
         if weights is None:
@@ -100,8 +130,7 @@ class FlowmapTask:
             check_negative(self.network, weights)
 
     def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        if self.objective.perceptual is not None:
-            self.objective.perceptual.trunk.to(batch.hr.device)
+        self.follow(batch.hr.device)
         count = self.chosen.count(len(batch.hr), step) if self.jumps else 0
         teacher = self.networks["target"] if self.jumps else self.network
         uncertainty = self.networks["uncertainty"]
@@ -109,22 +138,11 @@ class FlowmapTask:
         terms = self.objective(self.network, teacher, Pair.of(batch, self.network.noise), count)
         total, values = self.objective.total(terms, uncertainty)
         yield "network", total, values
-        self._follow_network(step)
+        # Over fewer steps at first: what the target has not yet seen of a stage, as guidance, no jump can learn.
+        self.move_target(min(self.chosen.target_ema, (1 + step) / (10 + step)))
         yield "uncertainty", self.objective.of_uncertainty(terms, uncertainty), {}
 
-    @torch.no_grad()
-    def _follow_network(self, step: int) -> None:
-        """The target network is a moving average of the trained one, over fewer steps at first: what it has not yet
-        seen of a stage, as guidance, no jump can learn."""
-        if self.jumps:
-            decay = min(self.chosen.target_ema, (1 + step) / (10 + step))
-            for slow, fast in zip(self.networks["target"].parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
-
-    def pipeline(self, network: nn.Module):
-        from srcli.methods.flowmap.model import FlowmapModel
-
-        assert isinstance(network, VelocityNet)
+    def pipeline(self, network: VelocityNet) -> FlowmapModel:
         return FlowmapModel(network)
 
 
@@ -136,24 +154,3 @@ def check_negative(network: VelocityNet, weights: Path) -> None:
         raise RecipeError(
             f"{weights} has not learned what is negative, so guidance would do nothing; train flowmap-base"
         )
-
-
-def objective(recipe: Recipe, chosen: MapOptions, trunk: Path | None, quality: bool) -> MapLosses:
-    """The losses of a recipe. quality: whether the network knows one."""
-    negatives = isinstance(recipe.crops, DegradedSpec) and recipe.crops.negative_share > 0
-    if (negatives or chosen.guidance != 1) and not quality:
-        raise RecipeError("guidance and negative samples need a network with quality = true in the [architecture]")
-    check_flat(recipe.loss.get("flat"), chosen.flat)
-    least = FOLD * max(WEAVE_WINDOWS)
-    if recipe.loss.get("weave") and isinstance(recipe.crops, DegradedSpec) and recipe.crops.crop < least:
-        raise RecipeError(f"the loss weave needs crops of at least {least} pixels, not {recipe.crops.crop}")
-    perceptual = None
-    if recipe.loss.get("perceptual"):
-        if trunk is None:
-            raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-        features = load_trunk("squeeze", read_weights(trunk), str(trunk))
-        perceptual = Perceptual(features, chosen.perceptual_floor, chosen.flat)
-    return MapLosses(
-        Jumps(chosen.formulation, chosen.levels, chosen.start_share), recipe.loss, perceptual, chosen.guidance,
-        chosen.bridge, chosen.power, chosen.flat, quality, chosen.judge_jumps,
-    )  # fmt: skip

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
 from srcli.networks.notch import Notch
+from srcli.networks.trainable import Trainable
 
 SLOPE = 0.1  # of the rectifiers below zero
 FOLD = 4  # pixels a side that one position of the network stands for
@@ -86,7 +87,7 @@ class TimedBlock(nn.Module):
         return x + self.second(F.leaky_relu(y, SLOPE))
 
 
-class VelocityNet(nn.Module):
+class VelocityNet(Trainable):
     """Velocity (B, 3, H, W) = dx/dt at x (B, 3, H, W) in about [-1, 1] and time t (B,), 1 at the low-resolution end.
 
     H and W are multiples of `align`. s: where the step goes to, for flow maps; None for the velocity itself. detail:

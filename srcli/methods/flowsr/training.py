@@ -6,10 +6,8 @@ Pictures are in [-1, 1] here, in [0, 1] where they are judged.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +15,21 @@ from torch import Tensor, nn
 from srcli import runtime
 from srcli.flows import rectified
 from srcli.flows.broadcast import across
+from srcli.methods.flowsr.model import FlowsrModel
 from srcli.methods.flowsr.network import FOLD, VelocityNet
 from srcli.methods.flowsr.times import Times
-from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.networks.discriminator import PatchDiscriminator
-from srcli.training import frozen, losses
+from srcli.tiling.model import Sampling
+from srcli.training import losses
 from srcli.training.data.degraded import DegradedBatch
+from srcli.training.frozen import FrozenParts
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import PictureTask, logged
 from srcli.weights import store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowsrOptions:
     """perceptual_start, adversary_start: the step from which these losses count. faithful_share: share of samples with
     a detail below 1, whose perceptual loss is weakened by it: the dial from faithful to sharp. perceptual_floor: see
@@ -65,7 +66,7 @@ class Points:
     detail: Tensor
 
 
-class FlowsrTask:
+class FlowsrTask(PictureTask[VelocityNet]):
     """Losses of f against the photo: `l2`, `pixel` (L1), `flat` (L1 where the photo is flat), `perceptual`, `periodic`
     (what repeats with the network's fold); `consistency`, eq. 6, for which half of the batch is kept; `adversary`.
 
@@ -76,31 +77,25 @@ class FlowsrTask:
     kind = VelocityNet
     weighted = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
     options = frozenset(FlowsrOptions.__slots__)
+    sampling = Sampling()
 
-    def __init__(self, recipe: Recipe, network: VelocityNet, flow: str | None, trunk: Path | None) -> None:
-        self.weights, self.chosen = recipe.loss, FlowsrOptions(**recipe.options)
+    def __init__(self, recipe: Recipe, network: VelocityNet, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
+        self.chosen = FlowsrOptions(**recipe.options)
         if self.chosen.terms not in ("both", "cd", "hr"):
             raise RecipeError(f"the terms of the consistency loss are both, cd or hr, not {self.chosen.terms!r}")
         check_flat(self.weights.get("flat") or self.chosen.distance_flat, self.chosen.flat)
         self.times = Times(self.chosen.pairs, self.chosen.intervals, self.chosen.slow, self.chosen.start_share)
-        self.network = network
-        self.networks: dict[str, nn.Module] = {"network": network}
-        self.origin: dict[str, str] = {}
         self.teacher: VelocityNet | None = None
         if self.weights.get("consistency"):
-            self._be_taught(flow)
-        self.perceptual = None
-        if self.weights.get("perceptual"):
-            if trunk is None:
-                raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-            features = load_trunk("squeeze", read_weights(trunk), str(trunk))
-            self.perceptual = Perceptual(features, self.chosen.perceptual_floor, self.chosen.flat)
+            self._be_taught(frozen)
+        self.perceptual = self.perceptual_loss(frozen, self.chosen.perceptual_floor, self.chosen.flat)
         self.discriminator: PatchDiscriminator | None = None
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
 
-    def _be_taught(self, flow: str | None) -> None:
-        path = frozen.find(flow, "velocity", "consistency needs the flow of the first stage")
+    def _be_taught(self, frozen: FrozenParts) -> None:
+        path = frozen.find_flow("velocity", "consistency needs the flow of the first stage")
         teacher = store.load_network(path)
         if not isinstance(teacher, VelocityNet):
             raise RecipeError(f"{path} is not a velocity network")
@@ -109,12 +104,13 @@ class FlowsrTask:
         except RuntimeError:
             raise RecipeError(f"{path} is a network of another architecture than the recipe's") from None
         self.teacher, self.origin = teacher, {"flow": store.sha256(path)}
-        self.networks["target"] = copy.deepcopy(self.network).requires_grad_(False)
+        self.followers.append(teacher)
+        self.add_target()
 
     # --- one step ---
 
     def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        self._follow(batch.hr.device)
+        self.follow(batch.hr.device)
         hr, lr = batch.hr * 2 - 1, batch.lr * 2 - 1
         count = len(hr) // 2 if self.teacher is not None else len(hr)
         points = self._points(hr, lr, count)
@@ -130,10 +126,9 @@ class FlowsrTask:
         if judge is not None:
             judge.requires_grad_(False)
             values["adversary"] = -(self._seen(judge, fake, base) * across(points.detail[shown])).mean()
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
         named = {k: 0.0 for k in ("perceptual", "adversary", "discriminator") if self.weights.get(k)}
-        yield "network", total, named | {k: v.item() for k, v in values.items()}
-        self._follow_network()
+        yield "network", self.total(values), named | logged(values)
+        self.move_target(self.chosen.target_ema)
         if judge is not None:
             judge.requires_grad_(True)
             loss = losses.hinge(self._seen(judge, real, base), self._seen(judge, fake.detach(), base))
@@ -203,24 +198,7 @@ class FlowsrTask:
         with runtime.mixed(image.device):
             return judge(unit(image + strength * torch.randn_like(image)), unit(base)).float()
 
-    @torch.no_grad()
-    def _follow_network(self) -> None:
-        """The target network is a moving average of the trained one."""
-        if target := self.networks.get("target"):
-            for slow, fast in zip(target.parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, 1 - self.chosen.target_ema)
-
-    def _follow(self, device: torch.device) -> None:
-        """The frozen parts go where the batch is; costs nothing once they are there."""
-        if self.teacher is not None:
-            self.teacher.to(device)
-        if self.perceptual is not None:
-            self.perceptual.trunk.to(device)
-
-    def pipeline(self, network: nn.Module):
-        from srcli.methods.flowsr.model import FlowsrModel
-
-        assert isinstance(network, VelocityNet)
+    def pipeline(self, network: VelocityNet) -> FlowsrModel:
         return FlowsrModel(network)
 
 

@@ -15,9 +15,10 @@ from srcli.methods.linf.flow import Flow
 from srcli.methods.linf.queries import Queries
 from srcli.methods.registry import build
 from srcli.networks.edsr import rectifier
+from srcli.networks.trainable import Trainable
 
 
-class LINF(nn.Module):
+class LINF(Trainable):
     """Encoder, Fourier features, local ensemble, MLP and flow. Key names are the official ones.
 
     Images are in [-1, 1]; the flow models the residual to the upsampling, D = 3 p^2 values per query with channel
@@ -55,6 +56,10 @@ class LINF(nn.Module):
         self.layers = nn.Sequential(*layers, head)
         self.anchors = Anchors(features, anchors)
         self.outputs = (f"layers.{len(layers)}", "anchors")
+
+    def float32_parameters(self) -> frozenset[str]:
+        """The flow's linear layers: their inverses amplify rounding."""
+        return self.parameters_below(self.imnet.linears, self.imnet.last)
 
     @property
     def radius(self) -> int:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import ResBlock, conv3x3
+from srcli.networks.trainable import Trainable
 
 SLOPE = 0.1  # of the rectifiers below zero
 
 
-class GridPrior(nn.Module):
+class GridPrior(Trainable):
     """LINF-LP, Tsao et al. 2024, learned prior, in a form of ours: z = G(x), the latent of every patch.
 
     From the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2), as (y, x) with an LR

@@ -7,25 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from srcli import runtime
 from srcli.methods.linf.flow import FixedFlow
+from srcli.methods.linf.model import LinfModel
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.prior import GridPrior
 from srcli.methods.linf.queries import Queries
 from srcli.methods.linf.training import encode, queries_of, upsampled
-from srcli.metrics.trunks import load_trunk, read_weights
 from srcli.networks.discriminator import PatchDiscriminator
 from srcli.networks.notch import Notch
 from srcli.networks.patches import from_patches, grid, rows
-from srcli.training import frozen, losses
+from srcli.training import losses
 from srcli.training.data.photos import Batch
+from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import PictureTask, logged
 from srcli.weights import store
 
 
-class PriorTask:
+class PriorTask(PictureTask[GridPrior]):
     """Pixel + perceptual + patch-grid losses, optionally with a small discriminator.
 
     trunk: SqueezeNet 1.1 weights for the perceptual loss. recipe.options: `perceptual_at` (pairs of a scale and a
@@ -38,23 +40,20 @@ class PriorTask:
     weighted = frozenset({"pixel", "periodic", "perceptual", "adversary"})
     options = frozenset({"perceptual_at", "adversary_start", "margin"})
 
-    def __init__(self, recipe: Recipe, prior: GridPrior, flow: str | None, trunk: Path | None) -> None:
-        self.prior, self.weights, self.chosen = prior, recipe.loss, recipe.options
-        self.networks: dict[str, nn.Module] = {"network": prior}
-        path = frozen.find(flow, "flow", "a prior needs the flow it belongs to")
+    def __init__(self, recipe: Recipe, network: GridPrior, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
+        self.prior, self.chosen = network, recipe.options
+        path = frozen.find_flow("flow", "a prior needs the flow it belongs to")
         self.linf, self.origin = load_flow(path), {"flow": store.sha256(path)}
         self.fixed, self.notch = FixedFlow(self.linf.imnet), Notch(self.linf.patch)
-        self.perceptual = None
-        if self.weights.get("perceptual"):
-            if trunk is None:
-                raise RecipeError("the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE.safetensors")
-            self.perceptual = losses.Perceptual(load_trunk("squeeze", read_weights(trunk), str(trunk)))
+        self.followers += [self.linf, self.fixed, self.notch]
+        self.perceptual = self.perceptual_loss(frozen)
         self.discriminator: PatchDiscriminator | None = None
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        self._follow(batch.lr.device)
+        self.follow(batch.lr.device)
         if not batch.windows:
             raise RecipeError("a prior is trained in windows; the recipe has none")
         patch, queries = self.linf.patch, queries_of(batch, self.linf.patch)
@@ -84,29 +83,15 @@ class PriorTask:
         if judge is not None:
             judge.requires_grad_(False)
             values["adversary"] = losses.relativistic_pair(judged(sr), judged(target))
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
-        logged = {k: v.item() for k, v in values.items()}
-        if self.discriminator is not None:  # the same columns before it starts
-            logged = {"adversary": 0.0, "discriminator": 0.0} | logged
-        yield "network", total, logged
+        named = {"adversary": 0.0, "discriminator": 0.0} if self.discriminator is not None else {}  # before it starts
+        yield "network", self.total(values), named | logged(values)
         if judge is not None:
             judge.requires_grad_(True)
             loss = losses.relativistic_pair(judged(target), judged(sr.detach()))
             yield "discriminator", loss, {"discriminator": loss.item()}
 
-    def pipeline(self, network: nn.Module):
-        from srcli.methods.linf.model import LinfModel
-
-        assert isinstance(network, GridPrior)
+    def pipeline(self, network: GridPrior) -> LinfModel:
         return LinfModel(self.linf, network)
-
-    def _follow(self, device: torch.device) -> None:
-        """The frozen parts go where the batch is; costs nothing once they are there."""
-        self.linf.to(device)
-        self.fixed.to(device)
-        self.notch.to(device)
-        if self.perceptual is not None:
-            self.perceptual.trunk.to(device)
 
     @torch.no_grad()
     def _frozen(self, batch: Batch, queries: Queries) -> tuple[Tensor, Tensor, Tensor]:

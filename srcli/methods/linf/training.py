@@ -6,21 +6,24 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from srcli import runtime
 from srcli.flows.normalizing import negative_log_likelihood
+from srcli.methods.linf.model import LinfModel
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.queries import Queries, window_queries
 from srcli.networks.patches import from_patches, grid, rows, to_patches
 from srcli.training import losses
 from srcli.training.data.photos import Batch
+from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe
+from srcli.training.task import PictureTask, logged
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 
 
-class LinfTask:
+class LinfTask(PictureTask[LINF]):
     """`upsampling`: pixel loss of the whole crops without the flow. In the windows: `nll`, of the dequantised residual;
     for flows with a mean of their own also `pixel`, the loss of the picture at temperature 0, and `periodic`, its
     penalty on the patch grid.
@@ -33,11 +36,9 @@ class LinfTask:
     weighted = frozenset({"upsampling", "pixel", "periodic", "nll"})
     options = frozenset({"frozen", "log_square_from"})
 
-    def __init__(self, recipe: Recipe, network: LINF) -> None:
-        self.origin: dict[str, str] = {}
+    def __init__(self, recipe: Recipe, network: LINF, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
         self.linf = network
-        self.networks: dict[str, nn.Module] = {"network": network}
-        self.weights = recipe.loss
         self.log_square_from = recipe.options.get("log_square_from", math.inf)
         if recipe.options.get("frozen"):
             for part in (network.encoder, network.anchors):
@@ -53,8 +54,7 @@ class LinfTask:
             values["upsampling"] = mean_of(judge, pictures, batch.photos)
         if batch.windows:
             values |= self._window_losses(batch, features, batch.cut(pictures), judge)
-        total = torch.stack([self.weights.get(k, 0.0) * v for k, v in values.items()]).sum()
-        yield "network", total, {k: v.item() for k, v in values.items()}
+        yield "network", self.total(values), logged(values)
 
     def _window_losses(self, batch: Batch, features: Tensor, base: Tensor, judge: Judge) -> dict[str, Tensor]:
         flow, patch, target = self.linf.imnet, self.linf.patch, batch.cut(batch.photos)
@@ -72,10 +72,7 @@ class LinfTask:
         sr = base + from_patches(grid(mean, queries.shape), patch) / 2
         return values | {"pixel": mean_of(judge, sr, target), "periodic": losses.patch_periodic(sr, target, patch)}
 
-    def pipeline(self, network: nn.Module):
-        from srcli.methods.linf.model import LinfModel
-
-        assert isinstance(network, LINF)
+    def pipeline(self, network: LINF) -> LinfModel:
         return LinfModel(network)
 
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.methods.srflow.folded import OFFICIAL, Bounds, Level
-from srcli.methods.srflow.glow import Split, Step
+from srcli.methods.srflow.glow import Invertible, Split, Step
 from srcli.networks.edsr import conv3x3
 from srcli.networks.rrdb import StackedRRDB
+from srcli.networks.trainable import Trainable
 
 PLAIN_STEPS = 2  # steps without a coupling at the start of each level
 
@@ -84,7 +85,7 @@ class ConditionalGlow(nn.Module):
         return levels
 
 
-class SRFlow(nn.Module):
+class SRFlow(Trainable):
     """Encode a picture given its small version, or decode one from latents. Key names are the official ones.
 
     scale: 4 or 8. stacked: RRDB blocks whose outputs the flow sees too. steps: K, in each of log2(scale) + 1 levels.
@@ -116,6 +117,10 @@ class SRFlow(nn.Module):
         # Size of a level's map in LR pixels, finest first.
         self.ratios = [scale / 2**level for level in range(1, doublings + 2)]
         self.outputs = ("upsampling", *(name for name in self._names() if name.endswith((".4", ".conv"))))
+
+    def float32_parameters(self) -> frozenset[str]:
+        """The flow's linear layers: their inverses amplify rounding."""
+        return self.parameters_below(*(m for m in self.flowUpsamplerNet.modules() if isinstance(m, Invertible)))
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.flowUpsamplerNet.named_modules(prefix="flowUpsamplerNet")]

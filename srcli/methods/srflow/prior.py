@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srcli.networks.edsr import ResBlock
+from srcli.networks.trainable import Trainable
 
 SLOPE = 0.1  # of the rectifiers below zero
 
 
-class LevelPrior(nn.Module):
+class LevelPrior(Trainable):
     """SRFlow-LP, Tsao et al. 2024, learned prior, in a form of ours: z = G(x), the latents of all levels.
 
     From features (B, condition, h, w) on the LR grid with even sides to (B, channels[i], ratios[i] * h, ratios[i] * w),

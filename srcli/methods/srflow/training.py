@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from srcli import runtime
 from srcli.flows.normalizing import change_of_variables, negative_log_likelihood
+from srcli.methods.srflow.model import SRFlowModel
 from srcli.methods.srflow.network import SRFlow
 from srcli.training import losses
 from srcli.training.data.photos import Batch
+from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import PictureTask, logged
 
 
-class SRFlowTask:
+class SRFlowTask(PictureTask[SRFlow]):
     """Negative log-likelihood in nats per value, and L1 of the upsampling that a centred flow is centred on.
 
     recipe.options: `log_square_from` (step from which the logarithm of the squared error takes the place of L1),
@@ -28,10 +31,9 @@ class SRFlowTask:
     weighted = frozenset({"upsampling", "nll"})
     options = frozenset({"log_square_from", "features_from", "noise"})
 
-    def __init__(self, recipe: Recipe, network: SRFlow) -> None:
-        self.origin: dict[str, str] = {}
-        self.flow, self.weights, self.chosen = network, recipe.loss, recipe.options
-        self.networks: dict[str, nn.Module] = {"network": network}
+    def __init__(self, recipe: Recipe, network: SRFlow, frozen: FrozenParts) -> None:
+        super().__init__(recipe, network, frozen)
+        self.flow, self.chosen = network, recipe.options
         if not network.centred and self.weights.get("upsampling"):
             raise RecipeError(f"recipe {recipe.name}: a flow that is not centred has no upsampling to train")
         self.ready = False  # whether the norms have seen data
@@ -47,8 +49,7 @@ class SRFlowTask:
             values["upsampling"] = judge(base, photos)
         if self.weights.get("nll"):
             values["nll"] = self._nll(dequantised(photos, self.chosen.get("noise", 1.0)) - base, features)
-        total = torch.stack([self.weights[k] * v for k, v in values.items()]).sum()
-        yield "network", total, {k: v.item() for k, v in values.items()}
+        yield "network", self.total(values), logged(values)
 
     def _nll(self, picture: Tensor, features: Tensor) -> Tensor:
         with runtime.mixed(picture.device):
@@ -61,10 +62,7 @@ class SRFlowTask:
             latents, log_det = self.flow.encode(picture, maps)
         return negative_log_likelihood(change_of_variables(latents[-1], log_det), picture[0].numel())
 
-    def pipeline(self, network: nn.Module):
-        from srcli.methods.srflow.model import SRFlowModel
-
-        assert isinstance(network, SRFlow)
+    def pipeline(self, network: SRFlow) -> SRFlowModel:
         return SRFlowModel(network)
 
 

@@ -29,7 +29,7 @@ class DegradedBatch:
         return DegradedBatch(*(v.to(device) for v in (self.hr, self.lr, self.scale, self.quality)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DegradedSpec:
     """How a batch is cut and degraded. Sizes in pixels of the sharp photo.
 

@@ -27,7 +27,7 @@ class LevelBatch:
         return LevelBatch(self.images.to(device), self.scales.to(device))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LevelSpec:
     """Which levels a batch shows. Of real scenes where there are some, else made of photos by a camera of each crop's
     own. Sizes in pixels; margin: what is degraded on all sides and cut off again, at random.

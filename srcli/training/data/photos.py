@@ -44,7 +44,7 @@ class TrainingDataError(SrcliError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CropSpec:
     """How a batch is cut. Sizes in pixels unless said otherwise. degradation: `degflow` for the scales and pictures of
     a generator (see `generated`) or `levels` for those of a camera (see `cameras`, its scales in `camera_scales`)

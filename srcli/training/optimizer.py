@@ -1,0 +1,84 @@
+"""AdamW, and Muon for the kernels of hidden layers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from srcli.errors import SrcliError
+from srcli.networks.trainable import Trainable
+from srcli.training.recipe import OptimSpec
+
+
+class Diverged(SrcliError):
+    """A run whose numbers are no longer finite."""
+
+
+def learning_rate_share(spec: OptimSpec, step: int) -> float:
+    """Linear warm-up, then a half cosine from 1 down to `final`, as a share of the peak."""
+    if step < spec.warmup:
+        return (step + 1) / spec.warmup
+    progress = min(1.0, (step - spec.warmup) / max(1, spec.steps - spec.warmup))
+    return spec.final + (1 - spec.final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Optimizer:
+    """One network's optimizers.
+
+    factor: how many times as fast it learns as `spec` says.
+
+    `muon` sends the kernels of hidden layers to torch's Muon (Jordan et al. 2024), which takes 2-D parameters only:
+    kernels are shown to it as (out, in * kh * kw) views of the same storage. Kernels on RGB, outputs
+    (`Trainable.outputs`), biases and the flow's own matrices are left to AdamW.
+    """
+
+    def __init__(self, network: nn.Module, spec: OptimSpec, factor: float = 1.0) -> None:
+        self.spec = spec
+        named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        parameters, outputs = list(named.values()), network.outputs if isinstance(network, Trainable) else ()
+        hidden = [p for name, p in named.items() if not name.startswith(outputs)]
+        wide = [p for p in hidden if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
+        chosen = {id(p) for p in wide}
+        self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in wide]
+        rest = [p for p in parameters if id(p) not in chosen]
+        self.parameters = parameters
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=spec.lr * factor, betas=(0.9, 0.99), weight_decay=spec.weight_decay)
+        ]
+        if wide:
+            views = [view for _, view in self.kernels]
+            self.parts.append(torch.optim.Muon(views, lr=spec.matrix_lr * factor, weight_decay=spec.weight_decay))
+        self.peaks = [part.param_groups[0]["lr"] for part in self.parts]
+
+    def step(self, loss: Tensor, step: int) -> None:
+        for part, peak in zip(self.parts, self.peaks, strict=True):
+            part.param_groups[0]["lr"] = peak * learning_rate_share(self.spec, step)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.spec.clip)
+        if not torch.isfinite(norm):
+            raise Diverged(f"the gradient is {norm.item()} at step {step}; lower the learning rate")
+        for parameter, view in self.kernels:
+            view.grad = None if parameter.grad is None else parameter.grad.reshape(view.shape)
+        for part in self.parts:
+            part.step()
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            f"{number}/{index}/{key}": torch.as_tensor(value)
+            for number, part in enumerate(self.parts)
+            for index, entry in part.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        for number, part in enumerate(self.parts):
+            entries: dict[int, dict[str, Tensor]] = {}
+            for name, value in state.items():
+                owner, index, key = name.split("/", 2)
+                if int(owner) == number:
+                    entries.setdefault(int(index), {})[key] = value
+            part.load_state_dict({"state": entries, "param_groups": part.state_dict()["param_groups"]})

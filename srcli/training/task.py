@@ -1,0 +1,123 @@
+"""What a recipe trains: the networks, the losses of a step, and the model around the trained network."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from srcli.networks.trainable import Trainable
+from srcli.tiling.model import Model, Sampling
+from srcli.training.frozen import FrozenParts
+from srcli.training.losses import Perceptual
+from srcli.training.recipe import Recipe
+
+N = TypeVar("N", bound=Trainable)
+
+
+class Movable(Protocol):
+    """What lives on a device."""
+
+    def to(self, device: torch.device, /) -> object: ...
+
+
+class Task(ABC, Generic[N]):
+    """A network with what helps to train it.
+
+    network: the one that is trained and exported.
+    networks: those that are saved with a run, by name; "network" is the trained one, "target" its moving average.
+    weights: of the recipe's named losses.
+    origin: what the weights depend on beyond recipe and photos, as digests by name. A resumed run must have the same;
+    exported weights say it.
+
+    A subclass declares `kind`, the architecture that it trains; `weighted` and `options`, the names that the recipe's
+    [loss] and [options] may hold; `lr_factors`, how many times as fast as the recipe says a network learns, by name.
+    """
+
+    kind: ClassVar[type[Trainable]]
+    weighted: ClassVar[frozenset[str]]
+    options: ClassVar[frozenset[str]] = frozenset()
+    lr_factors: ClassVar[Mapping[str, float]] = {}
+
+    def __init__(self, recipe: Recipe, network: N, frozen: FrozenParts) -> None:
+        self.network, self.weights = network, recipe.loss
+        self.networks: dict[str, nn.Module] = {"network": network}
+        self.origin: dict[str, str] = {}
+        self.followers: list[Movable] = []  # frozen networks, which go where the batch is
+
+    @abstractmethod
+    def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        """The losses of a step: (network to update, loss, values to log). The loop updates that network before it asks
+        for the next loss."""
+
+    def check_start(self, weights: Path | None) -> None:
+        """Raise RecipeError where training cannot begin with these weights; None: random ones."""
+
+    def follow(self, device: torch.device) -> None:
+        """Move the frozen networks to the device of a batch; costs nothing once they are there."""
+        for part in self.followers:
+            part.to(device)
+
+    def total(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of named losses."""
+        return weighted_total(self.weights, values)
+
+    def perceptual_loss(self, frozen: FrozenParts, floor: float = 0.0, flat: float = 0.0) -> Perceptual | None:
+        """The perceptual loss, None where the recipe gives it no weight. floor, flat: of `Perceptual`.
+
+        Raises RecipeError without a trunk.
+        """
+        if not self.weights.get("perceptual"):
+            return None
+        trunk = frozen.load_trunk()
+        self.followers.append(trunk)
+        return Perceptual(trunk, floor, flat)
+
+    def add_target(self) -> None:
+        """A moving average of the trained network, which makes its targets."""
+        self.networks["target"] = copy.deepcopy(self.network).requires_grad_(False)
+
+    def move_target(self, decay: float) -> None:
+        """Move the target network, if there is one, towards the trained one."""
+        if target := self.networks.get("target"):
+            move_average(target.parameters(), self.network.parameters(), decay)
+
+
+class PictureTask(Task[N]):
+    """A task whose network makes pictures larger. sampling: how it is validated."""
+
+    sampling: ClassVar[Sampling] = Sampling(temperature=0.0)  # the mean of a flow
+
+    @abstractmethod
+    def pipeline(self, network: N) -> Model:
+        """The inference model around `network`."""
+
+
+class LevelTask(Task[N]):
+    """A task on levels of degradation."""
+
+    @abstractmethod
+    def made(self, network: N, images: dict[int, Tensor]) -> dict[int, Tensor]:
+        """The levels as `network` makes them, of images by level, (1, 3, H, W) in [0, 1]."""
+
+
+def weighted_total(weights: Mapping[str, float], values: Mapping[str, Tensor]) -> Tensor:
+    """The sum of named losses, each times its weight; without one it counts nothing."""
+    return torch.stack([weights.get(k, 0.0) * v for k, v in values.items()]).sum()
+
+
+def logged(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Losses as numbers for the log."""
+    return {k: v.item() for k, v in values.items()}
+
+
+@torch.no_grad()
+def move_average(slow: Iterable[Tensor], fast: Iterable[Tensor], decay: float) -> None:
+    """Exponential moving average of tensors, in place: slow = decay * slow + (1 - decay) * fast."""
+    for average, value in zip(slow, fast, strict=True):
+        average.lerp_(value, 1 - decay)
