@@ -190,7 +190,7 @@ def test_a_result_does_not_replace_another_input(tmp_path):
     before = (tmp_path / "a_x2.png").read_bytes()
     result = srcli("upscale", tmp_path / "a.png", tmp_path / "a_x2.png", "-s", 2, "-y")
     assert result.exit_code == 3
-    assert "is an input itself" in result.stderr
+    assert "is one of the inputs" in result.stderr
     assert (tmp_path / "a_x2.png").read_bytes() == before
 
 

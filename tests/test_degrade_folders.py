@@ -140,7 +140,7 @@ def test_a_failure_stops_the_run_only_if_asked(engine, folder, tmp_path):
 
 def test_too_large_photos_are_refused_before_they_are_decoded(engine, folder, tmp_path):
     result = degrade(folder, "-o", tmp_path / "out", "--max-pixels", 0.001, *engine[1], code=1)
-    assert "--max-pixels raises it" in result.stderr
+    assert "raise it with --max-pixels" in result.stderr
     assert not (tmp_path / "out" / NAME).exists()
 
 
@@ -155,11 +155,11 @@ def test_a_second_run_skips_what_is_done_whatever_the_engine(engine, folder, tmp
     for more in ([], ["-y"]):
         again = degrade(*command, *more, *options)
         assert statuses(again) == {"skipped": 3}
-        assert "made before from the same file" in records(again)[0]["error"]
+        assert "already made from this file" in records(again)[0]["error"]
     assert {n: (tmp_path / "out" / n).stat().st_mtime_ns for n in names(tmp_path / "out")} == before
     saved(folder / "a.png", 80, 90)  # another photo of that name
     changed = degrade(*command, *options)
-    assert "from another version of the file or otherwise" in next(
+    assert "from another version of the file or with other settings" in next(
         r["error"] for r in records(changed) if r["input"].endswith("a.png")
     )
     assert statuses(degrade(*command, "-y", *options)) == {"done": 1, "skipped": 2}
@@ -204,7 +204,7 @@ def test_parameters_without_their_picture_are_taken_over_if_they_are_the_same(en
     assert picture.read_bytes() == wanted
     picture.unlink()
     told.write_text("of somebody else")
-    assert "exists; --overwrite" in degrade(source, "-s", 2, *options, code=1).stderr
+    assert "exists; use --overwrite" in degrade(source, "-s", 2, *options, code=1).stderr
     assert told.read_text() == "of somebody else"
     assert not picture.exists()
 
@@ -213,7 +213,7 @@ def test_a_picture_without_its_parameters_is_not_done(folder, tmp_path):
     command = [folder, "-o", tmp_path / "out", *PRESET, "--json"]
     degrade(*command)
     (tmp_path / "out" / "a_light_x4.json").unlink()
-    assert "a_light_x4.png was made before" in degrade(*command).stderr
+    assert "a_light_x4.png was made from another version" in degrade(*command).stderr
     assert statuses(degrade(*command, "-y")) == {"done": 1, "skipped": 2}
     assert len(pictures(tmp_path / "out")) == 3
 
@@ -307,15 +307,15 @@ def test_failures_of_the_model_name_the_file(folder, tmp_path, learned, monkeypa
 
 DRIVER = """
 import os, sys
-from srcli.batch import engines
-plain, calls, numbers = engines.degrade, [], [int(n) for n in sys.argv[1].split(",")]
+from srcli.batch import modes
+plain, calls, numbers = modes.degrade, [], [int(n) for n in sys.argv[1].split(",")]
 def interrupted(*arguments):
     calls.append(1)
     if len(calls) == 2:
         for number in numbers:
             os.kill(os.getpid(), number)
     return plain(*arguments)
-engines.degrade = interrupted
+modes.degrade = interrupted
 from srcli.cli.app import app
 app(["degrade", *sys.argv[2:], "--preset", "light", "--json"])
 """

@@ -93,7 +93,7 @@ def test_exif_is_kept_in_a_bigtiff(tmp_path):
     data, _ = finished(picture.metadata, picture.size, MADE)
     with (tmp_path / "a.tif").open("w+b") as file:
         pages = [(replace(Layout.of(picture), metadata=data), [(picture.colour, None)])]
-        tiff_write.write(file, pages, most=2**33, level=6)
+        tiff_write.write(file, pages, max_bytes=2**33, level=6)
     with tifffile.TiffFile(tmp_path / "a.tif") as made:
         assert made.is_bigtiff
         tags = made.pages[0].tags

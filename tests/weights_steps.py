@@ -41,7 +41,7 @@ def part(*urls: str, file: str = "far.safetensors", body: bytes | None = BODY, k
 
 
 def pulled(*names: str, **options) -> dict[str, Path]:
-    how = pull.How(patience=options.pop("patience", QUICK), **options)
+    how = pull.PullOptions(patience=options.pop("patience", QUICK), **options)
     return pull.pull([manifest.load().find(name) for name in names], how)
 
 

@@ -34,7 +34,7 @@ JPEG_SEGMENT = 65533  # bytes that a segment holds
 PHOTOSHOP = b"Photoshop 3.0\0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """How to encode. quality: of JPEG, WebP and AVIF; level: of deflate; background: where a format has no alpha;
     large: bytes of pixels from which a JPEG is written strip by strip, without tables of its own."""

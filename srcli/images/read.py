@@ -8,7 +8,7 @@ from PIL import Image
 
 from srcli.images.formats import raster, raw, tiff
 from srcli.images.picture import Picture
-from srcli.images.source import MOST_PIXELS, ImageError, Source
+from srcli.images.source import MAX_PIXELS, ImageError, Source
 
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
@@ -16,17 +16,17 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 
 
-def read(path: Path, frame: int = 0, most: int = MOST_PIXELS) -> Picture:
+def read(path: Path, frame: int = 0, max_pixels: int = MAX_PIXELS) -> Picture:
     """A picture of a file, upright: its first frame or page, or another by number from 0."""
-    return open_file(path, most).picture(frame)
+    return open_file(path, max_pixels).picture(frame)
 
 
-def open_file(path: Path, most: int = MOST_PIXELS) -> Source:
+def open_file(path: Path, max_pixels: int = MAX_PIXELS) -> Source:
     """A file's frames, decoded when they are asked for. Errors name the file and say what is wrong.
 
-    most: pixels of a picture above which it is refused before decoding.
+    max_pixels: pixels of a picture above which it is refused before decoding.
     """
-    return open_bytes(file_bytes(path), str(path), most)
+    return open_bytes(file_bytes(path), str(path), max_pixels)
 
 
 def file_bytes(path: Path) -> bytes:
@@ -44,19 +44,19 @@ def file_bytes(path: Path) -> bytes:
     return data
 
 
-def open_bytes(data: bytes, name: str = "the data", most: int = MOST_PIXELS) -> Source:
+def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS) -> Source:
     """The frames in encoded bytes; `name` is for messages, and its suffix tells camera files apart."""
     suffix = Path(name).suffix.lower()
     if raw.is_raw(data, suffix):
-        return raw.RawSource(data, name, most)
+        return raw.RawSource(data, name, max_pixels)
     if raw.is_heic(data):
         raw.need_heic(name)
-        return raster.RasterSource(data, name, most, formats=("HEIF",))
+        return raster.RasterSource(data, name, max_pixels, formats=("HEIF",))
     if tiff.is_tiff(data):
-        return tiff.TiffSource(data, name, most)
+        return tiff.TiffSource(data, name, max_pixels)
     if raster.is_pfm(data):
-        return raster.PfmSource(data, name, most)
-    return raster.RasterSource(data, name, most)
+        return raster.PfmSource(data, name, max_pixels)
+    return raster.RasterSource(data, name, max_pixels)
 
 
 def decode(data: bytes, name: str = "the data") -> Picture:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from srcli.errors import SrcliError
 from srcli.images.picture import Picture
 
-MOST_PIXELS = 250_000_000
+MAX_PIXELS = 250_000_000
 
 
 class ImageError(SrcliError):
@@ -52,12 +52,14 @@ def decoding(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is damaged: {reason[:200]}") from None
 
 
-def check_size(name: str, width: int, height: int, most: int) -> None:
+def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
     """Refuse what would fill the memory before it is decoded."""
     if width < 1 or height < 1:
         raise ImageError(f"{name} is damaged: a picture of {width}x{height} pixels")
-    if width * height > most:
-        raise TooLarge(f"{name} has {width}x{height} pixels, more than the limit of {most}; --max-pixels raises it")
+    if width * height > max_pixels:
+        raise TooLarge(
+            f"{name} has {width}x{height} pixels, more than the limit of {max_pixels}; raise it with --max-pixels"
+        )
 
 
 def check_frame(name: str, frame: int, frames: int) -> None:

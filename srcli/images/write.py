@@ -92,9 +92,9 @@ class Destination:
         return tuple(notes)
 
     def write_frames(
-        self, frames: Iterator[tuple[Layout, Iterable[Band]]], loop: int | None, most: int
+        self, frames: Iterator[tuple[Layout, Iterable[Band]]], loop: int | None, max_bytes: int
     ) -> tuple[str, ...]:
-        """Frames of an animation, or pages of a TIFF of at most so many bytes."""
+        """Frames of an animation, or pages of a TIFF of at most `max_bytes` bytes."""
         notes: list[str] = []
 
         def each() -> Iterator[tuple[Layout, Iterable[Band]]]:
@@ -104,7 +104,7 @@ class Destination:
                 yield held, map(fit, bands)
 
         if self.kind == "TIFF":
-            more = self._encoded(lambda file: tiff_write.write(file, each(), most, self.style.level))
+            more = self._encoded(lambda file: tiff_write.write(file, each(), max_bytes, self.style.level))
         else:
             more = self._encoded(lambda file: encode.animation(self.kind, file, each(), loop, self.style))
         return tuple(dict.fromkeys([*notes, *more]))

@@ -16,7 +16,7 @@ from srcli.cli.shared.options import WRITING
 from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
 
 if TYPE_CHECKING:
-    from srcli.batch.engines import Engine
+    from srcli.batch.modes import DegradeMode
     from srcli.degrader import Degrader, Parts
     from srcli.flows.ode import Solver
 
@@ -157,7 +157,7 @@ def command(
     with errors(debug, json):
         from srcli import batch
         from srcli.batch import degrade
-        from srcli.batch.engines import Learned, Preset, Trajectory
+        from srcli.batch.modes import LearnedMode, PresetMode, TrajectoryMode
         from srcli.degradation.photo import DegradeError, Settings
         from srcli.images.encode import Style
 
@@ -167,16 +167,29 @@ def command(
         if not learned and (scales or trajectory or resize or solver or steps):
             raise DegradeError("--scales, --trajectory, --resize, --solver and --steps need --model degflow")
         ending = _ending(options.suffix_of(suffix), out, trajectory)
-        choice = batch.Choice(recursive, tuple(include or ()), tuple(exclude or ()), batch.parse_shard(shard))
+        choice = batch.Selection(
+            recursive=recursive,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            shard=batch.parse_shard(shard),
+        )
         plan = batch.plan(options.inputs_of(inputs, listed), out, choice, suffix=ending, results=degrade.RESULT)
         if any(batch.STREAM in (item.source, item.file) for item in plan.items):
             raise DegradeError("degraded pictures come with a file of parameters; give files, not standard streams")
         tell_plan(plan, output)
-        style = Style(quality, compression, False, options.colour_of(background))
-        chosen = batch.Options(
-            ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, False,
-            int(max_pixels * 1e6), fail_fast, retry_failed,
-        )  # fmt: skip
+        style = Style(quality=quality, level=compression, lossless=False, background=options.colour_of(background))
+        chosen = batch.RunOptions(
+            suffix=ending,
+            style=style,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            frame=None if frame is None else frame - 1,
+            strip=strip,
+            provenance=False,
+            max_pixels=int(max_pixels * 1e6),
+            fail_fast=fail_fast,
+            retry_failed=retry_failed,
+        )
         if learned:
             from srcli import runtime
             from srcli.degrader import Degrader
@@ -186,20 +199,20 @@ def command(
             runtime.reuse_heap()
             memory = options.bytes_of(max_memory)
             ready = Degrader(parts, way, device=device, precision=precision, threads=threads, max_memory=memory)
-            engine: Engine = Trajectory(ready, trajectory) if trajectory else Learned(ready, wanted, resize)
+            mode: DegradeMode = TrajectoryMode(ready, trajectory) if trajectory else LearnedMode(ready, wanted, resize)
             how = _how(ready)
             if verbose:
                 reason = f"{ready.runtime.reason}), {ready.threads} threads"
                 output.notice(f"{how['model']} on {how['device']} in {how['precision']} ({reason}")
         else:
             lower = DEFAULT_SCALE if scale is None else scale
-            engine = Preset(Settings(preset or DEFAULT_PRESET, lower, seed or 0))
-            how = {"preset": engine.model}
+            mode = PresetMode(Settings(preset or DEFAULT_PRESET, lower, seed or 0))
+            how = {"preset": mode.model}
             if (device, precision, threads, max_memory) != ("auto", "auto", None, None):
                 output.notice("--device, --precision, --threads and --max-memory have no effect on presets")
-        degrade.check_names(plan.items, engine)
+        degrade.check_names(plan.items, mode)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
-        job = degrade.DegradeJob(engine, options=chosen, sources=plan.sources, ledgers=kept)
+        job = degrade.DegradeBatch(mode, options=chosen, sources=plan.sources, ledgers=kept)
         code = follow(partial(degrade.run, plan.items, job), plan, output, how)
     sys.exit(code)
 
@@ -231,9 +244,11 @@ def _parts(model: str | None, autoencoder: Path | None, flow: Path | None, outpu
 def _how(ready: Degrader) -> dict[str, Any]:
     """What the summary says of all results."""
     return {
-        "model": ready.parts.name, "device": str(ready.runtime.device), "precision": ready.runtime.precision,
+        "model": ready.parts.name,
+        "device": str(ready.runtime.device),
+        "precision": ready.runtime.precision,
         "tiling": ready.model.tiling,
-    }  # fmt: skip
+    }
 
 
 def _chosen(scale: float | None, scales: str | None, trajectory: str | None, resize: bool) -> dict[str, float]:

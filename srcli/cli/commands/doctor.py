@@ -34,8 +34,7 @@ def collect() -> dict[str, Any]:
     import torch
 
     from srcli import runtime
-    from srcli.weights import cache as home
-    from srcli.weights import manifest, store
+    from srcli.weights import cache, manifest, store
 
     chosen = runtime.choose()
     devices = ["cpu"]
@@ -50,7 +49,7 @@ def collect() -> dict[str, Any]:
         "free_memory_gib": round(runtime.free_memory() / 2**30, 1),
         "cache_folder": platformdirs.user_cache_dir("srcli"),
         "config_folder": platformdirs.user_config_dir("srcli"),
-        "weights_folder": str(home.weights()),
+        "weights_folder": str(cache.weights_folder()),
         "models": [_model(entry) for entry in manifest.load().entries.values() if not store.missing(entry)],
     }
 

@@ -14,7 +14,8 @@ from srcli.cli.shared.models_choice import parts_in, to_remove
 from srcli.cli.shared.models_view import description, facts, tell_file, tell_list
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry, Manifest
+    from srcli.weights.entries import Entry
+    from srcli.weights.manifest import Manifest
 
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
@@ -80,16 +81,15 @@ def pull(
     """Fetch models: resumed, from the first source that answers, checked before a file gets its name."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
+        from srcli.weights import cache, store
         from srcli.weights import pull as pulling
-        from srcli.weights import store
 
         entries = [_known().find(name) for name in names]
         for entry in entries:
             if store.missing(entry):
                 announce(entry, output)
-            if not home.accepted(entry) and (accept or _agreed(entry, output)):
-                home.accept(entry)
+            if not cache.accepted(entry) and (accept or _agreed(entry, output)):
+                cache.accept(entry)
         with progress(output) as report:
             found = pulling.pull(entries, how(output, report, offline=offline, retries=retries, timeout=timeout))
         for entry in entries:
@@ -116,7 +116,7 @@ def verify(
         chosen = [known.find(name) for name in names] if names else list(known.entries.values())
         for entry in chosen:
             for part in entry.parts.values():
-                if not names and not store.kept(part).is_file():
+                if not names and not store.path_of(part).is_file():
                     continue
                 problem = None
                 try:
@@ -125,7 +125,7 @@ def verify(
                     problem, wrong = str(error), True
                 output.record({"name": entry.name, "file": part.file, "good": problem is None, "error": problem})
                 if problem is None:
-                    output.say(f"{entry.name}: {store.kept(part)} is as it was")
+                    output.say(f"{entry.name}: {store.path_of(part)} is as it was")
                 elif not json:
                     output.problem(f"{entry.name}: {problem}")
     sys.exit(4 if wrong else 0)
@@ -145,13 +145,12 @@ def rm(
     """Remove downloaded files. What another model uses too stays; what is in the package stays."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
-        from srcli.weights import pull, store
+        from srcli.weights import cache, pull, store
 
         for entry, part in to_remove(names or [], file or [], output):
-            path, there = store.kept(part), pull.remove(part)
+            path, there = store.path_of(part), pull.remove(part)
             if forget:
-                home.pin(part.file, None)
+                cache.pin(part.file, None)
             output.record({"name": entry.name, "file": part.file, "path": str(path), "removed": there})
             output.say(f"{'removed' if there else 'was not there:'} {path}")
 
@@ -166,17 +165,16 @@ def path(
     """Where the files of a model lie, or the folder of all that was downloaded."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
-        from srcli.weights import store
+        from srcli.weights import cache, store
 
         if name is None:
-            output.record({"path": str(home.weights())})
-            output.say(str(home.weights()))
+            output.record({"path": str(cache.weights_folder())})
+            output.say(str(cache.weights_folder()))
             return
         for role, part in _known().find(name).parts.items():
-            there = store.kept(part).is_file()
-            output.record({"role": role, "path": str(store.kept(part)), "installed": there})
-            output.say(str(store.kept(part)) + ("" if there else "  (not here)"))
+            there = store.path_of(part).is_file()
+            output.record({"role": role, "path": str(store.path_of(part)), "installed": there})
+            output.say(str(store.path_of(part)) + ("" if there else "  (not here)"))
 
 
 @app.command("import")
@@ -195,21 +193,19 @@ def import_file(
     model of your own."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
-        from srcli.weights import manifest_file, pull
-        from srcli.weights import user_models as own
+        from srcli.weights import cache, manifest_file, pull, user_models
         from srcli.weights.convert import convert as converted
 
         known = _known()
         if role is None and manifest_file.NAME.fullmatch(name) and not known.has(name):
-            entry = own.add(name, file, converted(file))
+            entry = user_models.add(name, file, converted(file))
         else:
             entry = known.find(name)
         parts = parts_in(file, entry, role)
-        if not home.accepted(entry) and (accept or _agreed(entry, output)):
-            home.accept(entry)
+        if not cache.accepted(entry) and (accept or _agreed(entry, output)):
+            cache.accept(entry)
         for part in parts:
-            tell_file(entry, part, pull.bring(file, entry, part), output)
+            tell_file(entry, part, pull.import_file(file, entry, part), output)
 
 
 @app.command()
@@ -229,7 +225,7 @@ def convert(
     with errors(debug, json):
         from srcli.batch import UsageError
         from srcli.weights.convert import convert as converted
-        from srcli.weights.convert import held, write
+        from srcli.weights.convert import roles_in, write
 
         if out.suffix != ".safetensors":
             raise UsageError(f"the result is a .safetensors file, not {out.name}")
@@ -237,7 +233,7 @@ def convert(
             raise UsageError(f"{out} exists; --overwrite replaces it")
         made = converted(checkpoint, role)
         if role not in (None, made.role):
-            raise UsageError(f"{checkpoint} has no {role}; it holds {' and '.join(held(checkpoint))}")
+            raise UsageError(f"{checkpoint} has no {role}; it holds {' and '.join(roles_in(checkpoint))}")
         if out.exists() and out.samefile(checkpoint):
             raise UsageError(f"{out} is the checkpoint itself; give another name")
         write(made, out, overwrite=overwrite)
@@ -252,12 +248,12 @@ def licenses(manifest: MANIFEST = None, json: JSON = False, debug: DEBUG = False
     with errors(debug, json):
         from rich.table import Table
 
-        from srcli.weights import cache as home
+        from srcli.weights import cache
 
         table = Table("model", "licence", "commercial use", "accepted", "source", box=None, pad_edge=False)
         for entry in _known().entries.values():
             use = {True: "yes", False: "no", None: "not stated"}[entry.commercial]
-            agreed = "not needed" if entry.commercial else "yes" if home.accepted(entry) else "no"
+            agreed = "not needed" if entry.commercial else "yes" if cache.accepted(entry) else "no"
             output.record(
                 {"name": entry.name, "licence": entry.licence, "commercial": entry.commercial, "accepted": agreed,
                  "paper": entry.paper}
@@ -280,7 +276,7 @@ def _ready_to_use(entry: Entry) -> bool:
     """Whether it makes pictures and can be had."""
     from srcli.weights import store
 
-    return entry.pipeline is not None and all(p.sources or store.kept(p).is_file() for p in entry.parts.values())
+    return entry.pipeline is not None and all(p.sources or store.path_of(p).is_file() for p in entry.parts.values())
 
 
 def _agreed(entry: Entry, output: Output) -> bool:

@@ -162,19 +162,30 @@ def command(
         from srcli.images.encode import Style
 
         target, ending = _target(scale, size, long_side, megapixels), options.suffix_of(suffix)
-        choice = batch.Choice(recursive, tuple(include or ()), tuple(exclude or ()), batch.parse_shard(shard))
-        plan = batch.plan(
-            options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending
-        )  # fmt: skip
+        choice = batch.Selection(
+            recursive=recursive,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            shard=batch.parse_shard(shard),
+        )
+        plan = batch.plan(options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending)
         if any(item.file == batch.STREAM for item in plan.items):
             _check_stdout(json)
             output.data_on_stdout = True
         tell_plan(plan, output)
-        style = Style(quality, compression, False, options.colour_of(background))
-        chosen = batch.Options(
-            ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
-            int(max_pixels * 1e6), fail_fast, retry_failed,
-        )  # fmt: skip
+        style = Style(quality=quality, level=compression, lossless=False, background=options.colour_of(background))
+        chosen = batch.RunOptions(
+            suffix=ending,
+            style=style,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            frame=None if frame is None else frame - 1,
+            strip=strip,
+            provenance=provenance,
+            max_pixels=int(max_pixels * 1e6),
+            fail_fast=fail_fast,
+            retry_failed=retry_failed,
+        )
         from srcli.tiling.model import Sampling
         from srcli.upscaler import Upscaler, check
 
@@ -189,7 +200,9 @@ def command(
         upscaler.settled(sampling)
         _warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
-        job = batch.Job(upscaler, target, sampling, options=chosen, sources=plan.sources, ledgers=kept)
+        job = batch.UpscaleBatch(
+            upscaler=upscaler, target=target, sampling=sampling, options=chosen, sources=plan.sources, ledgers=kept
+        )
         how = _how(upscaler)
         if verbose:
             reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"

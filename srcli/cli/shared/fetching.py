@@ -14,8 +14,8 @@ import typer
 from srcli.cli.shared.console import Output
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry
-    from srcli.weights.pull import How, Report
+    from srcli.weights.entries import Entry
+    from srcli.weights.pull import PullOptions, Report
 
 
 def _use_manifest(path: Path | None) -> Path | None:
@@ -56,7 +56,7 @@ def bring_entries(entries: Sequence[Entry], output: Output) -> None:
         announce(entry, output)
     if lacking:
         with progress(output) as report:
-            pulling.pull(lacking, pulling.How(report=report))
+            pulling.pull(lacking, pulling.PullOptions(report=report))
 
 
 def announce(entry: Entry, output: Output) -> None:
@@ -72,11 +72,11 @@ def announce(entry: Entry, output: Output) -> None:
     output.notice(f"{entry.name}: {size}{' from ' + places if places else ''}; {pull.terms(entry)}")
 
 
-def how(output: Output, report: Report, *, offline: bool, retries: int, timeout: float) -> How:
+def how(output: Output, report: Report, *, offline: bool, retries: int, timeout: float) -> PullOptions:
     from srcli.weights import pull
     from srcli.weights.download import Patience
 
-    return pull.How(offline, Patience(retries, timeout=timeout), report)
+    return pull.PullOptions(offline, Patience(attempts=retries, timeout=timeout), report)
 
 
 @contextmanager

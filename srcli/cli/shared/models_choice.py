@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from srcli.cli.shared.console import Output
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry, Part
+    from srcli.weights.entries import Entry, Part
 
 
 def parts_in(file: Path, entry: Entry, role: str | None) -> list[Part]:
@@ -25,13 +25,13 @@ def parts_in(file: Path, entry: Entry, role: str | None) -> list[Part]:
         if file.name == part.file:
             return [part]
     from srcli.weights import store
-    from srcli.weights.convert import held
+    from srcli.weights.convert import roles_in
 
-    found = [entry.parts[held_role] for held_role in held(file) if held_role in entry.parts]
+    found = [entry.parts[held_role] for held_role in roles_in(file) if held_role in entry.parts]
     if not found:
         raise UsageError(f"{entry.name} has several parts; say which with --part {'|'.join(entry.parts)}")
     # Of a file with several, what is here already may have come from a file of its own.
-    return [part for part in found if not store.kept(part).is_file()] or found
+    return [part for part in found if not store.path_of(part).is_file()] or found
 
 
 def to_remove(names: list[str], files: list[str], output: Output) -> list[tuple[Entry, Part]]:

@@ -10,7 +10,7 @@ from srcli.cli.shared.console import Output
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from srcli.weights.manifest import Entry, Part
+    from srcli.weights.entries import Entry, Part
 
 
 def installed(entry: Entry) -> str:
@@ -27,15 +27,14 @@ def installed(entry: Entry) -> str:
 
 
 def facts(entry: Entry) -> dict[str, Any]:
-    from srcli.weights import cache as home
-    from srcli.weights import store
+    from srcli.weights import cache, store
 
-    pins = home.pins()
+    pins = cache.pins()
     files = [
         {
             "role": part.role, "file": part.file, "bytes": part.bytes, "sha256": part.sha256 or part.starts or None,
             "sources": [] if part.embedded else [str(source) for source in part.sources],
-            "path": str(store.kept(part)) if store.kept(part).is_file() else None,
+            "path": str(store.path_of(part)) if store.path_of(part).is_file() else None,
             "pinned_sha256": pins[part.file].sha256 if part.file in pins else None,
             "architecture": part.architecture,
         }
@@ -44,7 +43,7 @@ def facts(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name, "aliases": list(entry.aliases), "purpose": entry.purpose, "pipeline": entry.pipeline,
         "scales": list(entry.scales), "paper": entry.paper, "licence": entry.licence, "commercial": entry.commercial,
-        "accepted": home.accepted(entry), "installed": installed(entry), "bytes": entry.bytes, "page": entry.page,
+        "accepted": cache.accepted(entry), "installed": installed(entry), "bytes": entry.bytes, "page": entry.page,
         "needs": entry.needs, "measured": dict(entry.measured), "files": files,
     }  # fmt: skip
 
@@ -105,7 +104,7 @@ def description(entry: Entry, output: Output) -> None:
     for part in entry.parts.values():
         digest = part.sha256 or (f"{part.starts}..." if part.starts else "unknown, pinned at the first download")
         output.say(f"\n{part.role}: {part.file}, {size_of(part.bytes)}\n  sha256 {digest}")
-        output.say(f"  {store.kept(part)}" + ("" if store.kept(part).is_file() else "  (not here)"))
+        output.say(f"  {store.path_of(part)}" + ("" if store.path_of(part).is_file() else "  (not here)"))
         for source in () if part.embedded else part.sources:
             output.say(f"  from {source}")
         if part.architecture:
@@ -113,9 +112,9 @@ def description(entry: Entry, output: Output) -> None:
 
 
 def tell_file(entry: Entry, part: Part, path: Path, output: Output) -> None:
-    from srcli.weights import cache as home
+    from srcli.weights import cache
 
-    pin = home.pins().get(part.file)
+    pin = cache.pins().get(part.file)
     facts = {"name": entry.name, "role": part.role, "path": str(path), "bytes": path.stat().st_size}
     output.record(facts | {"sha256": pin.sha256 if pin else part.sha256})
     known = "its hash was not known before and is kept now" if pin and not part.sha256 else "its hash is right"

@@ -26,11 +26,11 @@ _PILLOWS_LIMIT = threading.Lock()
 class RasterSource:
     """A file that Pillow opens."""
 
-    def __init__(self, data: bytes, name: str, most: int, formats: tuple[str, ...] = FORMATS) -> None:
+    def __init__(self, data: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> None:
         self.name, self.data = name, data
         with decoding(name):
             self.image = _opened(data, formats)
-            check_size(name, *self.image.size, most)
+            check_size(name, *self.image.size, max_pixels)
             count = getattr(self.image, "n_frames", 1) if self.image.format in ANIMATED else 1
         self.frames, self.animated = count, count > 1
         loop = self.image.info.get("loop")
@@ -210,12 +210,12 @@ class PfmSource:
     frames, animated = 1, False
     loop: int | None = None
 
-    def __init__(self, data: bytes, name: str, most: int) -> None:
+    def __init__(self, data: bytes, name: str, max_pixels: int) -> None:
         self.name = name
         with decoding(name):
             kind, sizes, scale, body = data.split(b"\n", 3)
             width, height = (int(v) for v in sizes.split())
-            check_size(name, width, height, most)
+            check_size(name, width, height, max_pixels)
             channels = 3 if kind.strip() == b"PF" else 1
             order = "<f4" if float(scale) < 0 else ">f4"
             rows = np.frombuffer(body, order, height * width * channels).reshape(height, width, channels)

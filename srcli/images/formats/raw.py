@@ -48,8 +48,8 @@ class RawSource:
     frames, animated = 1, False
     loop: int | None = None
 
-    def __init__(self, data: bytes, name: str, most: int) -> None:
-        self.data, self.name, self.most = data, name, most
+    def __init__(self, data: bytes, name: str, max_pixels: int) -> None:
+        self.data, self.name, self.max_pixels = data, name, max_pixels
 
     def picture(self, frame: int = 0) -> Picture:
         check_frame(self.name, frame, 1)
@@ -58,6 +58,6 @@ class RawSource:
         except ImportError:
             raise MissingPackage(f"{self.name} is a camera's raw file: pip install 'srcli[raw]' to read it") from None
         with decoding(self.name), rawpy.imread(io.BytesIO(self.data)) as sensor:
-            check_size(self.name, sensor.sizes.width, sensor.sizes.height, self.most)
+            check_size(self.name, sensor.sizes.width, sensor.sizes.height, self.max_pixels)
             pixels = sensor.postprocess(use_camera_wb=True, output_bps=16)
         return Picture(np.ascontiguousarray(pixels), notes=("raw sensor data is developed to 16-bit sRGB",))

@@ -34,8 +34,8 @@ class TiffSource:
     animated = False
     loop: int | None = None
 
-    def __init__(self, data: bytes, name: str, most: int) -> None:
-        self.name, self.data, self.most = name, data, most
+    def __init__(self, data: bytes, name: str, max_pixels: int) -> None:
+        self.name, self.data, self.max_pixels = name, data, max_pixels
         with decoding(name):
             self.file = tifffile.TiffFile(io.BytesIO(data))
             pages = [self.file.pages[i].aspage() for i in range(len(self.file.pages))]
@@ -48,7 +48,7 @@ class TiffSource:
         check_frame(self.name, frame, self.frames)
         page = self.pages[frame]
         with decoding(self.name):
-            check_size(self.name, page.imagewidth, page.imagelength, self.most)
+            check_size(self.name, page.imagewidth, page.imagelength, self.max_pixels)
             if page.photometric in (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW):
                 raise ImageError(f"{self.name} holds raw sensor data; give it the suffix .dng and install srcli[raw]")
             return self._page(page, frame)

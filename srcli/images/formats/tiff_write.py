@@ -26,10 +26,10 @@ TEXTS = {
 }  # fmt: skip
 
 
-def write(file: BinaryIO, pages: Iterable[tuple[Layout, Iterable[Band]]], most: int, level: int) -> list[str]:
-    """Pages of 8, 16 or 32 bits, deflated with a predictor. most: bytes of all their pixels, or more. Returns no
+def write(file: BinaryIO, pages: Iterable[tuple[Layout, Iterable[Band]]], max_bytes: int, level: int) -> list[str]:
+    """Pages of 8, 16 or 32 bits, deflated with a predictor. max_bytes: bytes of all their pixels, or more. Returns no
     notes: TIFF keeps everything."""
-    big = most > CLASSIC
+    big = max_bytes > CLASSIC
     directories = []
     with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as writer:
         for layout, bands in pages:

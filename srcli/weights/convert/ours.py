@@ -1,4 +1,4 @@
-"""Safetensors that `srcli` itself has written, converted or trained: they say their architecture."""
+"""Safetensors files written by `srcli` itself, whose metadata names their architecture."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from srcli.checkpoints.family import Checkpoint, Converted, Misfit
 
-# Pipelines that take a network of a kind, and its role there; the first one where a file does not say, as those of
-# `srcli train export` once did not.
+# For each kind of network, the pipelines that use it and its role there. The first is assumed if a file names none.
 TAKEN = {
     "linf": (("linf", "flow"), ("linf-official", "flow")),
     "grid-prior": (("linf", "prior"),),
@@ -24,29 +23,35 @@ TAKEN = {
     "degflow-ae": (("degflow", "autoencoder"),),
     "ncsnpp": (("degflow", "flow"),),
 }
-SCALES = {"degflow": (1.0, 4.0)}  # where a file does not say, by pipeline
-MOST = (1.0, 8.0)  # of the other pipelines
+SCALES = {"degflow": (1.0, 4.0)}  # default scales by pipeline
+MOST = (1.0, 8.0)  # default scales of the other pipelines
 
 
 def convert(checkpoint: Checkpoint) -> Converted:
-    """Raises Misfit for metadata that make no sense."""
+    """Read the architecture from the metadata. Raises Misfit if it is invalid."""
     said = checkpoint.metadata
     try:
         architecture, scales = json.loads(said["architecture"]), json.loads(said.get("scales", "null"))
     except ValueError as error:
-        raise Misfit(f"its metadata are no JSON: {error}") from None
+        raise Misfit(f"its metadata is not JSON: {error}") from None
     if not isinstance(architecture, dict):
-        raise Misfit("its architecture is no table")
+        raise Misfit("its architecture is not a table")
     kind = architecture.get("kind")
     taken = TAKEN.get(kind, ()) if isinstance(kind, str) else ()
     if not taken:
-        raise Misfit(f"no model is made of a network of the kind {str(kind)[:40]!r}")
+        raise Misfit(f"no model uses a network of the kind {str(kind)[:40]!r}")
     pipeline, role = said.get("pipeline", taken[0][0]), said.get("role", taken[0][1])
     if (pipeline, role) not in taken:
-        raise Misfit(f"a network of the kind {kind} is no {role[:40]} in the pipeline {pipeline[:40]}")
+        raise Misfit(f"a network of the kind {kind} cannot be the {role[:40]} of the pipeline {pipeline[:40]}")
     family = said.get("family", pipeline)
     return Converted(
-        family, pipeline, role, _range(scales, pipeline), architecture, checkpoint.tensors, checkpoint.source
+        family=family,
+        pipeline=pipeline,
+        role=role,
+        scales=_range(scales, pipeline),
+        architecture=architecture,
+        tensors=checkpoint.tensors,
+        source=checkpoint.source,
     )
 
 
