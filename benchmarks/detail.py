@@ -101,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = runtime.choose("cpu")
     model = FlowsrModel(store.load_network(options.weights))  # type: ignore[arg-type]
-    metrics, details = choose(METRICS, Files((options.lpips_weights,))), sorted(options.details)
+    metrics, details = choose(METRICS, Files(lpips_squeeze=(options.lpips_weights,))), sorted(options.details)
     variants = [Dial(name, d, model, chosen) for name in DIALS for d in details]
 
     def progress(done: int, total: int) -> None:

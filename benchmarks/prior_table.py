@@ -37,7 +37,7 @@ def main() -> None:
     prior, flow = Upscaler(options.prior), Upscaler(options.flow)
     learned = Model(prior, Sampling(detail=1))
     sampled = [Model(flow, Sampling(temperature=t)) for t in options.temperatures]
-    metrics = choose(["psnr_y", "lpips_squeeze", "grid"], Files((options.lpips_weights,)))
+    metrics = choose(["psnr_y", "lpips_squeeze", "grid"], Files(lpips_squeeze=(options.lpips_weights,)))
 
     def progress(done: int, total: int) -> None:
         print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr)

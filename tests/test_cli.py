@@ -287,7 +287,7 @@ def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
     photo(tmp_path / "a_x2.png")
     result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
     assert result.exit_code == 1
-    assert "exists; --overwrite replaces it" in result.stderr
+    assert "exists; use --overwrite to replace it" in result.stderr
 
 
 def test_help_imports_nothing_heavy():

@@ -23,7 +23,7 @@ from srcli.images.picture import Picture
 from srcli.images.read import decode
 
 RNG = np.random.default_rng(0)
-MADE = Provenance("1.2.3", "linf-lp-s", 2.0, 1.0, 0.0, 0)
+MADE = Provenance(version="1.2.3", model="linf-lp-s", scale=2.0, detail=1.0, temperature=0.0, seed=0)
 XMP = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
     b'exif:PixelXDimension="14"><dc:title>sea</dc:title><tiff:Orientation>6</tiff:Orientation></rdf:Description></x:xmpmeta>'

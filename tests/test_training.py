@@ -212,7 +212,7 @@ def test_a_frozen_encoder_stays_and_the_flow_learns(tmp_path):
         (["linf", "--recipe", "loss.toml", "--data", EXAMPLES, "--out", "run"], "has no pixle"),
         (["linf", "--recipe", "kind.toml", "--data", EXAMPLES, "--out", "run"], "does not train 'edsr'"),
         (["linf", "--data", EXAMPLES, "--out", "run", "--val", "empty"], "no photos in the validation folder"),
-        (["export", "nowhere", "-o", "a.safetensors", "--data", "x"], "not a checkpoint"),
+        (["export", "nowhere", "-o", "a.safetensors", "--data", "x"], "no checkpoint"),
         (["plot", "nowhere"], "no run with"),
     ],
     ids=lambda v: str(v[0]) if isinstance(v, list) else None,

@@ -157,7 +157,7 @@ def test_google_drive_is_asked_twice(place, server, monkeypatch):
     server.faults["/download"] = [page("<p>Quota exceeded</p>")]
     listed(place, far='file = "b.safetensors"\nsources = [{ drive = "1TX1TL6Af2Cu" }]')
     with pytest.raises(
-        pull.PullError, match="reached its download quota .* in a browser and run: srcli models import"
+        pull.PullError, match=r"reached its download quota .* in a browser and run: srcli models import"
     ):
         pulled("far")
     elsewhere = page(form.replace('action="/download"', 'action="https://example.org/"'))

@@ -239,7 +239,13 @@ class Writing:
             detail, temperature = sampling.detail, sampling.temperature or 0.0
             why = chosen.choice.why if chosen.choice else ""
             provenance = Provenance(
-                __version__, chosen.upscaler.entry.name, scale, detail, temperature, sampling.seed, why
+                version=__version__,
+                model=chosen.upscaler.entry.name,
+                scale=scale,
+                detail=detail,
+                temperature=temperature,
+                seed=sampling.seed,
+                why=why,
             )
         data, notes = described(picture.metadata, layout.size, provenance, strip=self.batch.options.strip)
         return replace(layout, metadata=data), notes

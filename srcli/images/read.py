@@ -1,4 +1,4 @@
-"""Files to pictures: what a file is, who decodes it, and one sentence where nobody can."""
+"""Read pictures: recognise a file's format and decode it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,34 @@ SUFFIXES = frozenset({
 
 
 def read(path: Path, frame: int = 0, max_pixels: int = MAX_PIXELS) -> Picture:
-    """A picture of a file, upright: its first frame or page, or another by number from 0."""
+    """Read a picture from a file.
+
+    frame: the frame or page, from 0.
+    max_pixels: larger pictures are refused before decoding.
+
+    Raises ImageError.
+    """
     return open_file(path, max_pixels).picture(frame)
 
 
 def open_file(path: Path, max_pixels: int = MAX_PIXELS) -> Source:
-    """A file's frames, decoded when they are asked for. Errors name the file and say what is wrong.
+    """Open a file, whose frames are decoded on request.
 
-    max_pixels: pixels of a picture above which it is refused before decoding.
+    max_pixels: larger pictures are refused before decoding.
+
+    Raises ImageError.
     """
     return open_bytes(file_bytes(path), str(path), max_pixels)
 
 
 def file_bytes(path: Path) -> bytes:
-    """The contents of a file that is there and is not empty."""
+    """The bytes of a file. Raises ImageError if it is missing, unreadable or empty."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except IsADirectoryError:
-        raise ImageError(f"{path} is a folder") from None
+        raise ImageError(f"{path} is a folder, not a picture") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from None
     if not data:
@@ -45,7 +53,10 @@ def file_bytes(path: Path) -> bytes:
 
 
 def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS) -> Source:
-    """The frames in encoded bytes; `name` is for messages, and its suffix tells camera files apart."""
+    """Open encoded bytes like `open_file`.
+
+    name: for messages; its suffix identifies raw camera files.
+    """
     suffix = Path(name).suffix.lower()
     if raw.is_raw(data, suffix):
         return raw.RawSource(data, name, max_pixels)
@@ -60,10 +71,10 @@ def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS
 
 
 def decode(data: bytes, name: str = "the data") -> Picture:
-    """The first picture in encoded bytes."""
+    """Decode the first picture in encoded bytes. Raises ImageError."""
     return open_bytes(data, name).picture()
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """A Pillow image as a picture: upright, palette resolved."""
+    """Convert a Pillow image to a picture, upright and without palette."""
     return raster.from_pil(image)

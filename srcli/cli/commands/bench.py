@@ -125,9 +125,9 @@ def command(
             bench_view.scores(scored.rows, wanted, photos.folder.resolve().name, output)
         if report is not None:
             output.say(str(run.publish_quality(report, _command(), chosen, wanted, scored)))
-        for problem in scored.course.problems:
+        for problem in scored.log.problems:
             output.problem(problem)
-        if scored.course.problems:
+        if scored.log.problems:
             code = SOME_FAILED if scored.scores else 1
     if code:
         raise typer.Exit(code)

@@ -151,7 +151,7 @@ def command(
     A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model} (or the preset), {parent} (name of
     the photo's folder) and {folder} (its path below the input).
     """
-    output = Output(json, quiet, verbose)
+    output = Output(json, quiet=quiet, verbose=verbose)
     if debug:
         log_to_stderr()
     with errors(debug, json):

@@ -255,9 +255,14 @@ def licenses(manifest: MANIFEST = None, json: JSON = False, debug: DEBUG = False
             use = {True: "yes", False: "no", None: "not stated"}[entry.commercial]
             agreed = "not needed" if entry.commercial else "yes" if cache.accepted(entry) else "no"
             output.record(
-                {"name": entry.name, "licence": entry.licence, "commercial": entry.commercial, "accepted": agreed,
-                 "paper": entry.paper}
-            )  # fmt: skip
+                {
+                    "name": entry.name,
+                    "licence": entry.licence,
+                    "commercial": entry.commercial,
+                    "accepted": agreed,
+                    "paper": entry.paper,
+                }
+            )
             table.add_row(entry.name, entry.licence, use, agreed, entry.paper)
         if not json:
             output.table(table)

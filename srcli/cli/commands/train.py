@@ -202,7 +202,15 @@ def run(
         if ablation:
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
-        generation = Generation(autoencoder, generator, cache, versions, grain, solver, solver_steps)
+        generation = Generation(
+            autoencoder=autoencoder,
+            flow=generator,
+            cache=cache,
+            versions=versions,
+            grain=grain,
+            solver=solver,
+            steps=solver_steps,
+        )
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
         validation = validation_of(chosen, val) if val else None

@@ -154,7 +154,7 @@ def command(
     A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model}, {parent} (name of the picture's
     folder) and {folder} (its path below the input).
     """
-    output = Output(json, quiet, verbose)
+    output = Output(json, quiet=quiet, verbose=verbose)
     if debug:
         log_to_stderr()
     with errors(debug, json):

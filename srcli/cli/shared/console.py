@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import NoReturn
 
 from rich.console import Console
@@ -29,6 +29,7 @@ class Output:
     progress bar, while there is one: lines for the same terminal must go through it."""
 
     json: bool = False
+    _: KW_ONLY
     quiet: bool = False
     verbose: bool = False
     live: Console | None = None

@@ -32,20 +32,34 @@ def facts(entry: Entry) -> dict[str, Any]:
     pins = cache.pins()
     files = [
         {
-            "role": part.role, "file": part.file, "bytes": part.bytes, "sha256": part.sha256 or part.starts or None,
+            "role": part.role,
+            "file": part.file,
+            "bytes": part.bytes,
+            "sha256": part.sha256 or part.starts or None,
             "sources": [] if part.embedded else [str(source) for source in part.sources],
             "path": str(store.path_of(part)) if store.path_of(part).is_file() else None,
             "pinned_sha256": pins[part.file].sha256 if part.file in pins else None,
             "architecture": part.architecture,
         }
         for part in entry.parts.values()
-    ]  # fmt: skip
+    ]
     return {
-        "name": entry.name, "aliases": list(entry.aliases), "purpose": entry.purpose, "pipeline": entry.pipeline,
-        "scales": list(entry.scales), "paper": entry.paper, "licence": entry.licence, "commercial": entry.commercial,
-        "accepted": cache.accepted(entry), "installed": installed(entry), "bytes": entry.bytes, "page": entry.page,
-        "needs": entry.needs, "measured": dict(entry.measured), "files": files,
-    }  # fmt: skip
+        "name": entry.name,
+        "aliases": list(entry.aliases),
+        "purpose": entry.purpose,
+        "pipeline": entry.pipeline,
+        "scales": list(entry.scales),
+        "paper": entry.paper,
+        "licence": entry.licence,
+        "commercial": entry.commercial,
+        "accepted": cache.accepted(entry),
+        "installed": installed(entry),
+        "bytes": entry.bytes,
+        "page": entry.page,
+        "needs": entry.needs,
+        "measured": dict(entry.measured),
+        "files": files,
+    }
 
 
 def tell_list(entries: list[Entry], output: Output) -> None:

@@ -60,16 +60,17 @@ MAX_PIXELS = Annotated[
 MAX_MEMORY = Annotated[
     float | None,
     typer.Option(
-        "--max-memory", min=0.1, help="GiB for the work, roughly.", show_default="a quarter of what is free",
+        "--max-memory",
+        min=0.1,
+        help="GiB for the work, roughly.",
+        show_default="a quarter of what is free",
         rich_help_panel=MACHINE,
     ),
-]  # fmt: skip
+]
 DEVICE = Annotated[
     str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.", rich_help_panel=MACHINE)
 ]
-PRECISION = Annotated[
-    str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)
-]  # fmt: skip
+PRECISION = Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)]
 THREADS = Annotated[
     int | None, typer.Option("--threads", help="CPU threads.", show_default="all", rich_help_panel=MACHINE)
 ]

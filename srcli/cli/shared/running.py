@@ -41,9 +41,14 @@ def tell_plan(plan: Plan, output: Output) -> None:
 
 
 def follow(
-    run: Callable[[Progress, Control], Iterator[Record]], plan: Plan, output: Output, how: dict[str, Any],
-    *, rated: bool = False, explain: bool = False,
-) -> int:  # fmt: skip
+    run: Callable[[Progress, Control], Iterator[Record]],
+    plan: Plan,
+    output: Output,
+    how: dict[str, Any],
+    *,
+    rated: bool = False,
+    explain: bool = False,
+) -> int:
     """All files of a plan, reported; the exit code. how: what the summary says of all of them. rated: whether the
     progress that `run` tells is in pixels of results. explain: show what was measured of each picture."""
     from srcli import batch

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SOLVER_STEPS = 8  # of a generator
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """What was said of generated pictures: the generator's files, where they are kept, how many of each photo there
     are, the noise and JPEG drawn over them, and how the path is solved: by few equal steps, which are exact enough and
@@ -87,6 +87,10 @@ def _generated(photos: Photos, generation: Generation, out: Path, device: str, o
     with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
         task = bar.add_task("generating")
         return Generated(
-            photos, cache, ready, each=each, grain=generation.grain,
+            photos,
+            cache,
+            ready,
+            each=each,
+            grain=generation.grain,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
+        )

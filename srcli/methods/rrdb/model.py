@@ -49,7 +49,7 @@ class RrdbModel:
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image whose features `decode` reads for a window."""
         core = self._core(window, size, low)
-        return core.within(low, margin=MARGIN, least=LEAST_PIXELS)
+        return core.within(low, margin=MARGIN, minimum=LEAST_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly."""
@@ -74,7 +74,7 @@ class RrdbModel:
 
     def decode(self, features: RrdbFeatures, window: Window, size: Size, sampling: Sampling) -> Tensor:
         low, region = features.low, features.region
-        area = self._core(window, size, low).within(low, margin=MARGIN, least=LEAST_PIXELS)
+        area = self._core(window, size, low).within(low, margin=MARGIN, minimum=LEAST_PIXELS)
         y, x = area.top - region.top, area.left - region.left
         with self.stages("decode"):
             part = features.maps[..., y : y + area.height, x : x + area.width]
