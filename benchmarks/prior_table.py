@@ -15,7 +15,7 @@ from pathlib import Path
 
 from srcli import runtime
 from srcli.bench.metrics import Files, choose
-from srcli.bench.quality import Course, Photos, score, summarise
+from srcli.bench.quality import Photos, RunLog, score, summarise
 from srcli.bench.variants import Model
 from srcli.errors import SrcliError
 from srcli.tiling.model import Sampling
@@ -46,7 +46,7 @@ def main() -> None:
     columns = ("prior", *(f"τ {t:g}" for t in options.temperatures))
     for folder in options.data:
         variants = [learned, *sampled]
-        course, labels = Course(), [v.label for v in variants]
+        course, labels = RunLog(), [v.label for v in variants]
         scores = list(score(variants, Photos(folder), options.scales, metrics, course, progress=progress))
         if course.problems:
             raise SrcliError("; ".join(course.problems))

@@ -28,7 +28,7 @@ class WriteError(SrcliError):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text atomically as UTF-8; what cannot be encoded (bytes of odd file names) becomes '?'. Raises WriteError."""
+    """Write text atomically as UTF-8; bytes of odd file names that cannot be encoded become '?'. Raises WriteError."""
     claim = Claim(path)  # its lock protects the temporary file from other processes' sweeps
     try:
         claim.wait().write(text.encode("utf-8", "replace"))

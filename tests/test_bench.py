@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from srcli.bench import quality
-from srcli.bench.crops import Crops
+from srcli.bench.crops import CropCollector
 from srcli.bench.metrics import Files, choose
 from srcli.bench.quality import Score
 from srcli.bench.variants import Bicubic, Ready
@@ -296,7 +296,7 @@ def test_memory_stays_flat_over_many_pictures(tmp_path):
         image.save(photos / f"{number}.png", compress_level=1)
     metrics, course, used = choose(["psnr_y", "grid"], Files()), quality.RunLog(), []
     variants = [Bicubic(), Ready(ready)]
-    crops = Crops(tmp_path / "crops.json", 4, [v.label for v in variants])
+    crops = CropCollector(tmp_path / "crops.json", 4, [v.label for v in variants])
     for _ in quality.score(variants, quality.Photos(photos), [4], metrics, course, watcher=crops):
         used.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
     assert len(used) == len(course.problems) == 200

@@ -2,7 +2,8 @@
 
 from srcli.batch.batches import RunOptions, UpscaleBatch
 from srcli.batch.ledger import Ledger, Ledgers
-from srcli.batch.plan import STREAM, Plan, Selection, UsageError, output_path, parse_shard, plan
+from srcli.batch.names import STREAM, UsageError, output_path
+from srcli.batch.plan import Plan, Selection, parse_shard, plan
 from srcli.batch.records import Record
 from srcli.batch.run import Control, exit_code, run
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from srcli import __version__, files
 from srcli.batch.ledger import Ledger, Ledgers
-from srcli.batch.plan import Item
+from srcli.batch.names import Item
 from srcli.geometry import Target
 from srcli.images.encode import Style
 from srcli.images.source import MAX_PIXELS

@@ -13,7 +13,7 @@ from typing import Any
 from srcli import images
 from srcli.batch.batches import Batch
 from srcli.batch.ledger import Ledger, LedgerError, stamp
-from srcli.batch.plan import STREAM, InputError, Item, UsageError, resolved
+from srcli.batch.names import STREAM, InputError, Item, UsageError, resolved
 from srcli.batch.records import Record
 from srcli.images.read import file_bytes
 

@@ -16,7 +16,7 @@ from srcli.batch import bookkeeping
 from srcli.batch.batches import Batch
 from srcli.batch.ledger import key_of
 from srcli.batch.modes import MARK, DegradeMode, Frames
-from srcli.batch.plan import Item, UsageError, filled
+from srcli.batch.names import Item, UsageError, filled
 from srcli.batch.records import Record, failure
 from srcli.batch.run import Control
 from srcli.degradation import trajectory

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from srcli.batch.plan import Item, resolved
+from srcli.batch.names import Item, resolved
 from srcli.errors import SrcliError
 
 NAME = ".srcli-ledger.jsonl"

@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from srcli.batch.plan import Item, UsageError
+from srcli.batch.names import Item, UsageError
 from srcli.errors import OutOfMemory, SrcliError
 
 

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from srcli.batch.batches import UpscaleBatch
-from srcli.batch.plan import Item
+from srcli.batch.names import Item
 from srcli.batch.records import Record, failure
 from srcli.batch.work import Prepared, Writing, prepare
 from srcli.images.layout import Band

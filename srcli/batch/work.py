@@ -15,7 +15,7 @@ from srcli import __version__, files, images
 from srcli.batch import bookkeeping
 from srcli.batch.batches import RunOptions, UpscaleBatch
 from srcli.batch.ledger import key_of
-from srcli.batch.plan import STREAM, Item, output_path
+from srcli.batch.names import STREAM, Item, output_path
 from srcli.batch.records import Record
 from srcli.geometry import Size
 from srcli.images.amend import amend
@@ -61,29 +61,29 @@ def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
             return record
     if record := bookkeeping.earlier_result(item, batch):
         return record
-    options = batch.options
+    name = "standard input" if item.source == STREAM else str(item.source)
     try:
-        source = images.open_bytes(
-            data, "standard input" if item.source == STREAM else str(item.source), options.max_pixels
-        )
-        picture = source.picture(options.frame or 0)
+        source = images.open_bytes(data, name, batch.options.max_pixels)
+        picture = source.picture(batch.options.frame or 0)
     except images.ImageError as error:
         return bookkeeping.refused(item, key, batch, error)
-    chosen = batch.upscaler.of(picture, batch.sampling)
+    return _planned(item, key, source, picture, batch)
+
+
+def _planned(item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch) -> Prepared | Record:
+    """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
+    options, chosen = batch.options, batch.upscaler.of(picture, batch.sampling)
     size = chosen.upscaler.size_for(picture.size, batch.target)
-    moving = source.animated and options.frame is None
-    path = output_path(
-        item, picture.size, batch.target, options.suffix, model=chosen.upscaler.entry.name, animated=moving
-    )
+    moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
+    path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
     frames, notes = _frames(source, path, options)
-    factor = batch.target.factor(picture.size)
     record = Record(
         input=str(item.source),
         status="planned",
         output=str(path),
         width=size.width,
         height=size.height,
-        scale=factor,
+        scale=batch.target.factor(picture.size),
         frames=len(frames) if len(frames) > 1 else None,
         notes=picture.notes + notes,
         **_model_facts(chosen),
@@ -93,20 +93,18 @@ def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
         if why := bookkeeping.reason_to_skip(path, batch, item):
             return replace(record, status="skipped", error=why)
         check_size(kind_of(path), size)
-    return (
-        record
-        if options.dry_run
-        else Prepared(
-            item=item,
-            key=key,
-            source=source,
-            picture=picture,
-            path=path,
-            size=size,
-            record=record,
-            frames=frames,
-            chosen=chosen,
-        )
+    if options.dry_run:
+        return record
+    return Prepared(
+        item=item,
+        key=key,
+        source=source,
+        picture=picture,
+        path=path,
+        size=size,
+        record=record,
+        frames=frames,
+        chosen=chosen,
     )
 
 

@@ -11,7 +11,7 @@ import typer
 
 from srcli.cli.shared import bench_view
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, bring
+from srcli.cli.shared.fetching import MANIFEST, fetch_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def command(
         factors = _factors(scales, whole=data is not None)
         named = models is not None or bool(score)
         names = [n.strip() for n in (models or "").split(",") if n.strip()] if named else _embedded(factors, output)
-        bring([name for name in names if name != "bicubic"], output)
+        fetch_models([name for name in names if name != "bicubic"], output)
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")

@@ -11,7 +11,7 @@ import typer
 
 from srcli.cli.shared import options
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, bring
+from srcli.cli.shared.fetching import MANIFEST, fetch_models
 from srcli.cli.shared.options import MACHINE, WRITING
 from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
 
@@ -192,7 +192,7 @@ def command(
         runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour, strict))
         if model_file is None:
-            bring([model], output)
+            fetch_models([model], output)
         memory = options.bytes_of(max_memory)
         source = _source(model, model_file, prior, lora)
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
