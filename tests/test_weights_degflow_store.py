@@ -39,8 +39,8 @@ def small(place: Path) -> None:
     text = f'[models.{NAME}]\npipeline = "degflow"\nscales = [1.0, 4.0]\n'
     for role, identity in IDS.items():
         text += f'[models.{NAME}.parts.{role}]\nfile = "{NAME}-{role}.pth"\nsources = [{{ drive = "{identity}" }}]\n'
-    manifest.own_path().parent.mkdir(parents=True)
-    manifest.own_path().write_text(text)
+    manifest.user_path().parent.mkdir(parents=True)
+    manifest.user_path().write_text(text)
 
 
 def degraded(place: Path, out: str, *options: object) -> np.ndarray:
@@ -169,7 +169,7 @@ def test_half_a_model_gets_no_name_of_its_own(place, published):
         result = srcli("models", "import", path, "--as", "mine")
         assert result.exit_code == 4
         assert "of DegFlow; run both parts" in " ".join(result.stderr.split())
-    assert not manifest.own_path().exists()
+    assert not manifest.user_path().exists()
 
 
 def test_an_entry_without_one_of_the_parts_is_refused(place):

@@ -59,7 +59,7 @@ def test_a_name_that_would_spoil_the_manifest_is_not_written(place):
     assert result.exit_code == 4
     assert "belongs to another file" in " ".join(result.stderr.split())
     assert srcli("models", "list").exit_code == 0
-    assert not manifest.own_path().exists()
+    assert not manifest.user_path().exists()
 
 
 def test_official_tensors_in_safetensors_are_converted(place):
@@ -105,8 +105,8 @@ def test_a_published_checkpoint_is_pulled_converted_and_run(place, server):
     both = '[models.lp]\npipeline = "linf-official"\nscales = [1.0, 8.0]\nlicence = "MIT"\ncommercial = true\n'
     for role in made:
         both += f'[models.lp.parts.{role}]\nfile = "{role}.pth"\nsources = [{{ url = "{server.url}/{role}.pth" }}]\n'
-    manifest.own_path().parent.mkdir(parents=True)
-    manifest.own_path().write_text(both)
+    manifest.user_path().parent.mkdir(parents=True)
+    manifest.user_path().write_text(both)
     words = ("upscale", ROOT / "examples" / "cat.png", "-s", "1.5", "--strip", "-o")
     result = srcli(*words, place / "by_name.png", "-n", "lp")
     assert result.exit_code == 0, result.output
@@ -140,8 +140,8 @@ def test_lpips_comes_as_trunk_and_heads(place, server, reference):
         server.files[f"/{role}.pth"] = saved(place / f"{role}.pth", tensors).read_bytes()
         text += f'[models.lpips-squeeze.parts.{role}]\nfile = "{role}.pth"\n'
         text += f'sources = [{{ url = "{server.url}/{role}.pth" }}]\n'
-    manifest.own_path().parent.mkdir(parents=True)
-    manifest.own_path().write_text(text)
+    manifest.user_path().parent.mkdir(parents=True)
+    manifest.user_path().write_text(text)
     words = ("bench", "--data", ROOT / "examples", "--scale", "4", "--models", "bicubic", "--json")
     lacking = srcli(*words, "--metrics", "lpips_squeeze")
     assert lacking.exit_code == 2

@@ -24,7 +24,7 @@ QUICK = Patience(attempts=3, wait=0.01, timeout=1.0)
 
 def listed(place: Path, **models: str) -> Path:
     """The user's own manifest with a part for each model: NAME = its TOML lines."""
-    path = manifest.own_path()
+    path = manifest.user_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     text = ""
     for name, lines in models.items():

@@ -74,7 +74,7 @@ class Provenance:
 
     def json(self) -> str:
         """A JSON object, for a PNG's text."""
-        told = json.dumps(
+        facts = json.dumps(
             {
                 "tool": "srcli",
                 "version": self.version,
@@ -86,7 +86,7 @@ class Provenance:
                 "seed": self.seed,
             }
         )
-        return f"{told[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
+        return f"{facts[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
 
 
 def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
@@ -113,15 +113,15 @@ def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
 
 def description(source: Image.Exif) -> bytes | None:
     """An EXIF block without what describes the old pixels: orientation, thumbnail, layout of a TIFF."""
-    kept = Image.Exif()
+    cleaned = Image.Exif()
     for tag in DESCRIPTIVE & set(source):
-        kept[tag] = source[tag]
-    found = len(kept) > 0
+        cleaned[tag] = source[tag]
+    found = len(cleaned) > 0
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         if entries := {tag: v for tag, v in source.get_ifd(directory).items() if tag != INTEROPERABILITY}:
-            kept.get_ifd(directory).update(entries)
+            cleaned.get_ifd(directory).update(entries)
             found = True
-    return _bare(kept.tobytes()) if found else None
+    return _bare(cleaned.tobytes()) if found else None
 
 
 def finished(metadata: Metadata, size: Size, provenance: Provenance | None) -> tuple[Metadata, tuple[str, ...]]:

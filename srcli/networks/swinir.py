@@ -102,9 +102,15 @@ class SwinIR(nn.Module):
     radius = None
 
     def __init__(
-        self, dim: int = 180, depths: Sequence[int] = (6,) * 6, heads: Sequence[int] = (6,) * 6, window: int = 8,
-        ratio: float = 2.0, features: int = 64, image: int = 48,
-    ) -> None:  # fmt: skip
+        self,
+        dim: int = 180,
+        depths: Sequence[int] = (6,) * 6,
+        heads: Sequence[int] = (6,) * 6,
+        window: int = 8,
+        ratio: float = 2.0,
+        features: int = 64,
+        image: int = 48,
+    ) -> None:
         super().__init__()
         self.conv_first = conv3x3(3, dim)
         self.patch_embed = PatchNorm(dim)

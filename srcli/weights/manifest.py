@@ -92,7 +92,7 @@ class Manifest:
         return replace(self, entries=entries)
 
 
-def own_path() -> Path:
+def user_path() -> Path:
     """The user's own manifest, which adds models and overrides those of the package."""
     return platformdirs.user_config_path("srcli") / "models.toml"
 
@@ -103,8 +103,8 @@ def load() -> Manifest:
     Later manifests override earlier ones. Raises ManifestError.
     """
     more = [Path(name) for name in os.environ.get("SRCLI_MANIFEST", "").split(os.pathsep) if name] + ADDED
-    own = own_path()
-    return _load((*((own,) if own.is_file() else ()), *more), tuple(_state(path) for path in (own, *more)))
+    user = user_path()
+    return _load((*((user,) if user.is_file() else ()), *more), tuple(_state(path) for path in (user, *more)))
 
 
 def _state(path: Path) -> int:

@@ -7,12 +7,6 @@ from pathlib import Path
 
 from torch import nn
 
-from srcli.methods.linf.network import LINF
-from srcli.methods.linf.prior import GridPrior
-from srcli.methods.srflow.network import SRFlow
-from srcli.methods.srflow.prior import LevelPrior
-from srcli.methods.srflow.published_prior import SRFlowUNet
-from srcli.networks.latent import LatentStem
 from srcli.weights import store
 from srcli.weights.convert import Converted, ConvertError, convert
 from srcli.weights.entries import Entry, Part
@@ -107,6 +101,13 @@ def _check_change(path: Path, main: Converted, lora: Path, change: Converted) ->
 
 def _fit(flow: nn.Module, prior: nn.Module) -> bool:
     """Whether a prior produces latents that fit the flow and uses features that the flow has."""
+    from srcli.methods.linf.network import LINF
+    from srcli.methods.linf.prior import GridPrior
+    from srcli.methods.srflow.network import SRFlow
+    from srcli.methods.srflow.prior import LevelPrior
+    from srcli.methods.srflow.published_prior import SRFlowUNet
+    from srcli.networks.latent import LatentStem
+
     if isinstance(flow, LINF) and isinstance(prior, GridPrior):
         return (prior.from_hidden.in_channels, prior.out.out_channels) == (flow.hidden, flow.imnet.dim)
     if isinstance(flow, LINF) and isinstance(prior, LatentStem):

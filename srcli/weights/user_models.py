@@ -26,7 +26,7 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
             f"{path} is only the {converted.role} of DegFlow; run both parts with srcli degrade -m FLOW "
             "--autoencoder FILE, or import the file --as a model of the manifest"
         )
-    target = manifest.own_path()
+    target = manifest.user_path()
     cache.make_folder(target.parent)
     low, high = converted.scales
     lines = (

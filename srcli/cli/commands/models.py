@@ -70,7 +70,7 @@ def show(
 def pull(
     names: NAMES,
     accept: Annotated[
-        bool, typer.Option("--accept-license", "--accept-licence", help="Accept their licences, once and for all.")
+        bool, typer.Option("--accept-license", "--accept-licence", help="Accept their licences; this is remembered.")
     ] = False,
     offline: Annotated[
         bool, typer.Option("--offline", help="Use only the Hugging Face cache on this machine.")
@@ -198,7 +198,7 @@ def import_file(
         str | None, typer.Option("--part", help="Which part of the model the file is.", show_default="detected")
     ] = None,
     accept: Annotated[
-        bool, typer.Option("--accept-license", "--accept-licence", help="Accept its licence, once and for all.")
+        bool, typer.Option("--accept-license", "--accept-licence", help="Accept its licence; this is remembered.")
     ] = False,
     manifest: MANIFEST = None,
     json: JSON = False,

@@ -21,8 +21,8 @@ def ending_of(given: str | None, out: Path | None, trajectory: str | None) -> st
     from srcli.degradation.trajectory import MOVIE
     from srcli.images.encode import FORMATS
 
-    said = out.suffix.lower() if out is not None and not out.is_dir() else ""
-    ending = given or (said if said in FORMATS else None)
+    suffix = out.suffix.lower() if out is not None and not out.is_dir() else ""
+    ending = given or (suffix if suffix in FORMATS else None)
     if trajectory != MOVIE:
         return ending or ".png"
     if ending not in (None, ".webp"):

@@ -63,8 +63,8 @@ def follow(
     control, records, ended = batch.Control.new(), [], False
     code = 0
     try:
-        with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as told:
-            for record in run(told, control):
+        with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as progress:
+            for record in run(progress, control):
                 records.append(record)
                 _report(record, output, len(plan.items) == 1 and not plan.many, explain)
     except signals.Ended as signal:

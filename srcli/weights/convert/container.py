@@ -109,8 +109,8 @@ def _unwrapped(path: Path, content: Any, size: int) -> Checkpoint:
         for name in NESTED:
             nested = content.get(name)
             if isinstance(nested, Mapping) and isinstance(nested.get("sd"), Mapping):
-                said = nested.get("args")
-                args = {**(said if isinstance(said, Mapping) else {}), "name": nested.get("name", "")}
+                described = nested.get("args")
+                args = {**(described if isinstance(described, Mapping) else {}), "name": nested.get("name", "")}
                 return _checkpoint(path, nested["sd"], size, name, args)
         inner = next((name for name in WRAPPED if isinstance(content.get(name), Mapping)), "")
         if inner:

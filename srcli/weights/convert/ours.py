@@ -29,9 +29,9 @@ MOST = (1.0, 8.0)  # default scales of the other pipelines
 
 def convert(checkpoint: Checkpoint) -> Converted:
     """Read the architecture from the metadata. Raises Misfit if it is invalid."""
-    said = checkpoint.metadata
+    metadata = checkpoint.metadata
     try:
-        architecture, scales = json.loads(said["architecture"]), json.loads(said.get("scales", "null"))
+        architecture, scales = json.loads(metadata["architecture"]), json.loads(metadata.get("scales", "null"))
     except ValueError as error:
         raise Misfit(f"its metadata is not JSON: {error}") from None
     if not isinstance(architecture, dict):
@@ -40,10 +40,10 @@ def convert(checkpoint: Checkpoint) -> Converted:
     taken = TAKEN.get(kind, ()) if isinstance(kind, str) else ()
     if not taken:
         raise Misfit(f"no model uses a network of the kind {str(kind)[:40]!r}")
-    pipeline, role = said.get("pipeline", taken[0][0]), said.get("role", taken[0][1])
+    pipeline, role = metadata.get("pipeline", taken[0][0]), metadata.get("role", taken[0][1])
     if (pipeline, role) not in taken:
         raise Misfit(f"a network of the kind {kind} cannot be the {role[:40]} of the pipeline {pipeline[:40]}")
-    family = said.get("family", pipeline)
+    family = metadata.get("family", pipeline)
     return Converted(
         family=family,
         pipeline=pipeline,
