@@ -41,7 +41,7 @@ def test_globs_that_choose_nothing_are_told(tmp_path):
     photo(tmp_path / "a.png")
     result = srcli(tmp_path, "--include", "*.tif")
     assert result.exit_code == 0
-    assert "no picture is chosen" in result.stderr
+    assert "no pictures selected" in result.stderr
     assert tree(tmp_path) == {"a.png"}
 
 
@@ -60,7 +60,7 @@ def test_lists_from_files_and_standard_input(tmp_path, mark, ending):
 
 def test_a_missing_or_empty_list_is_wrong_usage(tmp_path):
     (tmp_path / "empty").touch()
-    for name, says in (("missing", "cannot be read"), ("empty", "has no lines")):
+    for name, says in (("missing", "cannot be read"), ("empty", "is empty")):
         result = srcli("--from", tmp_path / name)
         assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
 

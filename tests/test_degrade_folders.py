@@ -181,7 +181,7 @@ def test_results_in_the_same_folder_are_not_degraded_again(engine, folder):
     degrade(folder, "-s", 2, *options)
     made = names(folder)
     result = degrade(folder, "-s", 2, "--json", *options)
-    assert "left out, as results of earlier runs" in result.stderr
+    assert "skipped as results of earlier runs" in result.stderr
     assert statuses(result) == {"skipped": 3}
     degrade(folder, "-s", 2, "-o", folder / "{stem}-low{ext}", *options)
     more = names(folder)
@@ -282,7 +282,7 @@ def test_options_of_the_other_engine_are_told(tmp_path, learned):
     assert "need --model" in degrade(source, "--solver", "rk4", *PRESET, code=2).stderr
     degrade(source, "--scale", 2, "--steps", 3, *learned[:4])
     both = ["--solver", "dopri5", "--steps", 4]
-    assert "--steps are those of --solver rk4" in degrade(source, *both, *learned[:4], code=2).stderr
+    assert "--steps needs --solver rk4" in degrade(source, *both, *learned[:4], code=2).stderr
     assert json.loads((tmp_path / "a_degflow_x2.json").read_text())["solver"] == {"kind": "rk4", "steps": 3}
     assert "no effect on presets" in degrade(source, "--device", "cpu", *PRESET).stderr
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("place")
 def test_an_unknown_hash_is_pinned_and_every_change_is_an_error(place, server):
     server.files["/far"] = BODY
     listed(place, far=part(f"{server.url}/far", known=False))
-    assert "its hash was not known before and is kept now" in srcli("models", "pull", "far").stdout
+    assert "its hash was unknown and is now pinned" in srcli("models", "pull", "far").stdout
     assert cache.pins()["far.safetensors"].sha256 == digest(BODY)
     assert srcli("models", "rm", "far").exit_code == 0
     server.files["/far"] = OTHER
