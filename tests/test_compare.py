@@ -135,7 +135,7 @@ def test_other_shapes_and_damaged_files_are_named(versions, tmp_path):
     Image.open(versions[0]).resize((200, 50)).save(wide)
     result = compare(versions[0], wide, "-o", tmp_path / "page.html")
     assert result.exit_code == 1
-    assert "another shape" in result.output
+    assert "a different aspect ratio" in result.output
     (tmp_path / "broken.png").write_text("no picture")
     assert compare(versions[0], tmp_path / "broken.png", "-o", tmp_path / "page.html").exit_code == 1
     assert not (tmp_path / "page.html").exists()
