@@ -234,7 +234,7 @@ BAD = [
     (["a.png", "-s", "100"], 2, "outside 1 to 8"),
     (["a.png", "-s", "0.5"], 2, "outside 1 to 8"),
     (["a.png", "--size", "9999x"], 2, "makes 1 to 8"),
-    (["a.png", "--size", "big"], 2, "is not WIDTHxHEIGHT"),
+    (["a.png", "--size", "big"], 2, "must be WIDTHxHEIGHT"),
     (["a.png", "-s", "2", "--long-side", "50"], 2, "exactly one"),
     (["a.png", "-n", "linf-xl"], 2, "unknown model"),
     (["a.png", "-g", "tpu9"], 2, "unknown device"),

@@ -237,7 +237,7 @@ def test_a_moving_path_is_webp(tmp_path, learned):
     source = saved(tmp_path / "a.png")
     for options in (["-f", "gif"], ["-o", tmp_path / "a.gif"], ["-o", tmp_path / "{stem}_p.png"]):
         said = degrade(source, "--trajectory", "webp", *options, *learned, code=2).stderr
-        assert "--trajectory webp makes .webp files" in said
+        assert "--trajectory webp writes .webp files" in said
     assert names(tmp_path) == ["a.png"]
 
 
@@ -272,7 +272,9 @@ def test_one_frame_of_several_is_used_and_said_once(tmp_path, learned):
 
 def test_scales_of_one_name_are_refused(tmp_path, learned):
     source = saved(tmp_path / "a.png")
-    assert "in names" in degrade(source, "--scales", "2.1234561,2.1234562", *learned, code=2).stderr
+    assert (
+        "two scales have the same label" in degrade(source, "--scales", "2.1234561,2.1234562", *learned, code=2).stderr
+    )
     degrade(source, "--scale", 2.1234561, *learned)
     assert json.loads((tmp_path / "a_degflow_x2.12346.json").read_text())["scale"] == 2.1234561
 

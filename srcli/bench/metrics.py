@@ -126,7 +126,7 @@ def choose(names: Iterable[str] | None, files: Files, tile: int = 0, seeds: int 
     Raises MetricError.
     """
     if 0 < tile < MIN_TILE:
-        raise MetricError(f"tiles of a seam score have at min_side {MIN_TILE} pixels a side, not {tile}")
+        raise MetricError(f"the seam score needs tiles of at least {MIN_TILE} pixels per side, not {tile}")
     known = {m.name: m for m in _known(files, tile)}
     if names is None:
         usual = USUAL | {"diversity", "inf"} if seeds > 1 else USUAL
