@@ -89,7 +89,6 @@ def plan(
     suffix: format of the results; None keeps that of each input.
     results: pattern of the names of results, whose first group is the input's stem; matching pictures in folders are
         left out.
-
     If two results would get the same name, the inputs' suffixes are added to them, then numbers.
     """
     selection, inputs = selection or Selection(), _unique(inputs)
@@ -99,25 +98,26 @@ def plan(
         raise UsageError("standard output takes a single picture; use a folder for several inputs")
     template = None if out is None or "{" not in str(out) else checked_template(str(out), suffix)
     root = out if template is None else _fixed_part(template)
-    many = len(inputs) > 1 or any(path.is_dir() for path in inputs)
-    if many and root is not None:
+    if many := len(inputs) > 1 or any(path.is_dir() for path in inputs):
         _check_folder(root, template)
     found, left_out = _found(inputs, root, selection, results)
     sources = frozenset(resolved(item.source) for item in found)
     if not many:
         _check_single(inputs[0], out, suffix)
         if template is None and out is not None and (out == STREAM or _names_a_file(out)):
-            found = [replace(item, folder=out.parent, file=out) for item in found]
-            return Plan([item for item in found if selection.in_shard(item)], sources=sources)
-    with_names = named([replace(item, template=template) for item in found], suffix)
+            single = (replace(item, folder=out.parent, file=out) for item in found)
+            return Plan(list(filter(selection.in_shard, single)), sources=sources)
     # Names come first, so that they are the same in all shards.
-    items = [item for item in with_names if selection.in_shard(item)]
+    with_names = named([replace(item, template=template) for item in found], suffix)
+    items = list(filter(selection.in_shard, with_names))
     renamed = [item for item in items if item.name != item.source.stem]
     return Plan(items, left_out=left_out, many=many, sources=sources, renamed=renamed)
 
 
-def _check_folder(root: Path, template: str | None) -> None:
+def _check_folder(root: Path | None, template: str | None) -> None:
     """Raise UsageError if `root` cannot hold several results."""
+    if root is None:
+        return
     if template is None and _names_a_file(root):
         raise UsageError(f"{root} is a single file, but there are several inputs; use a folder instead")
     if root.exists() and not root.is_dir():
