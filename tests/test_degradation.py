@@ -248,8 +248,8 @@ def test_degrade_survives_a_bad_file_and_says_what_is_wrong(tmp_path):
     [
         (["nowhere.png"], 1, "does not exist"),
         ([EXAMPLES / "cat.png", "--preset", "cruel"], 2, "unknown preset"),
-        ([EXAMPLES / "cat.png", "--scale", "0.5"], 2, "made smaller by"),
-        ([EXAMPLES / "cat.png", "--seed", "-1"], 2, "not negative"),
+        ([EXAMPLES / "cat.png", "--scale", "0.5"], 2, "--scale must be from 1 to 16"),
+        ([EXAMPLES / "cat.png", "--seed", "-1"], 2, "--seed must be 0 or more"),
         ([EXAMPLES / "cat.png", "-o", "out.xyz"], 2, "cannot write"),
     ],
 )

@@ -40,7 +40,7 @@ class Settings:
         if not 1 <= self.scale <= MAX_SCALE:
             raise DegradeError(f"--scale must be from 1 to {MAX_SCALE}, not {self.scale:g}")
         if self.seed < 0:
-            raise DegradeError(f"--seed must not be negative, as {self.seed} is")
+            raise DegradeError(f"--seed must be 0 or more, not {self.seed}")
 
     def used(self, photo: Size) -> Size:
         """The part of a photo that is used: for integer scales, sides are multiples of the scale, as in benchmarks."""
