@@ -24,7 +24,7 @@ from torch import Tensor
 
 from srcli import runtime
 from srcli.bench.metrics import Files, choose
-from srcli.bench.quality import Course, Photos, score, summarise
+from srcli.bench.quality import Photos, RunLog, score, summarise
 from srcli.bench.variants import Case, Made
 from srcli.degradation.bicubic import reduce
 from srcli.errors import SrcliError
@@ -101,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = runtime.choose("cpu")
     model = FlowsrModel(store.load_network(options.weights))  # type: ignore[arg-type]
-    metrics, details = choose(METRICS, Files((options.lpips_weights,))), sorted(options.details)
+    metrics, details = choose(METRICS, Files(lpips_squeeze=(options.lpips_weights,))), sorted(options.details)
     variants = [Dial(name, d, model, chosen) for name in DIALS for d in details]
 
     def progress(done: int, total: int) -> None:
@@ -109,7 +109,7 @@ def main() -> None:
 
     print(f"{datetime.date.today()}, {options.weights.name}, {options.preset} x{options.scale}, {chosen.precision}\n")
     for folder in options.data:
-        photos, course = Photos(folder, degradation=options.preset), Course()
+        photos, course = Photos(folder, degradation=options.preset), RunLog()
         places = np.linspace(0, len(photos) - 1, min(len(photos), options.photos)).round().astype(int)
         photos.files = [photos.files[i] for i in places]
         scores = list(score(variants, photos, [options.scale], metrics, course, progress=progress))

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import ImageCms
 
 from srcli import Upscaler, images, runtime
-from srcli.batch import Choice, Job, plan, run
+from srcli.batch import Selection, UpscaleBatch, plan, run
 from srcli.geometry import Target
 from srcli.images.picture import Picture
 from srcli.images.source import Source
@@ -62,8 +62,13 @@ def main() -> None:
     print("| file | in | out | profile | metadata in → out | note |\n|---|---|---|---|---|---|")
     for folder in given.folders:
         with tempfile.TemporaryDirectory() as out:
-            items = plan([folder], Path(out), Choice()).items
-            job = Job(upscaler, target, sampling, sources=frozenset(i.source.resolve() for i in items))
+            items = plan([folder], Path(out), Selection()).items
+            job = UpscaleBatch(
+                upscaler=upscaler,
+                target=target,
+                sampling=sampling,
+                sources=frozenset(i.source.resolve() for i in items),
+            )
             for record in run(items, job):
                 print(row(Path(record.input), record, Path(out)), flush=True)
 

@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 from srcli import Upscaler, runtime
-from srcli.batch import Job, Options, Record, degrade, plan, run
-from srcli.batch.engines import Learned
+from srcli.batch import Record, RunOptions, UpscaleBatch, degrade, plan, run
+from srcli.batch.modes import LearnedMode
 from srcli.degrader import Degrader, Parts, find
 from srcli.geometry import Target
 from srcli.images.picture import Picture
@@ -72,7 +72,7 @@ def one(megapixels: float, suffix: str, model: str | None, detail: float, folder
     """Runs in the process that is measured."""
     upscaler, target, sampling = Upscaler(model or "linf-lp-s"), Target(scale=4), Sampling(detail=detail)
     upscaler.run(Picture(np.zeros((64, 64, 3), np.uint8)), target, sampling)
-    job = Job(upscaler, target, sampling, options=Options(suffix))
+    job = UpscaleBatch(upscaler=upscaler, target=target, sampling=sampling, options=RunOptions(suffix=suffix))
     items = plan([folder / "large.jpg"], None, suffix=suffix).items
     with measured() as found:
         (record,) = done(run(items, job))
@@ -89,10 +89,10 @@ def degraded(megapixels: float, scales: list[float], parts: Parts, folder: Path)
     """Runs in the process that is measured."""
     ready = Degrader(parts)
     list(ready.degrade(Picture(np.zeros((64, 64, 3), np.uint8)), scales))
-    engine = Learned(ready, {f"x{s:g}": s for s in scales})
+    mode = LearnedMode(ready, {f"x{s:g}": s for s in scales})
     items = plan([folder / "large.jpg"], None, suffix=".png").items
     with measured() as found:
-        done(degrade.run(items, degrade.DegradeJob(engine)))
+        done(degrade.run(items, degrade.DegradeBatch(mode)))
     print(f"| {megapixels:g} | {len(scales)} | {found[0]:.0f} MiB | {found[1]:.0f} s |", flush=True)
 
 

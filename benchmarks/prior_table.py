@@ -15,7 +15,7 @@ from pathlib import Path
 
 from srcli import runtime
 from srcli.bench.metrics import Files, choose
-from srcli.bench.quality import Course, Photos, score, summarise
+from srcli.bench.quality import Photos, RunLog, score, summarise
 from srcli.bench.variants import Model
 from srcli.errors import SrcliError
 from srcli.tiling.model import Sampling
@@ -37,7 +37,7 @@ def main() -> None:
     prior, flow = Upscaler(options.prior), Upscaler(options.flow)
     learned = Model(prior, Sampling(detail=1))
     sampled = [Model(flow, Sampling(temperature=t)) for t in options.temperatures]
-    metrics = choose(["psnr_y", "lpips_squeeze", "grid"], Files((options.lpips_weights,)))
+    metrics = choose(["psnr_y", "lpips_squeeze", "grid"], Files(lpips_squeeze=(options.lpips_weights,)))
 
     def progress(done: int, total: int) -> None:
         print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr)
@@ -46,7 +46,7 @@ def main() -> None:
     columns = ("prior", *(f"τ {t:g}" for t in options.temperatures))
     for folder in options.data:
         variants = [learned, *sampled]
-        course, labels = Course(), [v.label for v in variants]
+        course, labels = RunLog(), [v.label for v in variants]
         scores = list(score(variants, Photos(folder), options.scales, metrics, course, progress=progress))
         if course.problems:
             raise SrcliError("; ".join(course.problems))

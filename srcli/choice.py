@@ -1,37 +1,45 @@
-"""Which model suits a picture: a table of thresholds on what `look` measures, read from the top."""
+"""Choose the model for a picture: a table of thresholds on the measurements of `look`, read from the top."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from math import inf
 
 from srcli.look import Look
 
-AUTO = "auto"  # the name that asks for a choice
+AUTO = "auto"  # the model name that asks for a choice
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A kind of picture. least, most: bounds of measurements, all of which hold, inclusive; a measurement that a
-    picture lacks (`jpeg` of a PNG) is in no bounds. why: with the measurements as fields."""
+    """A kind of picture and the model for it.
+
+    kind: name of the kind.
+    model, detail: what to use for it.
+    why: the reason, a template with the measurements as fields.
+    minimum, maximum: inclusive bounds of measurements, which must all hold. A missing measurement (`jpeg` of a PNG)
+        is never within bounds.
+    """
 
     kind: str
     model: str
     detail: float
     why: str
-    least: Mapping[str, float]
-    most: Mapping[str, float]
+    _: KW_ONLY
+    minimum: Mapping[str, float] = field(default_factory=dict)
+    maximum: Mapping[str, float] = field(default_factory=dict)
 
     def fits(self, measured: Mapping[str, float | None]) -> bool:
-        bounds = [(name, bound, inf) for name, bound in self.least.items()]
-        bounds += [(name, -inf, bound) for name, bound in self.most.items()]
+        """Whether all measurements are within the bounds."""
+        bounds = [(name, bound, inf) for name, bound in self.minimum.items()]
+        bounds += [(name, -inf, bound) for name, bound in self.maximum.items()]
         return all((value := measured[name]) is not None and low <= value <= high for name, low, high in bounds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A model and its detail for a picture, and why in a few words."""
+    """The kind of a picture, the model and detail chosen for it, and the reason in a few words."""
 
     kind: str
     model: str
@@ -40,35 +48,57 @@ class Choice:
 
 
 CLEAN, RESTORER, PLAIN = "linf-lp-s", "flowsr-s", "bicubic"
-# Detail 0 of the restorer is hardly ever below bicubic; on blur detail 1 gains more. What is clean gets all detail;
-# what is nearly clean gets less, because detail amplifies what little there is. Graphics that were made smaller have
-# smooth edges, which the clean model restores best; graphics as they were drawn have sharper ones than any photograph,
-# which it breaks.
+# The restorer at detail 0 is hardly ever worse than bicubic; on blurred pictures, detail 1 gains more. Clean pictures
+# get full detail, nearly clean ones less, since detail amplifies any noise. Downscaled graphics have smooth edges,
+# which the clean model restores best; graphics as drawn have edges sharper than any photograph's, on which it fails.
 # `benchmarks/choice.py` prints what these thresholds choose, and what that gains and loses.
 TABLE = (
-    Rule("two-valued", RESTORER, 0.0, "one or two colours", {}, {"colours": 2}),
-    Rule("gradient", PLAIN, 0.0, "smooth, without edges", {"sharp": 0.95}, {"edges": 0.0, "noise": 1.0}),
-    Rule("hard-edged", RESTORER, 0.0, "a graphic with hard edges", {"hard": 0.03, "flat": 0.15}, {}),
-    Rule("drawn", RESTORER, 0.0, "a graphic with sharp edges", {"sharp": 0.84, "flat": 0.25}, {}),
-    Rule("halftone", CLEAN, 0.0, "a halftone or a grating", {"edges": 0.25}, {"sharp": 0.62}),
-    Rule("JPEG graphic", CLEAN, 0.0, "a graphic, JPEG quality {jpeg:.0f}", {"flat": 0.25, "jpeg": 66}, {"jpeg": 89}),
-    Rule("low-quality JPEG", RESTORER, 0.0, "JPEG quality {jpeg:.0f}", {}, {"jpeg": 79}),
-    Rule("blocks of JPEG", RESTORER, 0.0, "blocks of a JPEG", {"blocks": 0.9}, {"flat": 0.25, "hard": 0.02}),
-    Rule("graphic", CLEAN, 0.5, "a graphic with smooth edges", {"flat": 0.25}, {}),
-    Rule("noisy", RESTORER, 0.0, "noise of {noise:.0f} levels", {"noise": 3.2}, {}),
-    Rule("blurred", RESTORER, 1.0, "blurred", {}, {"sharp": 0.6, "edges": 0.05}),
-    Rule("JPEG", CLEAN, 0.0, "JPEG quality {jpeg:.0f}", {}, {"jpeg": 89.0}),
-    Rule("faint blocks", CLEAN, 0.0, "faint blocks of a JPEG", {"blocks": 0.55}, {"flat": 0.25, "hard": 0.02}),
-    Rule("some noise", CLEAN, 0.0, "noise of {noise:.1f} levels", {"noise": 2.3}, {}),
-    Rule("good JPEG", CLEAN, 0.5, "JPEG quality {jpeg:.0f}", {}, {"jpeg": 96.0}),
-    Rule("little noise", CLEAN, 0.5, "noise of {noise:.1f} levels", {"noise": 1.4}, {}),
-    Rule("clean", CLEAN, 1.0, "clean", {}, {}),
+    Rule("two-valued", RESTORER, 0.0, "one or two colours", maximum={"colours": 2}),
+    Rule(
+        "gradient", PLAIN, 0.0, "smooth, without edges", minimum={"sharp": 0.95}, maximum={"edges": 0.0, "noise": 1.0}
+    ),
+    Rule("hard-edged", RESTORER, 0.0, "a graphic with hard edges", minimum={"hard": 0.03, "flat": 0.15}),
+    Rule("drawn", RESTORER, 0.0, "a graphic with sharp edges", minimum={"sharp": 0.84, "flat": 0.25}),
+    Rule("halftone", CLEAN, 0.0, "a halftone or a grating", minimum={"edges": 0.25}, maximum={"sharp": 0.62}),
+    Rule(
+        "JPEG graphic",
+        CLEAN,
+        0.0,
+        "a graphic, JPEG quality {jpeg:.0f}",
+        minimum={"flat": 0.25, "jpeg": 66},
+        maximum={"jpeg": 89},
+    ),
+    Rule("low-quality JPEG", RESTORER, 0.0, "JPEG quality {jpeg:.0f}", maximum={"jpeg": 79}),
+    Rule(
+        "blocks of JPEG",
+        RESTORER,
+        0.0,
+        "blocks of a JPEG",
+        minimum={"blocks": 0.9},
+        maximum={"flat": 0.25, "hard": 0.02},
+    ),
+    Rule("graphic", CLEAN, 0.5, "a graphic with smooth edges", minimum={"flat": 0.25}),
+    Rule("noisy", RESTORER, 0.0, "noise of {noise:.0f} levels", minimum={"noise": 3.2}),
+    Rule("blurred", RESTORER, 1.0, "blurred", maximum={"sharp": 0.6, "edges": 0.05}),
+    Rule("JPEG", CLEAN, 0.0, "JPEG quality {jpeg:.0f}", maximum={"jpeg": 89.0}),
+    Rule(
+        "faint blocks",
+        CLEAN,
+        0.0,
+        "faint blocks of a JPEG",
+        minimum={"blocks": 0.55},
+        maximum={"flat": 0.25, "hard": 0.02},
+    ),
+    Rule("some noise", CLEAN, 0.0, "noise of {noise:.1f} levels", minimum={"noise": 2.3}),
+    Rule("good JPEG", CLEAN, 0.5, "JPEG quality {jpeg:.0f}", maximum={"jpeg": 96.0}),
+    Rule("little noise", CLEAN, 0.5, "noise of {noise:.1f} levels", minimum={"noise": 1.4}),
+    Rule("clean", CLEAN, 1.0, "clean"),
 )
 MODELS = tuple(dict.fromkeys(rule.model for rule in TABLE))
 
 
 def choose(seen: Look) -> Choice:
-    """The first line of the table that fits a picture; the last fits all."""
+    """The choice of the first rule that fits the measurements `seen`; the last rule fits all."""
     measured = asdict(seen)
     rule = next(rule for rule in TABLE if rule.fits(measured))
-    return Choice(rule.kind, rule.model, rule.detail, rule.why.format(**measured))
+    return Choice(kind=rule.kind, model=rule.model, detail=rule.detail, why=rule.why.format(**measured))

@@ -19,7 +19,7 @@ from srcli.flows.ode import Solver
 from srcli.geometry import Size
 from srcli.images.picture import Picture
 from srcli.methods.degflow.model import DegflowModel, check_scales, time_of
-from srcli.weights import manifest, store
+from srcli.weights import entries, manifest, store
 from srcli.weights.convert import ConvertError
 from srcli.weights.model_files import OtherPart, load_part
 
@@ -42,9 +42,9 @@ class Parts:
 
     def load(self) -> DegflowModel:
         """Raises ConvertError for files that do not hold what they should, or are not of one training."""
-        flow = load_part(self.flow, manifest.DEGRADES, "flow")
+        flow = load_part(self.flow, entries.DEGRADES, "flow")
         try:
-            autoencoder = load_part(self.autoencoder, manifest.DEGRADES, "autoencoder")
+            autoencoder = load_part(self.autoencoder, entries.DEGRADES, "autoencoder")
             self._check_pair(autoencoder)
             return DegflowModel(autoencoder, flow)  # type: ignore[arg-type]  # what these roles are
         except OtherPart:
@@ -79,7 +79,7 @@ def find(model: str | None = None, autoencoder: Path | None = None, flow: Path |
 def entry_of(model: str | None) -> manifest.Entry:
     """The manifest's entry of a generator; our own for None. Raises SrcliError for what is none."""
     entry = manifest.load().find(model or OURS)
-    if entry.pipeline != manifest.DEGRADES:
+    if entry.pipeline != entries.DEGRADES:
         raise DegradeError(f"{entry.name} makes pictures larger, not smaller; use --model degflow or --preset")
     if lacking := [role for role in ROLES if role not in entry.parts]:
         raise DegradeError(f"{entry.name} has no {lacking[0]} in the manifest, without which it makes no pictures")

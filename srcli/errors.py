@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one sentence and the exit code of the command."""
+"""Errors that users can act on: one sentence and the exit code of the command."""
 
 from __future__ import annotations
 

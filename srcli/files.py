@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and made by one process at a time."""
+"""Write files atomically, with one process at a time per file."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ except ImportError:  # Windows
 
 from srcli.errors import SrcliError
 
-PATIENCE = 60  # seconds that a small file waits for another process that writes it
-ABANDONED = 24 * 3600  # seconds, where no lock can tell
+PATIENCE = 60  # seconds to wait for another process that writes the same small file
+ABANDONED = 24 * 3600  # age in seconds of abandoned files on systems without locks
 
 
 class WriteError(SrcliError):
-    """A file or folder that cannot be written."""
+    """A file or folder cannot be written."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """UTF-8, under a temporary name and renamed. What UTF-8 cannot hold (bytes of odd file names) becomes '?'."""
-    claim = Claim(path)  # its lock keeps other processes from sweeping the temporary file
+    """Write text atomically as UTF-8; bytes of odd file names that cannot be encoded become '?'. Raises WriteError."""
+    claim = Claim(path)  # its lock protects the temporary file from other processes' sweeps
     try:
         claim.wait().write(text.encode("utf-8", "replace"))
         claim.finish()
@@ -40,28 +40,29 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """A folder and those above it. Raises WriteError."""
+    """Create a folder and its parents. Raises WriteError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WriteError(f"cannot make the folder {path}: {error.strerror or error}") from error
+        raise WriteError(f"cannot create the folder {path}: {error.strerror or error}") from error
 
 
 class Taken(SrcliError):
-    """A file that another process is making now."""
+    """Another process is making the file."""
 
 
 class _Complete(io.BufferedRandom):
-    """A file that keeps its descriptor to itself: Pillow would write to that, and takes no notice when a full disk
-    accepts only a part."""
+    """A file that hides its descriptor: Pillow would write to it directly and ignore partial writes on a full disk."""
 
     def fileno(self) -> int:
         raise io.UnsupportedOperation("written through its buffer only")
 
 
 class Claim:
-    """The right to make a file, held by a lock on its temporary version. The lock ends with the process, however that
-    ends; what is left of a dead one's is taken over by the next, or removed by `sweep`.
+    """The exclusive right to make a file, held by a lock on its temporary file.
+
+    The lock ends with the process. A temporary file left by a dead process is taken over by the next claim, or removed
+    by `sweep`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,20 +73,20 @@ class Claim:
         self._handle = -1
 
     def take(self) -> BinaryIO:
-        """The empty temporary file, open for writing and reading. Raises Taken, or OSError."""
-        _held.add(self)  # before there is a file, so that `abandon` knows of it at whatever moment a signal comes
+        """Lock the temporary file and return it, empty and open for writing and reading. Raises Taken or OSError."""
+        _held.add(self)  # before the file exists, so that `abandon` knows of it whenever a signal comes
         try:
             self._take_part()
             self._file = _Complete(io.FileIO(self.part, "w+"))
         except (Taken, OSError):
             self._release()
             raise
-        if fcntl is None:  # Windows renames no open file
+        if fcntl is None:  # Windows cannot rename an open file
             self._close()
         return self._file
 
     def _take_part(self) -> None:
-        """Lock the temporary file; its handle keeps the lock."""
+        """Open and lock the temporary file; the lock lasts as long as its handle."""
         while True:
             self._handle = self._open()
             locked = _lock(self._handle)
@@ -100,12 +101,12 @@ class Claim:
                 same = os.path.samestat(os.fstat(self._handle), os.stat(self.part))
             except FileNotFoundError:
                 same = False
-            if same:  # else its owner has just given it its name, or removed it
+            if same:  # otherwise its owner has just renamed or removed it
                 return
             self._close()
 
     def wait(self) -> BinaryIO:
-        """As `take`, when no other process makes the file any more; Taken after `PATIENCE` seconds."""
+        """Like `take`, but wait up to `PATIENCE` seconds for another process."""
         last = time.monotonic() + PATIENCE
         while True:
             try:
@@ -116,12 +117,14 @@ class Claim:
             time.sleep(0.01)
 
     def finish(self, before: Callable[[Path], None] | None = None) -> None:
-        """Give the file its final name. before: is told the whole temporary file just before; who waits for the name
-        or the claim finds it done."""
-        assert self._file is not None, "taken before"
+        """Rename the temporary file to its final name.
+
+        before: called with the complete temporary file just before it is renamed.
+        """
+        assert self._file is not None, "take() comes first"
         self._file.flush()
         self._file.close()
-        if self not in _held:  # abandoned: by now the temporary name may be another's
+        if self not in _held:  # abandoned: another process may have the temporary file by now
             raise OSError(errno.EINTR, "interrupted")
         if before is not None:
             before(self.part)
@@ -129,9 +132,9 @@ class Claim:
         self._release()
 
     def drop(self) -> None:
-        """Remove the temporary file, where it was not finished."""
+        """Release the claim and remove the temporary file, unless it is finished."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # what is not written yet may not fit on the disk
+            with contextlib.suppress(OSError):  # buffered data may not fit on the disk
                 self._file.close()
             if self in _held:
                 with contextlib.suppress(OSError):
@@ -139,7 +142,7 @@ class Claim:
             self._release()
 
     def _open(self) -> int:
-        """The temporary file, in its folder, which another run may have found empty and removed just now."""
+        """Open the temporary file; recreate its folder if another run has just removed it as empty."""
         for attempt in range(3):
             try:
                 return os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
@@ -155,21 +158,21 @@ class Claim:
         self._file = None
 
     def _close(self) -> None:
-        """Close the handle, which ends the lock."""
+        """Close the handle and so release the lock."""
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
 
 
-_held: set[Claim] = set()  # of this process
+_held: set[Claim] = set()  # claims of this process
 
 
 def abandon() -> None:
-    """Remove the temporary files of this process, whatever its threads are doing with them: it is about to end."""
+    """Remove all temporary files of this process, which is about to end, even while threads use them."""
     while _held:
         claim = _held.pop()
         with contextlib.suppress(OSError):
-            if claim._file is None:  # a signal came while it was taken: by now the file may be another's
+            if claim._file is None:  # interrupted in `take`: another process may have the file by now
                 claim._close()
                 _sweep(claim.part)
             else:
@@ -177,7 +180,7 @@ def abandon() -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files in a folder that no living process holds. Returns how many there were."""
+    """Remove temporary files that no live process holds from a folder. Returns their number."""
     removed = 0
     with contextlib.suppress(OSError):
         for part in folder.glob(".srcli-*.part"):
@@ -199,10 +202,10 @@ def _sweep(part: Path) -> bool:
 
 
 def _lock(handle: int, *, together: bool = False) -> bool | None:
-    """Lock an open file for this process: whether no other holds it, None where there are no locks.
+    """Lock an open file; False if another process holds it, None if the file system has no locks.
 
-    Who makes a file locks it alone. Who only sweeps locks together with others, so that a maker who finds a lock can
-    tell a sweeper, who is gone in a moment, from another maker.
+    together: take a shared lock instead of an exclusive one. Makers lock exclusively and sweepers share, so that a
+        maker can tell a sweeper, which is gone in a moment, from another maker.
     """
     if fcntl is None:
         return None

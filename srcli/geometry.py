@@ -1,4 +1,4 @@
-"""Sizes and rectangles in pixels: the values that every room passes around."""
+"""Sizes and rectangles in pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A rectangle in absolute pixels, of the output unless said otherwise. `bottom` and `right` are exclusive."""
+    """A rectangle in absolute pixels, of the output unless stated otherwise. `bottom` and `right` are exclusive."""
 
     top: int
     left: int
@@ -44,15 +44,19 @@ class Window:
     def right(self) -> int:
         return self.left + self.width
 
-    def within(self, size: Size, margin: int = 0, align: int = 1, least: int = 0) -> Window:
-        """This rectangle with `margin` on every side, sides on multiples of `align` and at least `least` pixels of
-        area, cut to the rectangle (0, 0) to `size`."""
+    def within(self, size: Size, margin: int = 0, align: int = 1, minimum: int = 0) -> Window:
+        """Grow the rectangle within a picture of `size`.
+
+        margin: pixels to add on each side.
+        align: sides lie on multiples of this.
+        minimum: minimum area in pixels, unless the picture is smaller.
+        """
         while True:
             top, left = ((max(0, v - margin)) // align * align for v in (self.top, self.left))
             bottom = min(size.height, -(-(self.bottom + margin) // align) * align)
             right = min(size.width, -(-(self.right + margin) // align) * align)
             grown = Window(top, left, bottom - top, right - left)
-            if grown.height * grown.width >= least or (grown.height, grown.width) == (size.height, size.width):
+            if grown.height * grown.width >= minimum or (grown.height, grown.width) == (size.height, size.width):
                 return grown
             margin += 4
 
@@ -80,6 +84,7 @@ class Window:
 
     @classmethod
     def whole(cls, size: Size) -> Window:
+        """The rectangle of a whole picture."""
         return cls(0, 0, size.height, size.width)
 
 
@@ -89,15 +94,17 @@ def mean_scale(high: Size, low: Size) -> float:
 
 
 class TargetError(SrcliError):
-    """A scale or size that cannot be made."""
+    """An invalid scale or size."""
 
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The wanted size: a scale, or one of width, height, long side and megapixels. Ratios are kept unless both
-    width and height are given."""
+    """The size of a result: a scale, width and/or height, long side, or megapixels; exactly one of these.
+
+    The aspect ratio is kept unless both width and height are given. Raises TargetError.
+    """
 
     scale: float | None = None
     width: int | None = None
@@ -116,21 +123,21 @@ class Target:
 
     @classmethod
     def parse_size(cls, text: str) -> Target:
-        """3840x2160, 3840x (width only) or x2160 (height only)."""
+        """Parse 3840x2160, 3840x (width only) or x2160 (height only). Raises TargetError."""
         match = re.fullmatch(r"(\d*)[xX×](\d*)", text.strip())
         if not match or not (match[1] or match[2]):
-            raise TargetError(f"size {text!r} is not WIDTHxHEIGHT, WIDTHx or xHEIGHT")
+            raise TargetError(f"--size must be WIDTHxHEIGHT, WIDTHx or xHEIGHT, not {text!r}")
         return cls(width=int(match[1]) if match[1] else None, height=int(match[2]) if match[2] else None)
 
     def size(self, source: Size) -> Size:
-        """The output size for a picture of size `source`, every side at least one pixel."""
+        """The output size for a picture of size `source`, at least one pixel per side."""
         factor = self.factor(source)
         height, width = (max(1, math.floor(n * factor + 0.5)) for n in (source.height, source.width))
         height, width = self.height or height, self.width or width
         return Size(height, width)
 
     def factor(self, source: Size) -> float:
-        """The scale that `source` is enlarged by (the larger of the two where both sides are given)."""
+        """The scale for a picture of size `source`; the larger of the two if both sides are given."""
         if self.scale is not None:
             return self.scale
         if self.long_side is not None:
@@ -141,5 +148,5 @@ class Target:
         return max(want / have for want, have in sides if want is not None)
 
     def label(self, source: Size) -> str:
-        """What output names carry: x3.5 for scales, 3840x2160 for sizes."""
+        """The label in output names: x3.5 for scales, 3840x2160 for sizes."""
         return f"x{self.scale:g}" if self.scale is not None else str(self.size(source))

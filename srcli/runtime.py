@@ -20,22 +20,29 @@ STRIP_BYTES = 350 * 2**20
 
 
 class DeviceError(SrcliError):
-    """A device or precision that is not here."""
+    """A device or precision that is unknown or not available."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A device and the precision of its convolutions. Flows and their inverses are float32 everywhere."""
+    """A device and the precision of its convolutions. Flows and their inverses are always float32.
+
+    precision: fp32, bf16 or fp16.
+    reason: why this precision was chosen.
+    """
 
     device: torch.device
     precision: str
-    reason: str  # why this precision
+    reason: str
 
     @contextlib.contextmanager
     def computing(self, precision: str | None = None) -> Iterator[None]:
-        """Inference mode with autocast at `precision` (default: this runtime's)."""
+        """Inference mode with autocast.
+
+        precision: None for that of the runtime.
+        """
         chosen = precision or self.precision
         autocast = torch.autocast(self.device.type, PRECISIONS[chosen], enabled=chosen != "fp32")
         with torch.inference_mode(), autocast:
@@ -43,19 +50,25 @@ class Runtime:
 
 
 def choose(device: str = "auto", precision: str = "auto") -> Runtime:
-    """The runtime for a device name (auto, cpu, cuda, cuda:1, 1, mps) and a precision (auto, fp32, bf16, fp16)."""
+    """The runtime for a device and a precision.
+
+    device: auto, cpu, cuda, cuda:1, 1 or mps.
+    precision: auto, fp32, bf16 or fp16.
+
+    Raises DeviceError.
+    """
     chosen = find_device(device)
     if precision == "auto":
         return Runtime(chosen, *best_precision(chosen))
     if precision not in PRECISIONS:
-        raise DeviceError(f"unknown precision {precision!r}; known: auto, {', '.join(PRECISIONS)}")
+        raise DeviceError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
     if precision == "fp16" and chosen.type == "cpu":
-        raise DeviceError("fp16 is for GPUs; on a CPU use bf16 or fp32")
+        raise DeviceError("fp16 works on GPUs only; use bf16 or fp32 on a CPU")
     return Runtime(chosen, precision, "asked for")
 
 
 def facts(chosen: Runtime) -> dict[str, str | int]:
-    """What numbers measured here depend on."""
+    """Facts about software and hardware that measurements depend on."""
     name = torch.cuda.get_device_name(chosen.device) if chosen.device.type == "cuda" else str(chosen.device)
     return {
         "srcli": __version__,
@@ -71,7 +84,7 @@ def facts(chosen: Runtime) -> dict[str, str | int]:
 
 
 def _cpu() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name, or else its architecture."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -80,25 +93,25 @@ def _cpu() -> str:
 
 
 def find_device(name: str) -> torch.device:
-    """A torch device that exists here, from its name."""
+    """The torch device of this name. Raises DeviceError if it is unknown or not available."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(f"cuda:{int(name)}" if name.isdecimal() else name)
     except (RuntimeError, ValueError):
         raise DeviceError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N, N or mps") from None
-    here = {
+    available = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not here.get(device.type, False):
+    if not available.get(device.type, False):
         raise DeviceError(f"device {name!r} is not available on this machine; use cpu or run srcli doctor")
     return device
 
 
 def best_precision(device: torch.device) -> tuple[str, str]:
-    """Fastest precision that the device computes natively, and why."""
+    """The fastest precision that the device supports natively, and the reason."""
     if device.type == "cpu":
         features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         for feature in ("amx_bf16", "avx512_bf16"):
@@ -113,37 +126,43 @@ def best_precision(device: torch.device) -> tuple[str, str]:
 
 
 def mixed(device: torch.device) -> torch.autocast:
-    """Autocast for training: bfloat16 where the device computes it natively, else nothing. (Gradients in float16 would
-    need their losses scaled.)"""
+    """Autocast for training: bfloat16 if the device supports it natively, else none.
+
+    float16 is not used, as its gradients would need loss scaling.
+    """
     return torch.autocast(device.type, torch.bfloat16, enabled=best_precision(device)[0] == "bf16")
 
 
 def set_threads(count: int | None) -> int:
-    """Use `count` CPU threads (default: what torch chose). Returns the number in use."""
+    """Set the number of CPU threads; None keeps torch's choice. Returns the number in use. Raises DeviceError."""
     if count is not None:
         if count < 1:
-            raise DeviceError(f"threads must be at least 1, not {count}")
+            raise DeviceError(f"--threads must be at least 1, not {count}")
         torch.set_num_threads(count)
     return torch.get_num_threads()
 
 
-def strip_budget(chosen: Runtime, most: int | None = None) -> int:
-    """Bytes that one strip would take in float32: what a quarter of the free memory holds at the runtime's precision,
-    at most `STRIP_BYTES` on a CPU, and at most a quarter of `most`, the bytes that the work may take."""
+def strip_budget(chosen: Runtime, limit: int | None = None) -> int:
+    """Memory budget of a strip, as the bytes it would take in float32.
+
+    At the runtime's precision, it is a quarter of the free memory, on a CPU at most `STRIP_BYTES`.
+
+    limit: bytes that the work may use; a strip gets at most a quarter of it.
+    """
     if chosen.device.type == "cuda":
         available = torch.cuda.mem_get_info(chosen.device)[0] // 4
     else:
         available = min(STRIP_BYTES, free_memory() // 4)
-    if most is not None:
-        available = min(available, most // 4)
+    if limit is not None:
+        available = min(available, limit // 4)
     return available * 4 // PRECISIONS[chosen.precision].itemsize
 
 
 def reuse_heap() -> None:
-    """Let glibc keep freed memory for the next tensor instead of returning it to the system each time.
+    """Let glibc keep freed memory for the next tensor instead of returning it to the system.
 
-    Page faults of fresh memory cost a tenth of the time. For processes of our own (the command), not for a library's
-    host; does nothing on other systems.
+    Page faults on new memory would take a tenth of the time. Only for our own processes, not when used as a library;
+    does nothing on other systems.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -154,20 +173,20 @@ def reuse_heap() -> None:
 
 
 def return_heap() -> None:
-    """Give what `reuse_heap` keeps back to the system."""
+    """Return the memory kept by `reuse_heap` to the system."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: CUDA has a class for it, the CPU and MPS allocators only words."""
+    """Whether an error means that memory ran out; CUDA has a class for it, CPU and MPS only messages."""
     words = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(w in str(error) for w in words)
 
 
 def free_memory() -> int:
-    """Bytes of RAM that can be had without swapping, caches included; 4 GiB where the system does not tell."""
+    """Bytes of RAM available without swapping, including caches; 4 GiB if unknown."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -176,10 +195,10 @@ def free_memory() -> int:
 
 
 def _container_limit() -> int:
-    """What a memory control group leaves, where there is one; cached files, which it counts, can be had."""
+    """Bytes left by the memory control group, if there is one; cached files count as available."""
     group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError, KeyError):
-        most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        held = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return max(0, most - used + int(held["inactive_file"]))
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(statistics["inactive_file"]))
     return sys.maxsize

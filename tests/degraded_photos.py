@@ -21,7 +21,10 @@ def degraded(scale: int, seeds: int) -> list[Case]:
         photo = np.asarray(Image.open(path).convert("RGB"))
         size = Size(photo.shape[0] // scale, photo.shape[1] // scale)
         photo = photo[: size.height * scale, : size.width * scale]
-        made += [Case(path.name, scale, photo, draw("moderate", scale, seed)(photo, size)) for seed in range(seeds)]
+        made += [
+            Case(name=path.name, scale=scale, reference=photo, low=draw("moderate", scale, seed)(photo, size))
+            for seed in range(seeds)
+        ]
     return made
 
 

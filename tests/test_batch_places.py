@@ -18,7 +18,7 @@ def test_a_file_where_a_folder_is_needed(tmp_path):
     photos(tmp_path / "in", 2)
     (tmp_path / "file").write_text("in the way")
     result = srcli(tmp_path / "in", "-o", tmp_path / "file")
-    assert (result.exit_code, "is a file; give a folder" in result.stderr) == (2, True)
+    assert (result.exit_code, "is a file; use a folder" in result.stderr) == (2, True)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "sub").write_text("in the way")
     photo(tmp_path / "in" / "sub" / "c.png")

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from srcli.bench import quality
-from srcli.bench.crops import Crops
+from srcli.bench.crops import CropCollector
 from srcli.bench.metrics import Files, choose
 from srcli.bench.quality import Score
 from srcli.bench.variants import Bicubic, Ready
@@ -277,8 +277,11 @@ def test_what_is_not_finite_is_counted(monkeypatch, photos):
 def test_summary_takes_means_median_and_worst():
     metrics = choose(["psnr_y", "grid"], Files())
     values = [(30.0, 1.0), (31.0, 1.2), (35.0, 4.0), (40.0, None)]
-    scores = [Score("a", 2, str(i), 1.0, {"psnr_y": p, "grid": g}) for i, (p, g) in enumerate(values)]
-    (row,) = quality.summarise(scores, metrics, ["a"], [2], quality.Course())
+    scores = [
+        Score(variant="a", scale=2, image=str(i), seconds=1.0, values={"psnr_y": p, "grid": g})
+        for i, (p, g) in enumerate(values)
+    ]
+    (row,) = quality.summarise(scores, metrics, ["a"], [2], quality.RunLog())
     assert row.values == {"psnr_y": 34.0, "grid_median": 1.2, "grid_worst": 4.0}
 
 
@@ -291,9 +294,9 @@ def test_memory_stays_flat_over_many_pictures(tmp_path):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8))
     for number in range(200):
         image.save(photos / f"{number}.png", compress_level=1)
-    metrics, course, used = choose(["psnr_y", "grid"], Files()), quality.Course(), []
+    metrics, course, used = choose(["psnr_y", "grid"], Files()), quality.RunLog(), []
     variants = [Bicubic(), Ready(ready)]
-    crops = Crops(tmp_path / "crops.json", 4, [v.label for v in variants])
+    crops = CropCollector(tmp_path / "crops.json", 4, [v.label for v in variants])
     for _ in quality.score(variants, quality.Photos(photos), [4], metrics, course, watcher=crops):
         used.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
     assert len(used) == len(course.problems) == 200

@@ -124,10 +124,10 @@ def test_only_what_is_visible_is_looked_at():
     y, x = np.mgrid[: colour.shape[0], : colour.shape[1]]
     inside = ((x - 113) / 90) ** 2 + ((y - 75) / 60) ** 2 < 1
     for hidden in (0, np.random.default_rng(0).integers(0, 256, colour.shape)):
-        cut_out = Picture(np.where(inside[..., None], colour, hidden).astype(np.uint8), inside * np.uint8(255))
+        cut_out = Picture(np.where(inside[..., None], colour, hidden).astype(np.uint8), alpha=inside * np.uint8(255))
         assert kind(cut_out) == "clean"
         assert look(cut_out).flat < 0.01
-    nothing = Picture(colour, np.zeros(colour.shape[:2], np.uint8))
+    nothing = Picture(colour, alpha=np.zeros(colour.shape[:2], np.uint8))
     assert look(nothing).flat == 1.0
 
 
@@ -184,10 +184,10 @@ def test_each_line_of_the_table_has_a_picture(name):
 
 def test_the_table_is_complete():
     assert set(KINDS) == {rule.kind for rule in TABLE}
-    assert not TABLE[-1].least
-    assert not TABLE[-1].most
+    assert not TABLE[-1].minimum
+    assert not TABLE[-1].maximum
     names = {f.name for f in fields(Look)}
-    assert all(set(rule.least) | set(rule.most) <= names for rule in TABLE)
+    assert all(set(rule.minimum) | set(rule.maximum) <= names for rule in TABLE)
 
 
 @pytest.mark.parametrize("sigma", [8, 12, 20, 30, 50])

@@ -190,7 +190,7 @@ def test_a_result_does_not_replace_another_input(tmp_path):
     before = (tmp_path / "a_x2.png").read_bytes()
     result = srcli("upscale", tmp_path / "a.png", tmp_path / "a_x2.png", "-s", 2, "-y")
     assert result.exit_code == 3
-    assert "is an input itself" in result.stderr
+    assert "is one of the inputs" in result.stderr
     assert (tmp_path / "a_x2.png").read_bytes() == before
 
 
@@ -234,7 +234,7 @@ BAD = [
     (["a.png", "-s", "100"], 2, "outside 1 to 8"),
     (["a.png", "-s", "0.5"], 2, "outside 1 to 8"),
     (["a.png", "--size", "9999x"], 2, "makes 1 to 8"),
-    (["a.png", "--size", "big"], 2, "is not WIDTHxHEIGHT"),
+    (["a.png", "--size", "big"], 2, "must be WIDTHxHEIGHT"),
     (["a.png", "-s", "2", "--long-side", "50"], 2, "exactly one"),
     (["a.png", "-n", "linf-xl"], 2, "unknown model"),
     (["a.png", "-g", "tpu9"], 2, "unknown device"),
@@ -287,7 +287,7 @@ def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
     photo(tmp_path / "a_x2.png")
     result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
     assert result.exit_code == 1
-    assert "exists; --overwrite replaces it" in result.stderr
+    assert "exists; use --overwrite to replace it" in result.stderr
 
 
 def test_help_imports_nothing_heavy():

@@ -125,7 +125,7 @@ def test_float_pictures_come_back_as_floats_of_their_range(upscaler):
 def test_an_opaque_picture_equals_the_one_without_alpha(upscaler):
     photo = saturated(24)
     plain = upscaler.run(Picture(photo), Target(scale=2)).picture
-    opaque = upscaler.run(Picture(photo, np.full((24, 24), 255, np.uint8)), Target(scale=2)).picture
+    opaque = upscaler.run(Picture(photo, alpha=np.full((24, 24), 255, np.uint8)), Target(scale=2)).picture
     assert np.array_equal(opaque.colour, plain.colour)
     assert (opaque.alpha == 255).all()
 
@@ -136,13 +136,13 @@ def test_transparent_edges_have_no_halo(upscaler):
     alpha = np.where((y - 15.5) ** 2 + (x - 15.5) ** 2 < 100, 255, 0).astype(np.uint8)
     colour = np.zeros((32, 32, 3), np.uint8)
     colour[alpha > 0] = (230, 30, 30)
-    made = upscaler.run(Picture(colour, alpha), Target(scale=4)).picture
+    made = upscaler.run(Picture(colour, alpha=alpha), Target(scale=4)).picture
     assert np.abs(made.colour.astype(int) - (230, 30, 30)).max() <= 12
 
 
 @pytest.mark.parametrize(("background", "expected"), [((255, 255, 255), 255), ((0, 0, 0), 0), ((10, 200, 30), None)])
 def test_flattening_takes_the_stated_background(background, expected):
-    picture = Picture(np.full((4, 4, 3), 90, np.uint8), np.zeros((4, 4), np.uint8))
+    picture = Picture(np.full((4, 4, 3), 90, np.uint8), alpha=np.zeros((4, 4), np.uint8))
     layout, fit, notes = fitted(Layout.of(picture), "JPEG", images.encode.HOLDS["JPEG"], background)
     colour, alpha = fit((picture.colour, picture.alpha))
     assert alpha is None
@@ -152,7 +152,7 @@ def test_flattening_takes_the_stated_background(background, expected):
 
 
 def test_grey_with_alpha_on_a_coloured_background_becomes_colour():
-    picture = Picture(np.full((4, 4, 1), 90, np.uint8), np.full((4, 4), 128, np.uint8))
+    picture = Picture(np.full((4, 4, 1), 90, np.uint8), alpha=np.full((4, 4), 128, np.uint8))
     layout, fit, _ = fitted(Layout.of(picture), "JPEG", images.encode.HOLDS["JPEG"], (255, 0, 0))
     colour, _ = fit((picture.colour, picture.alpha))
     assert layout.channels == colour.shape[2] == 3

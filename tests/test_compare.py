@@ -124,7 +124,7 @@ def test_a_page_replaces_nothing_unasked(versions, tmp_path):
     assert worse.read_bytes() == before
     page = tmp_path / "page.html"
     page.write_text("mine")
-    assert "exists; -y replaces it" in compare(photo, worse, "-o", page).output
+    assert "exists; use -y to replace it" in compare(photo, worse, "-o", page).output
     assert page.read_text() == "mine"
     assert compare(photo, worse, "-o", page, "-y").exit_code == 0
     assert len(page.read_text()) > 10_000
@@ -135,7 +135,7 @@ def test_other_shapes_and_damaged_files_are_named(versions, tmp_path):
     Image.open(versions[0]).resize((200, 50)).save(wide)
     result = compare(versions[0], wide, "-o", tmp_path / "page.html")
     assert result.exit_code == 1
-    assert "another shape" in result.output
+    assert "a different aspect ratio" in result.output
     (tmp_path / "broken.png").write_text("no picture")
     assert compare(versions[0], tmp_path / "broken.png", "-o", tmp_path / "page.html").exit_code == 1
     assert not (tmp_path / "page.html").exists()
@@ -151,7 +151,7 @@ def test_transparent_and_grey_pictures_get_no_scores(versions, tmp_path):
     result = compare(tmp_path / "grey.png", tmp_path / "clear.png", "--original", versions[0], "-o", page)
     assert result.exit_code == 0
     notes = [shot["note"] for shot in data_of(page)["scenes"][0]["shots"]]
-    assert "grey against colour" in notes[0]
+    assert "grey and colour" in notes[0]
     assert "transparent" in notes[1]
 
 

@@ -108,7 +108,7 @@ def test_what_is_written_says_what_it_is_and_runs_the_same(tmp_path):
     first, second = (Upscaler.from_file(p, precision="fp32").upscale(GREY, 2.5) for p in (path, out))
     assert np.array_equal(first, second)
     assert list(out.parent.iterdir()) == [out]
-    with pytest.raises(ConvertError, match="exists already"):
+    with pytest.raises(ConvertError, match="already exists"):
         write(converted, out)
     write(converted, out, overwrite=True)
     with pytest.raises(WriteError, match="cannot write"):

@@ -39,7 +39,7 @@ def test_levels_get_softer_and_stay_in_their_place():
 
 
 def test_cameras_repeat_and_refuse_what_is_no_level():
-    camera = Camera((1.5, 0.7), 0.4, 2.0, 80, seed=3)
+    camera = Camera(sigma=(1.5, 0.7), angle=0.4, noise=2.0, quality=80, seed=3)
     assert np.array_equal(camera(CAT, 3.3), camera(CAT, 3.3))
     assert not np.array_equal(camera(CAT, 3.3), replace(camera, seed=4)(CAT, 3.3))
     with pytest.raises(ValueError, match="1 to 4"):

@@ -24,7 +24,7 @@ from srcli.training.data.photos import Photos
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RUNNER = CliRunner()
-NOTHING = Round(None, 1.0, "area", None, None)
+NOTHING = Round(blur=None, size=1.0, resizer="area", noise=None, jpeg=None)
 CAT = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:144, :144]
 
 
@@ -35,7 +35,9 @@ def srcli(*arguments: object):
 def only(**parts) -> Degradation:
     """A degradation at scale 1 of which the second round alone does something."""
     sinc = parts.pop("sinc", None)
-    return Degradation("none", 1.0, 0, NOTHING, replace(NOTHING, **parts), sinc, sinc_last=True)
+    return Degradation(
+        preset="none", scale=1.0, seed=0, first=NOTHING, second=replace(NOTHING, **parts), sinc=sinc, sinc_last=True
+    )
 
 
 def same_size(image: np.ndarray) -> Size:
@@ -99,7 +101,7 @@ def test_a_preset_means_the_same_at_every_scale():
 
 
 def test_gaussian_kernels_have_the_sigma_and_the_direction_that_they_name():
-    kernel = Blur("gaussian", (3.0, 1.2), angle=0.6).kernel().astype(np.float64)
+    kernel = Blur("gaussian", sigma=(3.0, 1.2), angle=0.6).kernel().astype(np.float64)
     half = len(kernel) // 2
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     covariance = np.array([[(kernel * a * b).sum() for a in (x, y)] for b in (x, y)])
@@ -112,12 +114,12 @@ def test_gaussian_kernels_have_the_sigma_and_the_direction_that_they_name():
 
 def test_shapes_differ_from_the_gaussian_as_named():
     # Of a standard deviation of one: flat tops at a large shape, a peak and long tails at a small one.
-    peak = {s: Blur("generalised", (2.0, 2.0), shape=s).kernel().max() for s in (0.6, 1.0, 4.0)}
-    gaussian = Blur("gaussian", (2.0, 2.0)).kernel().max()
+    peak = {s: Blur("generalised", sigma=(2.0, 2.0), shape=s).kernel().max() for s in (0.6, 1.0, 4.0)}
+    gaussian = Blur("gaussian", sigma=(2.0, 2.0)).kernel().max()
     assert peak[1.0] == pytest.approx(gaussian)
-    middle = Blur("generalised", (4.0, 4.0), shape=4.0).kernel()[12 - 2 : 12 + 3, 12 - 2 : 12 + 3]
+    middle = Blur("generalised", sigma=(4.0, 4.0), shape=4.0).kernel()[12 - 2 : 12 + 3, 12 - 2 : 12 + 3]
     assert middle.max() / middle.min() < 1.05
-    assert len(Blur("plateau", (2.0, 2.0), shape=1.0).kernel()) > 5
+    assert len(Blur("plateau", sigma=(2.0, 2.0), shape=1.0).kernel()) > 5
     with pytest.raises(ValueError, match="unknown blur"):
         Blur("box").kernel()
 
@@ -139,14 +141,14 @@ def test_sinc_passes_below_its_cutoff_stops_above_and_rings():
     rung = only(sinc=sinc)(edge, same_size(edge))
     assert rung.max() >= 195
     assert rung.min() <= 55
-    smooth = only(blur=Blur("gaussian", (1.5, 1.5)))(edge, same_size(edge))
+    smooth = only(blur=Blur("gaussian", sigma=(1.5, 1.5)))(edge, same_size(edge))
     assert (smooth.max(), smooth.min()) == (190, 60)
 
 
 @pytest.mark.parametrize("grey", [False, True])
 @pytest.mark.parametrize("kind", ["gaussian", "poisson"])
 def test_noise_has_its_strength_and_its_colour(kind, grey):
-    noise = Noise(kind, 8.0, grey, seed=4)
+    noise = Noise(kind=kind, sigma=8.0, grey=grey, seed=4)
     spread = {v: (only(noise=noise)(flat(v), Size(96, 96)).astype(float) - v) for v in (60, 120)}
     assert abs(spread[120].mean()) < 0.5
     expected = {v: 8 * np.sqrt(v / 255) if kind == "poisson" else 8.0 for v in spread}
@@ -246,8 +248,8 @@ def test_degrade_survives_a_bad_file_and_says_what_is_wrong(tmp_path):
     [
         (["nowhere.png"], 1, "does not exist"),
         ([EXAMPLES / "cat.png", "--preset", "cruel"], 2, "unknown preset"),
-        ([EXAMPLES / "cat.png", "--scale", "0.5"], 2, "made smaller by"),
-        ([EXAMPLES / "cat.png", "--seed", "-1"], 2, "not negative"),
+        ([EXAMPLES / "cat.png", "--scale", "0.5"], 2, "--scale must be from 1 to 16"),
+        ([EXAMPLES / "cat.png", "--seed", "-1"], 2, "--seed must be 0 or more"),
         ([EXAMPLES / "cat.png", "-o", "out.xyz"], 2, "cannot write"),
     ],
 )

@@ -153,7 +153,7 @@ def test_a_batch_goes_on_where_it_was_and_survives_bad_files(learned, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
     again = records(learned(*command, code=3))
     assert [r["output"] for r in again if r["status"] == "done"] == [str(out / "a_degflow_x2.png")]
-    assert "known from before" in next(r["error"] for r in again if "bad.png" in r["input"])
+    assert "failed in an earlier run" in next(r["error"] for r in again if "bad.png" in r["input"])
     assert all(p.stat().st_mtime_ns == t for p, t in before.items())
     other = records(learned(*command, "--resize", "-y", code=3))
     assert sum(r["status"] == "done" for r in other) == 4  # another result than the one in the ledger
@@ -164,8 +164,8 @@ def test_results_are_not_degraded_again_nor_overwritten(learned, tmp_path):
     learned(tmp_path, "--scale", 2, "--no-ledger")
     learned(tmp_path / "a.png", "--trajectory", "strip")
     made = names(tmp_path)
-    assert "exists; --overwrite" in learned(tmp_path, "--scale", 2, "--no-ledger").stderr
-    assert "exists; --overwrite" in learned(tmp_path / "a.png", "--scale", 2, code=1).stderr
+    assert "exists; use --overwrite" in learned(tmp_path, "--scale", 2, "--no-ledger").stderr
+    assert "exists; use --overwrite" in learned(tmp_path / "a.png", "--scale", 2, code=1).stderr
     assert names(tmp_path) == made
     learned(tmp_path / "a.png", "--scale", 2, "-y", "--resize")
     assert Image.open(tmp_path / "a_degflow_x2.png").size == (45, 35)
@@ -238,10 +238,10 @@ def test_a_path_without_memory_is_not_tried_in_smaller_tiles(learned, tmp_path, 
     [
         (["--scale", "1"], 2, "above 1 up to 4, not 1"),
         (["--scales", "2,4.5"], 2, "not 4.5"),
-        (["--scales", "2,two"], 2, "no list of numbers"),
+        (["--scales", "2,two"], 2, "must be a list of numbers"),
         (["--scales", "2", "--scale", "2"], 2, "one of --scale"),
         (["--trajectory", "film"], 2, "strip or webp"),
-        (["--trajectory", "strip", "--resize"], 2, "--resize is for"),
+        (["--trajectory", "strip", "--resize"], 2, "--resize cannot be combined with --trajectory"),
         (["--scales", "2,3", "-o", "out.png"], 2, "several scales"),
         (["--solver", "euler"], 2, "unknown solver"),
         (["--preset", "light"], 2, "leave out one"),
@@ -264,7 +264,7 @@ def test_bad_commands_are_one_sentence_and_leave_nothing(tiny_degflow, tmp_path,
         (["--model", "degflwo"], 2, "unknown model"),
         (["--model", "linf-s"], 2, "makes pictures larger"),
         (["--autoencoder", "a.png"], 2, "belong together"),
-        (["--autoencoder", "a.png", "--flow", "a.png"], 4, "a.png is no checkpoint"),
+        (["--autoencoder", "a.png", "--flow", "a.png"], 4, "a.png is not a checkpoint"),
         (["--autoencoder", "no.pth", "--flow", "no.pth"], 4, "no.pth does not exist"),
         (["--autoencoder", "FLOW", "--flow", "FLOW"], 4, "has no autoencoder beside the flow"),
         (["-m", "FLOW"], 4, "add --autoencoder FILE"),
@@ -298,7 +298,7 @@ def test_an_input_is_never_replaced(learned, tmp_path):
     saved(tmp_path / "a.png")
     saved(tmp_path / "b.png")
     before = (tmp_path / "a.png").read_bytes()
-    assert "is an input itself" in learned(tmp_path / "a.png", "-o", tmp_path / "a.png", "-y", code=2).stderr
+    assert "is one of the inputs" in learned(tmp_path / "a.png", "-o", tmp_path / "a.png", "-y", code=2).stderr
     assert (tmp_path / "a.png").read_bytes() == before
 
 
@@ -306,10 +306,19 @@ def test_models_on_the_manifest_are_found_by_name(tiny_degflow, monkeypatch):
     from srcli.weights import manifest
 
     entry = manifest.Entry(
-        "degflow-s", ("degflow",), "", "degflow", (1, 4), "", "", True,
-        {role: manifest.Part(role, path.name, path.stat().st_size, store.sha256(path))
-         for role, path in (("autoencoder", tiny_degflow.autoencoder), ("flow", tiny_degflow.flow))},
-    )  # fmt: skip
+        name="degflow-s",
+        aliases=("degflow",),
+        purpose="",
+        pipeline="degflow",
+        scales=(1, 4),
+        paper="",
+        licence="",
+        commercial=True,
+        parts={
+            role: manifest.Part(role, path.name, bytes=path.stat().st_size, sha256=store.sha256(path))
+            for role, path in (("autoencoder", tiny_degflow.autoencoder), ("flow", tiny_degflow.flow))
+        },
+    )
     known = manifest.Manifest("degflow-s", {"degflow-s": entry})
     monkeypatch.setattr(manifest, "load", lambda: known)
     monkeypatch.setattr(store, "EMBEDDED", tiny_degflow.flow.parent)
@@ -317,7 +326,7 @@ def test_models_on_the_manifest_are_found_by_name(tiny_degflow, monkeypatch):
     assert (found.name, found.autoencoder, found.flow) == ("degflow-s", tiny_degflow.autoencoder, tiny_degflow.flow)
     result = RUNNER.invoke(app, ["upscale", str(EXAMPLES / "cat.png"), "--model", "degflow-s", "--dry-run"])
     assert result.exit_code == 2
-    assert "use it with srcli degrade" in result.stderr
+    assert "use it with: srcli degrade" in result.stderr
 
 
 def test_memory_does_not_grow_with_the_scales_asked_for(tiny_degflow):

@@ -140,7 +140,7 @@ def test_a_failure_stops_the_run_only_if_asked(engine, folder, tmp_path):
 
 def test_too_large_photos_are_refused_before_they_are_decoded(engine, folder, tmp_path):
     result = degrade(folder, "-o", tmp_path / "out", "--max-pixels", 0.001, *engine[1], code=1)
-    assert "--max-pixels raises it" in result.stderr
+    assert "raise it with --max-pixels" in result.stderr
     assert not (tmp_path / "out" / NAME).exists()
 
 
@@ -155,11 +155,11 @@ def test_a_second_run_skips_what_is_done_whatever_the_engine(engine, folder, tmp
     for more in ([], ["-y"]):
         again = degrade(*command, *more, *options)
         assert statuses(again) == {"skipped": 3}
-        assert "made before from the same file" in records(again)[0]["error"]
+        assert "already made from this file" in records(again)[0]["error"]
     assert {n: (tmp_path / "out" / n).stat().st_mtime_ns for n in names(tmp_path / "out")} == before
     saved(folder / "a.png", 80, 90)  # another photo of that name
     changed = degrade(*command, *options)
-    assert "from another version of the file or otherwise" in next(
+    assert "from another version of the file or with other settings" in next(
         r["error"] for r in records(changed) if r["input"].endswith("a.png")
     )
     assert statuses(degrade(*command, "-y", *options)) == {"done": 1, "skipped": 2}
@@ -181,7 +181,7 @@ def test_results_in_the_same_folder_are_not_degraded_again(engine, folder):
     degrade(folder, "-s", 2, *options)
     made = names(folder)
     result = degrade(folder, "-s", 2, "--json", *options)
-    assert "left out, as results of earlier runs" in result.stderr
+    assert "skipped as results of earlier runs" in result.stderr
     assert statuses(result) == {"skipped": 3}
     degrade(folder, "-s", 2, "-o", folder / "{stem}-low{ext}", *options)
     more = names(folder)
@@ -204,7 +204,7 @@ def test_parameters_without_their_picture_are_taken_over_if_they_are_the_same(en
     assert picture.read_bytes() == wanted
     picture.unlink()
     told.write_text("of somebody else")
-    assert "exists; --overwrite" in degrade(source, "-s", 2, *options, code=1).stderr
+    assert "exists; use --overwrite" in degrade(source, "-s", 2, *options, code=1).stderr
     assert told.read_text() == "of somebody else"
     assert not picture.exists()
 
@@ -213,7 +213,7 @@ def test_a_picture_without_its_parameters_is_not_done(folder, tmp_path):
     command = [folder, "-o", tmp_path / "out", *PRESET, "--json"]
     degrade(*command)
     (tmp_path / "out" / "a_light_x4.json").unlink()
-    assert "a_light_x4.png was made before" in degrade(*command).stderr
+    assert "a_light_x4.png was made from another version" in degrade(*command).stderr
     assert statuses(degrade(*command, "-y")) == {"done": 1, "skipped": 2}
     assert len(pictures(tmp_path / "out")) == 3
 
@@ -237,7 +237,7 @@ def test_a_moving_path_is_webp(tmp_path, learned):
     source = saved(tmp_path / "a.png")
     for options in (["-f", "gif"], ["-o", tmp_path / "a.gif"], ["-o", tmp_path / "{stem}_p.png"]):
         said = degrade(source, "--trajectory", "webp", *options, *learned, code=2).stderr
-        assert "--trajectory webp makes .webp files" in said
+        assert "--trajectory webp writes .webp files" in said
     assert names(tmp_path) == ["a.png"]
 
 
@@ -272,7 +272,9 @@ def test_one_frame_of_several_is_used_and_said_once(tmp_path, learned):
 
 def test_scales_of_one_name_are_refused(tmp_path, learned):
     source = saved(tmp_path / "a.png")
-    assert "in names" in degrade(source, "--scales", "2.1234561,2.1234562", *learned, code=2).stderr
+    assert (
+        "two scales have the same label" in degrade(source, "--scales", "2.1234561,2.1234562", *learned, code=2).stderr
+    )
     degrade(source, "--scale", 2.1234561, *learned)
     assert json.loads((tmp_path / "a_degflow_x2.12346.json").read_text())["scale"] == 2.1234561
 
@@ -282,7 +284,7 @@ def test_options_of_the_other_engine_are_told(tmp_path, learned):
     assert "need --model" in degrade(source, "--solver", "rk4", *PRESET, code=2).stderr
     degrade(source, "--scale", 2, "--steps", 3, *learned[:4])
     both = ["--solver", "dopri5", "--steps", 4]
-    assert "--steps are those of --solver rk4" in degrade(source, *both, *learned[:4], code=2).stderr
+    assert "--steps needs --solver rk4" in degrade(source, *both, *learned[:4], code=2).stderr
     assert json.loads((tmp_path / "a_degflow_x2.json").read_text())["solver"] == {"kind": "rk4", "steps": 3}
     assert "no effect on presets" in degrade(source, "--device", "cpu", *PRESET).stderr
 
@@ -307,15 +309,15 @@ def test_failures_of_the_model_name_the_file(folder, tmp_path, learned, monkeypa
 
 DRIVER = """
 import os, sys
-from srcli.batch import engines
-plain, calls, numbers = engines.degrade, [], [int(n) for n in sys.argv[1].split(",")]
+from srcli.batch import modes
+plain, calls, numbers = modes.degrade, [], [int(n) for n in sys.argv[1].split(",")]
 def interrupted(*arguments):
     calls.append(1)
     if len(calls) == 2:
         for number in numbers:
             os.kill(os.getpid(), number)
     return plain(*arguments)
-engines.degrade = interrupted
+modes.degrade = interrupted
 from srcli.cli.app import app
 app(["degrade", *sys.argv[2:], "--preset", "light", "--json"])
 """

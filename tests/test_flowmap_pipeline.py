@@ -274,11 +274,21 @@ def installed(tmp_path, monkeypatch) -> dict[str, manifest.Entry]:
         file = tmp_path / f"{role}.safetensors"
         state = {k: v.contiguous() for k, v in network.state_dict().items()}
         save_file(state, file, {"architecture": json.dumps(architecture)})
-        parts[role] = manifest.Part(role, file.name, file.stat().st_size, store.sha256(file))
+        parts[role] = manifest.Part(role, file.name, bytes=file.stat().st_size, sha256=store.sha256(file))
     entries = {}
     for name, roles in (("tiny", ("velocity", "lora")), ("plain", ("velocity",))):
         chosen = {role: parts[role] for role in roles}
-        entries[name] = manifest.Entry(name, (), "tests", "flowmap", (1.0, 8.0), "none", "none", True, chosen)
+        entries[name] = manifest.Entry(
+            name=name,
+            aliases=(),
+            purpose="tests",
+            pipeline="flowmap",
+            scales=(1.0, 8.0),
+            paper="none",
+            licence="none",
+            commercial=True,
+            parts=chosen,
+        )
     found = manifest.Manifest("tiny", entries)
     monkeypatch.setattr(manifest, "load", lambda: found)
     monkeypatch.setattr(store, "EMBEDDED", tmp_path)

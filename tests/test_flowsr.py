@@ -233,8 +233,18 @@ def installed(tmp_path, monkeypatch) -> str:
     file = tmp_path / "tiny.safetensors"
     state = {k: v.contiguous() for k, v in small().state_dict().items()}
     save_file(state, file, {"architecture": json.dumps(SMALL)})
-    part = manifest.Part("velocity", file.name, file.stat().st_size, store.sha256(file))
-    entry = manifest.Entry("tiny", (), "tests", "flowsr", (1.0, 8.0), "none", "none", True, {"velocity": part})
+    part = manifest.Part("velocity", file.name, bytes=file.stat().st_size, sha256=store.sha256(file))
+    entry = manifest.Entry(
+        name="tiny",
+        aliases=(),
+        purpose="tests",
+        pipeline="flowsr",
+        scales=(1.0, 8.0),
+        paper="none",
+        licence="none",
+        commercial=True,
+        parts={"velocity": part},
+    )
     found = manifest.Manifest("tiny", {"tiny": entry})
     monkeypatch.setattr(manifest, "load", lambda: found)
     monkeypatch.setattr(store, "EMBEDDED", tmp_path)

@@ -137,10 +137,20 @@ def installed(data, tmp_path, monkeypatch) -> str:
     config = files["text_encoder"].with_name("config.json")
     config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 49408}))
     parts = {
-        role: manifest.Part(role, str(file.relative_to(tmp_path)), file.stat().st_size, store.sha256(file))
+        role: manifest.Part(role, str(file.relative_to(tmp_path)), bytes=file.stat().st_size, sha256=store.sha256(file))
         for role, file in files.items()
     }
-    entry = manifest.Entry("tiny-sd", (), "tests", "flowsr-sd", (1.0, 8.0), "none", "none", False, parts)
+    entry = manifest.Entry(
+        name="tiny-sd",
+        aliases=(),
+        purpose="tests",
+        pipeline="flowsr-sd",
+        scales=(1.0, 8.0),
+        paper="none",
+        licence="none",
+        commercial=False,
+        parts=parts,
+    )
     found = manifest.Manifest("tiny-sd", {"tiny-sd": entry})
     monkeypatch.setattr(manifest, "load", lambda: found)
     monkeypatch.setattr(store, "EMBEDDED", tmp_path)

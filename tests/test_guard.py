@@ -135,11 +135,11 @@ def test_strict_makes_it_an_error():
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_guarded_tiles_are_told_in_the_record_and_in_the_file(tmp_path, suffix):
     Image.fromarray(CAT.colour).save(tmp_path / "a.png")
-    job = batch.Job(bursting(0.0), Target(scale=2), Sampling())
+    job = batch.UpscaleBatch(upscaler=bursting(0.0), target=Target(scale=2), sampling=Sampling())
     plan = batch.plan([tmp_path / "a.png"], tmp_path / f"b{suffix}")
     (record,) = batch.run(plan.items, job)
     assert (record.status, record.guarded_tiles, record.tiles) == ("done", 1, 12)
-    assert record.notes[-1] == "1 of 12 tiles did not match the input and were redone more faithfully"
+    assert record.notes[-1] == "1 of 12 tiles did not match the input and were recomputed with less detail"
     with Image.open(tmp_path / f"b{suffix}") as made:
         made.load()
         assert made.getexif()[0x000B].endswith("guarded tiles       1")
@@ -148,7 +148,7 @@ def test_guarded_tiles_are_told_in_the_record_and_in_the_file(tmp_path, suffix):
 def test_frames_are_guarded_too(tmp_path):
     frames = [Image.fromarray(CAT.colour), Image.fromarray(CAT.colour[::-1])]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
-    job = batch.Job(bursting(0.0), Target(scale=2), Sampling())
+    job = batch.UpscaleBatch(upscaler=bursting(0.0), target=Target(scale=2), sampling=Sampling())
     (record,) = batch.run(batch.plan([tmp_path / "a.webp"], tmp_path / "b.webp").items, job)
     assert (record.frames, record.guarded_tiles, record.tiles) == (2, 2, 24)
 

@@ -23,7 +23,7 @@ from srcli.images.picture import Picture
 from srcli.images.read import decode
 
 RNG = np.random.default_rng(0)
-MADE = Provenance("1.2.3", "linf-lp-s", 2.0, 1.0, 0.0, 0)
+MADE = Provenance(version="1.2.3", model="linf-lp-s", scale=2.0, detail=1.0, temperature=0.0, seed=0)
 XMP = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
     b'exif:PixelXDimension="14"><dc:title>sea</dc:title><tiff:Orientation>6</tiff:Orientation></rdf:Description></x:xmpmeta>'
@@ -93,7 +93,7 @@ def test_exif_is_kept_in_a_bigtiff(tmp_path):
     data, _ = finished(picture.metadata, picture.size, MADE)
     with (tmp_path / "a.tif").open("w+b") as file:
         pages = [(replace(Layout.of(picture), metadata=data), [(picture.colour, None)])]
-        tiff_write.write(file, pages, most=2**33, level=6)
+        tiff_write.write(file, pages, max_bytes=2**33, level=6)
     with tifffile.TiffFile(tmp_path / "a.tif") as made:
         assert made.is_bigtiff
         tags = made.pages[0].tags
@@ -208,7 +208,7 @@ def test_exif_that_cannot_be_written_is_said(tmp_path):
 
 
 def test_formats_without_metadata_say_so(tmp_path):
-    assert any("no metadata" in note for note in write(tmp_path / "a.ppm", decode(jpeg(exif=camera()))))
+    assert any("cannot hold metadata" in note for note in write(tmp_path / "a.ppm", decode(jpeg(exif=camera()))))
 
 
 def animated(kind: str, **options) -> bytes:

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from srcli.bench.metrics import Files, choose
-from srcli.bench.quality import Course, Photos, score, summarise
+from srcli.bench.quality import Photos, RunLog, score, summarise
 from srcli.bench.variants import Bicubic
 from srcli.degradation.bicubic import downscale, reduce
 from srcli.metrics.colour import ciede2000, colour_drift
@@ -119,7 +119,7 @@ def test_vgg_trunk_has_torchvisions_layers():
 # The peers' row of bicubic, Pillow on 8 bits: PSNR-Y, SSIM-Y
 @pytest.mark.parametrize(("scale", "db", "similarity"), [(2, 33.67, 0.930), (3, 30.40, 0.869), (4, 28.43, 0.811)])
 def test_bicubic_on_set5_has_the_known_numbers(reference, scale, db, similarity):
-    metrics, photos, course = choose(["psnr_y", "ssim_y"], Files()), Photos(reference / "data/benchmark/Set5"), Course()
+    metrics, photos, course = choose(["psnr_y", "ssim_y"], Files()), Photos(reference / "data/benchmark/Set5"), RunLog()
     scores = list(score([Bicubic()], photos, [scale], metrics, course))
     (row,) = summarise(scores, metrics, ["bicubic"], [scale], course)
     assert row.images == 5

@@ -194,6 +194,6 @@ def test_share_of_exploded_samples_is_known_to_bench(monkeypatch):
     upscaler = Upscaler("linf-s", precision="fp32")
     upscaler.engine.model = SAMPLED
     small = np.full((16, 16, 3), 128, np.uint8)
-    case = Case("grey", 4, np.zeros((64, 64, 3), np.uint8), small)
+    case = Case(name="grey", scale=4, reference=np.zeros((64, 64, 3), np.uint8), low=small)
     cool, hot = (Model(upscaler, Sampling(temperature=t), seeds=2).make(case) for t in (0.3, 4.0))
     assert [made.exploded for made in cool + hot] == [False, False, True, True]

@@ -196,7 +196,7 @@ def models(trained, monkeypatch):
     entries = {}
     for name, roles in (("tiny", {"flow": "srflow"}), ("tiny-lp", {"flow": "srflow", "prior": "prior"})):
         files = {role: trained / f"{file}.safetensors" for role, file in roles.items()}
-        parts = {r: manifest.Part(r, f.name, f.stat().st_size, store.sha256(f)) for r, f in files.items()}
+        parts = {r: manifest.Part(r, f.name, bytes=f.stat().st_size, sha256=store.sha256(f)) for r, f in files.items()}
         entries[name] = replace(manifest.load().find(None), name=name, aliases=(), pipeline="srflow", parts=parts)
     monkeypatch.setattr(store, "EMBEDDED", trained)
     monkeypatch.setattr(manifest, "load", lambda: manifest.Manifest("tiny", entries))

@@ -14,6 +14,7 @@ from srcli.cli.app import app
 from srcli.cli.commands.train import run
 from srcli.cli.shared.train_options import TAKEN_BY, takes
 from srcli.cli.shared.train_recipes import RECIPES
+from srcli.methods.registry import tasks
 from srcli.training import recipe
 from srcli.training.data.levels import LevelSpec
 from srcli.training.loop import read_metadata
@@ -96,8 +97,9 @@ def test_the_options_of_a_recipe_are_those_that_it_can_use(name):
     chosen = recipe.load(name)
     assert takes(name, "flow") == takes_flow(chosen)
     assert takes(name, "pairs") == isinstance(chosen.crops, LevelSpec)
-    assert takes(name, "degradation") == (chosen.task in recipe.LEARN_DEGRADED)
-    assert takes(name, "autoencoder") == (chosen.task in (*recipe.LEARN_DEGRADED, "degflow"))
+    learns_degraded = tasks()[chosen.task][1].learns_degraded
+    assert takes(name, "degradation") == learns_degraded
+    assert takes(name, "autoencoder") == (learns_degraded or chosen.task == "degflow")
     assert takes(name, "formulation") == bool(chosen.loss.get("map"))
     with pytest.raises(recipe.RecipeError) as error:  # what a recipe needs, or that its task has no such loss
         make_task(replace(chosen, loss=chosen.loss | {"perceptual": 1.0}))

@@ -17,8 +17,8 @@ from torch import Tensor
 from srcli.methods.degflow.autoencoder import Autoencoder
 from srcli.methods.degflow.network import NCSNpp
 from srcli.methods.registry import build
-from srcli.weights import manifest, store
-from srcli.weights.convert import Checkpoint, ConvertError, Source, convert, families, held
+from srcli.weights import entries, manifest, store
+from srcli.weights.convert import Checkpoint, ConvertError, SourceFile, convert, families, roles_in
 from srcli.weights.model_files import load_part
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -52,7 +52,7 @@ def test_every_layout_gives_the_network_of_the_reference(tmp_path, states, data,
     wanted = {k: v for k, v in states[role].items() if k != "sigmas"}
     assert made.tensors.keys() == wanted.keys()
     assert all(torch.equal(made.tensors[k], v) for k, v in wanted.items())
-    assert held(path) == ([FLOW, AUTOENCODER] if layout == "second stage" else [role])
+    assert roles_in(path) == ([FLOW, AUTOENCODER] if layout == "second stage" else [role])
     network = load_part(path, "degflow", role)
     with torch.no_grad():
         if isinstance(network, Autoencoder):
@@ -65,8 +65,8 @@ def test_every_layout_gives_the_network_of_the_reference(tmp_path, states, data,
 
 def test_safetensors_of_the_reference_are_told_too(reference):
     folder = reference / "parity" / "degflow" / "weights"
-    assert held(folder / "ae.safetensors") == [AUTOENCODER]
-    assert held(folder / "flow.safetensors") == [FLOW]
+    assert roles_in(folder / "ae.safetensors") == [AUTOENCODER]
+    assert roles_in(folder / "flow.safetensors") == [FLOW]
 
 
 @pytest.mark.parametrize("role", [AUTOENCODER, FLOW])
@@ -78,11 +78,11 @@ def test_the_manifest_says_of_the_published_files_what_they_hold(reference, role
     with torch.device("meta"):
         state = {key: torch.empty(shape) for key, shape in keys.items()}
     (family,) = (family for family in families() if family.detect(state.keys()))
-    found = family.convert(Checkpoint(state, Source("", "")))
+    found = family.convert(Checkpoint(tensors=state, source=SourceFile("", "")))
     entry = manifest.load().find(NAME)
     assert (found.role, found.pipeline, found.scales) == (role, entry.pipeline, entry.scales)
     assert found.architecture == entry.parts[role].architecture
-    assert entry.parts[role].sources == (manifest.Drive(IDS[role]),)
+    assert entry.parts[role].sources == (entries.Drive(IDS[role]),)
     keys.pop("sigmas", None)  # of no use to a rectified flow
     with torch.device("meta"):
         network = build(found.architecture)
@@ -145,8 +145,8 @@ def test_a_flow_without_attention_is_refused(tmp_path, states):
     [
         ({"encoder": Trap()}, "more than tensors (posix.mkdir)"),
         ({"encoder": {"stem.weight": Trap()}}, "more than tensors"),
-        ({}, "holds no state dict"),
-        ({"encoder": {}, "t_params": {"LR2": -0.7}}, "holds no state dict"),
+        ({}, "instead of a state dict"),
+        ({"encoder": {}, "t_params": {"LR2": -0.7}}, "instead of a state dict"),
         ({"encoder": {"k": torch.zeros(1)}}, "unknown network"),
     ],
 )

@@ -16,9 +16,7 @@ from weights_server import page
 from weights_steps import listed, names, srcli
 
 from srcli.methods.registry import build
-from srcli.weights import cache as home
-from srcli.weights import installing as keeping
-from srcli.weights import manifest
+from srcli.weights import cache, installing, manifest
 from srcli.weights.convert import convert
 from srcli.weights.download import drive
 
@@ -41,8 +39,8 @@ def small(place: Path) -> None:
     text = f'[models.{NAME}]\npipeline = "degflow"\nscales = [1.0, 4.0]\n'
     for role, identity in IDS.items():
         text += f'[models.{NAME}.parts.{role}]\nfile = "{NAME}-{role}.pth"\nsources = [{{ drive = "{identity}" }}]\n'
-    manifest.own_path().parent.mkdir(parents=True)
-    manifest.own_path().write_text(text)
+    manifest.user_path().parent.mkdir(parents=True)
+    manifest.user_path().write_text(text)
 
 
 def degraded(place: Path, out: str, *options: object) -> np.ndarray:
@@ -84,10 +82,10 @@ def test_degrade_pulls_from_the_drive_converts_and_runs(place, server, monkeypat
     refused = srcli("degrade", place / "a.png", "--model", NAME)
     assert refused.exit_code == 4
     assert f"srcli models pull {NAME} --accept-license" in " ".join(refused.stderr.split())
-    home.accept(manifest.load().find(NAME))
+    cache.accept(manifest.load().find(NAME))
     by_name = degraded(place, "by_name", "--model", NAME)
     assert names(place / "home" / "weights") == {f"{NAME}-{role}.safetensors" for role in IDS}
-    assert {file: pin.source for file, pin in home.pins().items()} == {
+    assert {file: pin.source for file, pin in cache.pins().items()} == {
         f"{NAME}-{role}.pth": f"Google Drive {identity}" for role, identity in IDS.items()
     }
     asked = len(server.asked)
@@ -107,14 +105,14 @@ def test_files_that_were_exchanged_on_the_drive_are_refused(place, server, monke
     small(place)
     result = srcli("models", "pull", NAME, "--accept-license", "--retries", "1")
     assert result.exit_code == 4
-    assert "holds the flow of a model, not the autoencoder" in " ".join(result.stderr.split())
+    assert "holds a model's flow, not its autoencoder" in " ".join(result.stderr.split())
     assert names(place / "home" / "weights") == set()
 
 
 def test_upscale_refuses_before_anything_is_fetched(place, server, monkeypatch, published):
     monkeypatch.setattr(drive, "ENDPOINT", f"{server.url}/download")
     Image.fromarray(photo(20, 20)).save(place / "a.png")
-    home.accept(manifest.load().find(NAME))
+    cache.accept(manifest.load().find(NAME))
     for words in (["upscale", place / "a.png", "-n", NAME], ["bench", "--data", place, "--models", NAME]):
         result = srcli(*words)
         assert result.exit_code == 2, result.output
@@ -134,7 +132,7 @@ def test_both_files_are_imported_and_told_apart(place, published):
     assert degraded(place, "out", "--model", NAME).shape == (70, 90, 3)
     result = srcli("models", "import", published[FLOW], "--as", NAME, "--part", AUTOENCODER)
     assert result.exit_code == 4
-    assert "is not what it was" in " ".join(result.stderr.split())
+    assert "has changed since" in " ".join(result.stderr.split())
 
 
 @pytest.mark.slow
@@ -154,15 +152,15 @@ def test_a_flow_with_both_networks_leaves_an_autoencoder_that_is_here(place, sta
     for path in (published[AUTOENCODER], saved(place / "two.ckpt", second_stage(states))):
         result = srcli("models", "import", path, "--as", NAME, "--accept-license")
         assert result.exit_code == 0, result.output
-    assert home.pins()[f"{NAME}-autoencoder.pth"].source == "ae_layout.pth"
-    assert home.pins()[f"{NAME}-flow.pth"].source == "two.ckpt"
+    assert cache.pins()[f"{NAME}-autoencoder.pth"].source == "ae_layout.pth"
+    assert cache.pins()[f"{NAME}-flow.pth"].source == "two.ckpt"
 
 
 def test_files_of_other_sizes_are_not_the_published_ones(place, published):
     for role, words in ((AUTOENCODER, "base_dim is 16, not 128"), (FLOW, "nf is 16, not 128")):
         result = srcli("models", "import", published[role], "--as", NAME, "--accept-license")
         assert result.exit_code == 4
-        assert f"holds another network ({words})" in " ".join(result.stderr.split())
+        assert f"holds a different network ({words})" in " ".join(result.stderr.split())
     assert names(place / "home" / "weights") == set()
 
 
@@ -170,8 +168,8 @@ def test_half_a_model_gets_no_name_of_its_own(place, published):
     for path in published.values():
         result = srcli("models", "import", path, "--as", "mine")
         assert result.exit_code == 4
-        assert "half a model" in " ".join(result.stderr.split())
-    assert not manifest.own_path().exists()
+        assert "of DegFlow; run both parts" in " ".join(result.stderr.split())
+    assert not manifest.user_path().exists()
 
 
 def test_an_entry_without_one_of_the_parts_is_refused(place):
@@ -190,7 +188,9 @@ def test_converted_files_run_like_their_originals(place, states, published):
         made[role] = place / f"{role}.safetensors"
         assert srcli("models", "convert", both, "-o", made[role], "--part", role).exit_code == 0
         assert convert(made[role]).role == role
-        assert keeping.differing(convert(published[role]).architecture, convert(made[role]).architecture) is None
+        assert (
+            installing.first_difference(convert(published[role]).architecture, convert(made[role]).architecture) is None
+        )
     assert srcli("models", "convert", both, "-o", place / "main.safetensors").exit_code == 0
     assert convert(place / "main.safetensors").role == FLOW
     wanted = degraded(place, "apart", "-m", published[FLOW], "--autoencoder", published[AUTOENCODER])

@@ -35,7 +35,7 @@ def test_a_pull_that_was_given_up_goes_on_the_next_time(place, server):
     server.files["/far"] = BODY
     server.faults["/far"] = [breaks(0.5), *[says(503)] * 3]
     listed(place, far=part(f"{server.url}/far", known=False))
-    with pytest.raises(pull.PullError, match=r"127\.0\.0\.1:\d+ answered 503.*goes on after 0\.6 MB"):
+    with pytest.raises(pull.PullError, match=r"127\.0\.0\.1:\d+ answered 503.*continues after 0\.6 MB"):
         pulled("far")
     nothing_wrong(place)
     assert pulled("far")["far.safetensors"].read_bytes() == BODY
@@ -98,9 +98,9 @@ def test_redirects_are_followed(place, server):
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        (OTHER + b"x" * (len(BODY) - len(OTHER)), "is another file"),
-        (BODY[: len(BODY) // 2], "has a file of"),
-        (b"", "has a file of 0 bytes"),
+        (OTHER + b"x" * (len(BODY) - len(OTHER)), "is a different file"),
+        (BODY[: len(BODY) // 2], "offers a file of"),
+        (b"", "offers a file of 0 bytes"),
     ],
     ids=["hash", "truncated", "empty"],
 )
@@ -137,7 +137,7 @@ def test_a_server_that_stops_sending_is_left_and_resumed(place, server):
     server.files["/far"] = BODY
     server.faults["/far"] = [pauses := Pauses()]
     listed(place, far=part(f"{server.url}/far"))
-    assert pulled("far", patience=Patience(3, 0.01, 0.4))["far.safetensors"].read_bytes() == BODY
+    assert pulled("far", patience=Patience(attempts=3, wait=0.01, timeout=0.4))["far.safetensors"].read_bytes() == BODY
     assert not pauses.gave_up  # the client did not wait for it
     pauses.go_on.set()
     assert re.fullmatch(r"bytes=[1-9]\d{5}-", server.gets("/far")[1])
@@ -148,7 +148,7 @@ def test_a_server_that_trickles_is_left_for_the_next(place, server):
     server.files |= {"/slow": BODY, "/far": BODY}
     server.faults["/slow"] = [trickles(400, 0.01)] * 3
     listed(place, far=part(f"{server.url}/slow", f"{server.url}/far"))
-    patience = Patience(1, 0.01, 0.5, slowest=1000)
+    patience = Patience(attempts=1, wait=0.01, timeout=0.5, slowest=1000)
     assert pulled("far", patience=patience)["far.safetensors"].read_bytes() == BODY
     assert server.gets("/far")  # went on there
 
@@ -173,7 +173,7 @@ def test_a_server_that_sends_too_much_is_stopped(place, server):
     server.files["/far"] = BODY
     server.faults["/far"] = [endless]
     listed(place, far=part(f"{server.url}/far"))
-    with pytest.raises(pull.PullError, match="sends more than the 1,121,046 bytes"):
+    with pytest.raises(pull.PullError, match="sent more than the expected 1,121,046 bytes"):
         pulled("far")
     assert not list((place / "home" / "weights").iterdir())
 
@@ -184,7 +184,7 @@ def test_files_come_at_once_and_one_failure_costs_no_other(place, server):
     models = {f"m{n}": part(f"{server.url}/{n}", file=f"{n}.safetensors") for n in range(4)}
     listed(place, **models, bad=part(f"{server.url}/none", file="bad.safetensors"))
     with pytest.raises(pull.PullError, match="bad"):
-        pulled(*models, "bad", patience=Patience(1, 0.01, 60))
+        pulled(*models, "bad", patience=Patience(attempts=1, wait=0.01, timeout=60))
     assert names(place / "home" / "weights") == {f"{n}.safetensors" for n in range(4)}
 
 
@@ -228,7 +228,7 @@ def test_a_full_disk_is_one_sentence(place, server, mounted):
     listed(place, far=part(f"{server.url}/far"))
     result = srcli("models", "pull", "far")
     assert result.exit_code == 4
-    assert re.search(r"1\.1 MB do not fit into .* 1\.6 MB are free; make room", " ".join(result.stderr.split()))
+    assert re.search(r"1\.1 MB do not fit into .* has 1\.6 MB free; free some space", " ".join(result.stderr.split()))
     assert server.gets("/far") == []
     assert names(mounted / "weights") == set()
 
@@ -261,5 +261,5 @@ def test_offline_is_one_sentence(place, server):
     result = srcli("models", "pull", "far", "--offline")
     assert result.exit_code == 4
     assert "downloads are off" in result.stderr
-    assert "go online and run: srcli models pull far" in result.stderr
+    assert "when online, run: srcli models pull far" in result.stderr
     assert not server.asked

@@ -36,7 +36,7 @@ def test_the_hub_resumes_where_it_broke_off(place, server):
     listed(place, far=hub_part(known=False))
     code, _, err = from_hub(server, "models", "pull", "far", "--retries", "1", HF_TOKEN="hf_secret")
     assert code == 4
-    assert re.search(r"localhost:\d+ answered 503.*goes on after 0\.6 MB", err)
+    assert re.search(r"localhost:\d+ answered 503.*continues after 0\.6 MB", err)
     assert names(place / "home" / "weights") == set()
     server.faults[blob] = [breaks(0.99)]
     code, out, err = from_hub(server, "models", "pull", "far", "--json", HF_TOKEN="hf_secret")
@@ -74,7 +74,7 @@ def test_the_hub_is_held_to_its_own_hash(place, server):
     server.faults[f"/blobs/{digest(BODY)}"] = [lambda handler, body, start: handler.send(second, "")] * 3
     code, _, err = from_hub(server, "models", "pull", "far", "--retries", "1")
     assert code == 4
-    assert "came damaged" in err
+    assert "was damaged on the way" in err
     assert names(place / "home" / "weights") == set()
 
 
@@ -116,7 +116,7 @@ def test_what_the_hub_gives_is_checked_too(place, server):
     listed(place, far=hub_part())
     code, _, err = from_hub(server, "models", "pull", "far")
     assert code == 4
-    assert "is another file" in err
+    assert "is a different file" in err
     assert names(place / "home" / "weights") == set()
     assert not server.gets(f"/blobs/{digest(BODY)}")
     server.hub["some/models/far.safetensors"] = BODY
@@ -156,9 +156,11 @@ def test_google_drive_is_asked_twice(place, server, monkeypatch):
     assert pulled("far")["far.safetensors"].read_bytes() == BODY
     server.faults["/download"] = [page("<p>Quota exceeded</p>")]
     listed(place, far='file = "b.safetensors"\nsources = [{ drive = "1TX1TL6Af2Cu" }]')
-    with pytest.raises(pull.PullError, match=r"no downloads left .* in a browser and run: srcli models import"):
+    with pytest.raises(
+        pull.PullError, match=r"reached its download quota .* in a browser and run: srcli models import"
+    ):
         pulled("far")
     elsewhere = page(form.replace('action="/download"', 'action="https://example.org/"'))
     server.faults["/download"] = [elsewhere]
-    with pytest.raises(pull.PullError, match="does not give the file out"):
+    with pytest.raises(pull.PullError, match="refuses to send the file"):
         pulled("far")

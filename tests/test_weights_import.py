@@ -13,8 +13,7 @@ from weights_server import breaks, digest
 from weights_steps import BODY, OTHER, ROOT, listed, names, official, part, pulled, srcli
 
 from srcli import weights
-from srcli.weights import cache as home
-from srcli.weights import manifest, pull, store
+from srcli.weights import cache, manifest, pull, store
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -60,7 +59,7 @@ def test_a_name_that_would_spoil_the_manifest_is_not_written(place):
     assert result.exit_code == 4
     assert "belongs to another file" in " ".join(result.stderr.split())
     assert srcli("models", "list").exit_code == 0
-    assert not manifest.own_path().exists()
+    assert not manifest.user_path().exists()
 
 
 def test_official_tensors_in_safetensors_are_converted(place):
@@ -70,7 +69,7 @@ def test_official_tensors_in_safetensors_are_converted(place):
     listed(place, far=part(file="far.safetensors", known=False) + "\narchitecture = { hidden = 999 }")
     result = srcli("models", "import", store.EMBEDDED / "linf-s.safetensors", "--as", "far")
     assert result.exit_code == 4
-    assert "holds another network (hidden is 96, not 999)" in " ".join(result.stderr.split())
+    assert "holds a different network (hidden is 96, not 999)" in " ".join(result.stderr.split())
 
 
 def test_conversions_replace_what_they_may(place):
@@ -85,7 +84,7 @@ def test_a_checkpoint_of_another_model_is_refused(place):
     """Its hash is not known, but what it should hold is."""
     result = srcli("models", "import", official(place)["flow"], "--as", "edsr-linf-lp", "--accept-license")
     assert result.exit_code == 4
-    assert "holds another network (hidden is 16, not 256)" in " ".join(result.stderr.split())
+    assert "holds a different network (hidden is 16, not 256)" in " ".join(result.stderr.split())
     assert names(place / "home" / "weights") == set()
 
 
@@ -106,13 +105,13 @@ def test_a_published_checkpoint_is_pulled_converted_and_run(place, server):
     both = '[models.lp]\npipeline = "linf-official"\nscales = [1.0, 8.0]\nlicence = "MIT"\ncommercial = true\n'
     for role in made:
         both += f'[models.lp.parts.{role}]\nfile = "{role}.pth"\nsources = [{{ url = "{server.url}/{role}.pth" }}]\n'
-    manifest.own_path().parent.mkdir(parents=True)
-    manifest.own_path().write_text(both)
+    manifest.user_path().parent.mkdir(parents=True)
+    manifest.user_path().write_text(both)
     words = ("upscale", ROOT / "examples" / "cat.png", "-s", "1.5", "--strip", "-o")
     result = srcli(*words, place / "by_name.png", "-n", "lp")
     assert result.exit_code == 0, result.output
     assert names(place / "home" / "weights") == {"flow.safetensors", "prior.safetensors"}
-    assert home.pins()["flow.pth"].sha256 == digest(made["flow"].read_bytes())
+    assert cache.pins()["flow.pth"].sha256 == digest(made["flow"].read_bytes())
     assert srcli("models", "verify", "lp").exit_code == 0
     result = srcli(*words, place / "by_file.png", "-m", made["flow"], "--prior", made["prior"])
     assert result.exit_code == 0, result.output
@@ -123,7 +122,7 @@ def test_a_damaged_checkpoint_is_left_for_the_next_mirror(place, server):
     good = official(place)["flow"].read_bytes()
     server.files |= {"/bad": good[:-2000] + bytes(2000), "/good": good}
     listed(place, far=part(f"{server.url}/bad", file="far.pth", known=False))
-    with pytest.raises(pull.PullError, match=r"far\.pth from http://127.*/bad is refused"):
+    with pytest.raises(pull.PullError, match=r"far\.pth from http://127.*/bad cannot be used"):
         pulled("far")
     assert not list((place / "home" / "weights").iterdir())  # nothing that the next attempt would trip over
     listed(place, far=part(f"{server.url}/bad", f"{server.url}/good", file="far.pth", known=False))
@@ -141,8 +140,8 @@ def test_lpips_comes_as_trunk_and_heads(place, server, reference):
         server.files[f"/{role}.pth"] = saved(place / f"{role}.pth", tensors).read_bytes()
         text += f'[models.lpips-squeeze.parts.{role}]\nfile = "{role}.pth"\n'
         text += f'sources = [{{ url = "{server.url}/{role}.pth" }}]\n'
-    manifest.own_path().parent.mkdir(parents=True)
-    manifest.own_path().write_text(text)
+    manifest.user_path().parent.mkdir(parents=True)
+    manifest.user_path().write_text(text)
     words = ("bench", "--data", ROOT / "examples", "--scale", "4", "--models", "bicubic", "--json")
     lacking = srcli(*words, "--metrics", "lpips_squeeze")
     assert lacking.exit_code == 2

@@ -10,9 +10,8 @@ import torch
 from safetensors import safe_open
 from weights_steps import ROOT, command, finished, listed, part, srcli
 
-from srcli.weights import installing as keeping
-from srcli.weights import manifest, store
-from srcli.weights.convert import Checkpoint, Source, families
+from srcli.weights import installing, manifest, store
+from srcli.weights.convert import Checkpoint, SourceFile, families
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -26,7 +25,7 @@ GOOD = 'file = "a.safetensors"\nsources = [{ url = "https://example.org/a" }]'
         (GOOD.replace("a.saf", "/etc/a.saf"), "file cannot be"),
         (GOOD.replace("a.saf", "a/b.saf"), "file cannot be"),
         (GOOD.replace("a.saf", "..\\\\a.saf"), "file cannot be"),
-        (GOOD.replace("a.safetensors", "a.exe"), "weights are"),
+        (GOOD.replace("a.safetensors", "a.exe"), "file must end in"),
         ('file = "a.safetensors"\nsources = [{ hub = "a/b", path = "../../x" }]', "path cannot be"),
         ('file = "a.safetensors"\nsources = [{ hub = "a/b", path = "/etc/passwd" }]', "path cannot be"),
         ('file = "a.safetensors"\nsources = [{ hub = "../b", path = "x" }]', "hub cannot be"),
@@ -34,15 +33,15 @@ GOOD = 'file = "a.safetensors"\nsources = [{ url = "https://example.org/a" }]'
         ('file = "a.safetensors"\nsources = [{ drive = "x?y=z/../../.." }]', "drive cannot be"),
         (GOOD.replace("https://example.org/a", "file:///etc/passwd"), "url cannot be"),
         (GOOD.replace("https://example.org/a", "https://u:p@example.org/a"), "url cannot be"),
-        (GOOD.replace("https", "http"), "plain http needs its whole sha256"),
-        (GOOD + "\nbytes = -3", "bytes is -3"),
-        (GOOD + '\nbytes = "many"', "bytes is not a int"),
-        (GOOD + "\nbytes = true", "bytes is not a int"),
+        (GOOD.replace("https", "http"), "plain http needs its full sha256"),
+        (GOOD + "\nbytes = -3", "bytes cannot be -3"),
+        (GOOD + '\nbytes = "many"', "bytes must be a whole number"),
+        (GOOD + "\nbytes = true", "bytes must be a whole number"),
         (GOOD + '\nsha256 = "xyz"', "sha256 cannot be"),
         (GOOD + "\nbyte = 3", "unknown key 'byte'"),
-        (GOOD.replace('"a.safetensors"', "3"), "file is not a str"),
-        (GOOD.replace("[{", "{").replace("}]", "}"), "sources is not a list"),
-        (GOOD.replace("{ url = ", "{ embedded = true, url = ").replace("[{", "[3, {"), "a source is"),
+        (GOOD.replace('"a.safetensors"', "3"), "file must be text"),
+        (GOOD.replace("[{", "{").replace("}]", "}"), "sources must be a list"),
+        (GOOD.replace("{ url = ", "{ embedded = true, url = ").replace("[{", "[3, {"), "a source must be"),
         ('file = "a.safetensors"', "embedded file"),
         ("file = ", "is not TOML"),
         (GOOD.replace('"a.safetensors"', '"linf-s.safetensors"'), "belongs to another file"),
@@ -60,17 +59,17 @@ def test_a_manifest_that_asks_for_what_it_must_not_is_refused(place, lines, why)
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("models = 3", "models is not a dict"),
-        ("[models]\na = 3", "a is not a table"),
+        ("models = 3", "models must be a table"),
+        ("[models]\na = 3", "a must be a table"),
         ('[models."../a".parts.flow]\nfile = "a.pth"', "a model's name"),
-        ("[models.a]\nparts = []", "parts is not a dict"),
+        ("[models.a]\nparts = []", "parts must be a table"),
         (
             '[models.a]\nscales = ["x", 2]\n[models.a.parts.flow]\nfile = "a.pth"\nsources = []',
-            "scales are two numbers",
+            "scales must be two numbers",
         ),
         (
             '[models.a]\ncommercial = "yes"\n[models.a.parts.flow]\nfile = "a.pth"\nsources = []',
-            "commercial is not a bool",
+            "commercial must be true or false",
         ),
         ("more = 1", "unknown key 'more'"),
         ("\xff", "is not TOML"),
@@ -129,11 +128,11 @@ def test_the_manifest_says_of_published_files_what_they_hold(reference, layout):
     with torch.device("meta"):
         state = {key: torch.empty(shape) for key, shape, _ in listed["keys"]}
     family = next(f for f in families() if f.detect(state.keys()))
-    found = family.convert(Checkpoint(state, Source("", "")))
+    found = family.convert(Checkpoint(tensors=state, source=SourceFile("", "")))
     name, role = LISTS[layout]
     entry = manifest.load().find(name)
     assert (found.role, found.pipeline) == (role, entry.pipeline)
-    assert keeping.differing(entry.parts[role].architecture, found.architecture) is None
+    assert installing.first_difference(entry.parts[role].architecture, found.architecture) is None
 
 
 def test_the_manifest_describes_the_networks_of_the_package():

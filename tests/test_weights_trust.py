@@ -12,8 +12,7 @@ from weights_server import digest
 from weights_steps import BODY, OTHER, listed, names, part, pulled, srcli
 
 from srcli import weights
-from srcli.weights import cache as home
-from srcli.weights import pull, store
+from srcli.weights import cache, pull, store
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -21,13 +20,13 @@ pytestmark = pytest.mark.usefixtures("place")
 def test_an_unknown_hash_is_pinned_and_every_change_is_an_error(place, server):
     server.files["/far"] = BODY
     listed(place, far=part(f"{server.url}/far", known=False))
-    assert "its hash was not known before and is kept now" in srcli("models", "pull", "far").stdout
-    assert home.pins()["far.safetensors"].sha256 == digest(BODY)
+    assert "its hash was unknown and is now pinned" in srcli("models", "pull", "far").stdout
+    assert cache.pins()["far.safetensors"].sha256 == digest(BODY)
     assert srcli("models", "rm", "far").exit_code == 0
     server.files["/far"] = OTHER
     result = srcli("models", "pull", "far")
     assert result.exit_code == 4
-    assert "is not what it was on" in result.stderr
+    assert "has changed since" in result.stderr
     assert names(place / "home" / "weights") == set()
     assert srcli("models", "rm", "--file", "far.safetensors", "--forget").exit_code == 0
     assert srcli("models", "pull", "far").exit_code == 0
@@ -43,9 +42,9 @@ def test_a_file_that_changes_here_is_noticed(place, server):
     changed[-1] ^= 1
     path.unlink()
     path.write_bytes(changed)
-    assert weights_error("far").startswith(f"{path} has changed since it came on")
+    assert weights_error("far").startswith(f"{path} has changed since")
     # A change that hides behind the old time is found by reading everything.
-    os.utime(path, ns=(0, home.pins()["far.safetensors"].mtime_ns))
+    os.utime(path, ns=(0, cache.pins()["far.safetensors"].mtime_ns))
     result = srcli("models", "verify", "far")
     assert result.exit_code == 4
     assert "has changed since" in result.stderr
@@ -63,8 +62,9 @@ def test_licences_are_accepted_once(place, server):
     path.write_text(path.read_text().replace('"MIT"\ncommercial = true', '"CC-BY-NC-4.0"\ncommercial = false'))
     result = srcli("models", "pull", "far")
     assert result.exit_code == 4
-    assert "licence CC-BY-NC-4.0, not for commercial use; to accept: srcli models pull far --accept-license" in (
-        " ".join(result.stderr.split())
+    assert (
+        "licence CC-BY-NC-4.0, not for commercial use; to accept it, run: srcli models pull far --accept-license"
+        in (" ".join(result.stderr.split()))
     )
     assert not server.asked
     with pytest.raises(pull.LicenceError):
@@ -115,17 +115,17 @@ def test_a_pickle_with_code_from_a_server_does_not_run(place, server):
     assert "Traceback" not in result.output
     assert not (place / "ran").exists()
     assert names(place / "home" / "weights") == set()
-    assert "far.pth" not in home.pins()
+    assert "far.pth" not in cache.pins()
 
 
 def test_a_damaged_memory_says_what_to_do(place, server):
     server.files["/far"] = BODY
     listed(place, far=part(f"{server.url}/far"))
     pulled("far")
-    memory = place / "home" / home.PINS
+    memory = place / "home" / cache.PINS
     memory.write_text(memory.read_text().replace('"bytes"', '"later field": 1, "bytes"', 1))
     assert srcli("models", "verify", "far").exit_code == 0
     memory.write_text(memory.read_text().replace('"sha256": "', '"sha256": 5, "was": "'))
     result = srcli("models", "verify", "far")
     assert result.exit_code == 4
-    assert "is damaged at far.safetensors" in " ".join(result.stderr.split())
+    assert "has a damaged entry for far.safetensors" in " ".join(result.stderr.split())

@@ -24,7 +24,7 @@ QUICK = Patience(attempts=3, wait=0.01, timeout=1.0)
 
 def listed(place: Path, **models: str) -> Path:
     """The user's own manifest with a part for each model: NAME = its TOML lines."""
-    path = manifest.own_path()
+    path = manifest.user_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     text = ""
     for name, lines in models.items():
@@ -41,7 +41,7 @@ def part(*urls: str, file: str = "far.safetensors", body: bytes | None = BODY, k
 
 
 def pulled(*names: str, **options) -> dict[str, Path]:
-    how = pull.How(patience=options.pop("patience", QUICK), **options)
+    how = pull.PullOptions(patience=options.pop("patience", QUICK), **options)
     return pull.pull([manifest.load().find(name) for name in names], how)
 
 

@@ -1,4 +1,4 @@
-"""What a batch has done, one JSON object a line, so that a repeated or interrupted run goes on where it was."""
+"""A log of finished work, one JSON object per line, so that an interrupted or repeated run can continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from srcli.batch.plan import Item, resolved
+from srcli.batch.names import Item, resolved
 from srcli.errors import SrcliError
 
 NAME = ".srcli-ledger.jsonl"
@@ -24,7 +24,7 @@ class LedgerError(SrcliError):
 
 
 def key_of(data: bytes, settings: Mapping[str, Any]) -> str:
-    """The name of a piece of work: the input's bytes and everything that decides the result."""
+    """A hash that identifies a piece of work: the input's bytes and all settings that affect the result."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     digest.update(hashlib.sha256(data).digest())
     return digest.hexdigest()[:40]
@@ -32,23 +32,24 @@ def key_of(data: bytes, settings: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class Ledger:
-    """The ledger of a folder. Lines are appended whole, so that several processes can share it; one that was cut off is
-    passed over."""
+    """The ledger of a folder. Several processes can share it: lines are appended in one piece, and truncated lines are
+    ignored."""
 
     path: Path
     _entries: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _latest: dict[str, dict[str, Any]] = field(default_factory=dict)  # by output
-    _seen: int = 0  # bytes
+    _latest: dict[str, dict[str, Any]] = field(default_factory=dict)  # by output path
+    _seen: int = 0  # bytes read so far
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def of(cls, folder: Path) -> Ledger:
+    def open(cls, folder: Path) -> Ledger:
+        """Read the ledger of a folder; it may not exist yet. Raises LedgerError."""
         ledger = cls(folder / NAME)
         ledger.read()
         return ledger
 
     def read(self) -> None:
-        """Take in what has been added, by whatever process, since it was last read."""
+        """Read the lines that any process has added since the last read."""
         with self._lock:
             try:
                 with self.path.open("rb") as file:
@@ -61,7 +62,7 @@ class Ledger:
             whole = data[: data.rfind(b"\n") + 1]
             self._seen += len(whole)
             for line in whole.splitlines():
-                with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off, or not ours
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # truncated, or not a ledger line
                     self._take(json.loads(line))
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -71,25 +72,25 @@ class Ledger:
         self._entries[key] = entry
 
     def place(self, item: Item) -> str:
-        """Where an item's result belongs: equal files of two names are two pieces of work."""
+        """Where an item's result goes: identical files with different names are separate work."""
         where = os.path.relpath(item.folder / item.name, self.path.parent)
         return where if item.template is None else f"{where} {item.template}"
 
     def done(self, key: str) -> Path | None:
-        """The result of a piece of work that is done and still there as it was left."""
+        """The result of finished work, if it is still there and unchanged."""
         entry = self._entries.get(key)
         if entry is None or entry.get("status") != "done":
             return None
         path = self.path.parent / str(entry.get("output"))
-        return path if _as_left(path, entry) else None
+        return path if _unchanged(path, entry) else None
 
     def origin(self, path: Path) -> Path | None:
-        """The input, resolved, of a file that these runs have made and nobody has touched since."""
+        """The resolved input from which an earlier run made this file, if the file is unchanged since."""
         entry = self._latest.get(os.path.relpath(path, self.path.parent))
-        return resolved(Path(str(entry.get("input")))) if entry is not None and _as_left(path, entry) else None
+        return resolved(Path(str(entry.get("input")))) if entry is not None and _unchanged(path, entry) else None
 
     def failed(self, key: str) -> str | None:
-        """Why a piece of work cannot be done, where that lies in the input itself."""
+        """Why this work failed before, if the input itself was at fault."""
         entry = self._entries.get(key)
         return str(entry.get("error")) if entry is not None and entry.get("status") == "failed" else None
 
@@ -107,23 +108,23 @@ class Ledger:
 
 
 class Ledgers:
-    """The ledgers of a run, by the folder that they lie in."""
+    """The ledgers of a run, one per output folder."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        """Read them. Raises LedgerError."""
-        self._of = {folder: Ledger.of(folder) for folder in set(folders)}
+        """folders: where the ledgers are. Raises LedgerError."""
+        self._by_folder = {folder: Ledger.open(folder) for folder in set(folders)}
 
-    def of(self, item: Item) -> Ledger:
-        return self._of[item.root]
+    def find(self, item: Item) -> Ledger:
+        return self._by_folder[item.root]
 
 
 def stamp(path: Path) -> dict[str, int]:
-    """What shows later that a file is as it was left."""
+    """Size and modification time, which show later whether a file has changed."""
     state = path.stat()
     return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
-def _as_left(path: Path, entry: Mapping[str, Any]) -> bool:
+def _unchanged(path: Path, entry: Mapping[str, Any]) -> bool:
     try:
         return all(entry.get(name) == value for name, value in stamp(path).items())
     except OSError:
@@ -131,12 +132,12 @@ def _as_left(path: Path, entry: Mapping[str, Any]) -> bool:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Add a line in one piece."""
+    """Append a line in one piece, on a new line if the last one was truncated."""
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     try:
         end = os.lseek(handle, 0, os.SEEK_END)
         os.lseek(handle, max(0, end - 1), os.SEEK_SET)
-        cut = end > 0 and os.read(handle, 1) != b"\n"  # a process died in the middle of a line
+        cut = end > 0 and os.read(handle, 1) != b"\n"
         line = b"\n" * cut + line
         if os.write(handle, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""One file from its bytes to its result."""
+"""Upscale one file: read and decode it, then write its result."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli import __version__, files, images
-from srcli.batch import reading
-from srcli.batch.job import Job, Options, Record
+from srcli.batch import bookkeeping
+from srcli.batch.batches import RunOptions, UpscaleBatch
 from srcli.batch.ledger import key_of
-from srcli.batch.plan import STREAM, Item, output_path
+from srcli.batch.names import STREAM, Item, output_path
+from srcli.batch.records import Record
 from srcli.geometry import Size
 from srcli.images.amend import amend
 from srcli.images.encode import FORMATS
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from srcli.upscaler import Chosen, Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A file that is decoded and waits for the model."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A decoded file that waits for the model.
+
+    frames: the frames of the source that the result will have.
+    chosen: the model and its sampling.
+    """
 
     item: Item
     key: str
@@ -41,170 +46,211 @@ class Ready:
     path: Path
     size: Size
     record: Record
-    frames: tuple[int, ...]  # which of the source's are made
-    how: Chosen
+    frames: tuple[int, ...]
+    chosen: Chosen
 
 
-def prepare(item: Item, job: Job) -> Ready | Record:
-    """Read and decode a file and decide what to do with it. Raises SrcliError."""
+def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
+    """Read and decode a file and plan its result; a record if nothing is to be made. Raises SrcliError."""
     if item.source != STREAM and item.folder.is_dir():
-        job.sweep(item.folder)
-    data, ledger = reading.bytes_of(item), job.ledger(item)
-    key = "" if ledger is None else key_of(data, job.settings() | {"place": ledger.place(item)})
-    for known in (reading.done_before, reading.refused_before):
-        if record := known(item, key, job):
+        batch.sweep(item.folder)
+    data, ledger = bookkeeping.read_bytes(item), batch.ledger(item)
+    key = "" if ledger is None else key_of(data, batch.settings() | {"place": ledger.place(item)})
+    for known in (bookkeeping.done_before, bookkeeping.refused_before):
+        if record := known(item, key, batch):
             return record
-    if record := reading.earlier_result(item, job):
+    if record := bookkeeping.earlier_result(item, batch):
         return record
-    options = job.options
+    name = "standard input" if item.source == STREAM else str(item.source)
     try:
-        source = images.open_bytes(data, "standard input" if item.source == STREAM else str(item.source), options.most)
-        picture = source.picture(options.frame or 0)
+        source = images.open_bytes(data, name, batch.options.max_pixels)
+        picture = source.picture(batch.options.frame or 0)
     except images.ImageError as error:
-        return reading.refused(item, key, job, error)
-    how = job.upscaler.of(picture, job.sampling)
-    size = how.upscaler.size_for(picture.size, job.target)
-    moving = source.animated and options.frame is None
-    path = output_path(item, picture.size, job.target, options.suffix, model=how.upscaler.entry.name, animated=moving)
+        return bookkeeping.refused(item, key, batch, error)
+    return _planned(item, key, source, picture, batch)
+
+
+def _planned(item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch) -> Prepared | Record:
+    """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
+    options, chosen = batch.options, batch.upscaler.of(picture, batch.sampling)
+    size = chosen.upscaler.size_for(picture.size, batch.target)
+    moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
+    path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
     frames, notes = _frames(source, path, options)
-    factor = job.target.factor(picture.size)
     record = Record(
-        str(item.source), "planned", output=str(path), width=size.width, height=size.height, scale=factor,
-        frames=len(frames) if len(frames) > 1 else None, notes=picture.notes + notes, **_told(how),
-    )  # fmt: skip
+        input=str(item.source),
+        status="planned",
+        output=str(path),
+        width=size.width,
+        height=size.height,
+        scale=batch.target.factor(picture.size),
+        frames=len(frames) if len(frames) > 1 else None,
+        notes=picture.notes + notes,
+        **_model_facts(chosen),
+    )
     if path != STREAM:
-        job.sweep(path.parent)
-        if why := reading.why_kept(path, job, item):
+        batch.sweep(path.parent)
+        if why := bookkeeping.reason_to_skip(path, batch, item):
             return replace(record, status="skipped", error=why)
         check_size(kind_of(path), size)
-    return record if options.dry_run else Ready(item, key, source, picture, path, size, record, frames, how)
+    if options.dry_run:
+        return record
+    return Prepared(
+        item=item,
+        key=key,
+        source=source,
+        picture=picture,
+        path=path,
+        size=size,
+        record=record,
+        frames=frames,
+        chosen=chosen,
+    )
 
 
-def _told(how: Chosen) -> dict[str, Any]:
-    """What a record says of who makes a picture."""
-    told: dict[str, Any] = {"model": how.upscaler.entry.name}
-    if how.upscaler.model.most_detail:
-        told["detail"] = how.sampling.detail
-    if how.choice and how.seen:
-        seen = {name: value if value is None else round(value, 3) for name, value in asdict(how.seen).items()}
-        told["choice"] = {"kind": how.choice.kind, "why": how.choice.why, "seen": seen}
-    return told
+def _model_facts(chosen: Chosen) -> dict[str, Any]:
+    """The fields of a record that describe the model and why it was chosen."""
+    facts: dict[str, Any] = {"model": chosen.upscaler.entry.name}
+    if chosen.upscaler.model.most_detail:
+        facts["detail"] = chosen.sampling.detail
+    if chosen.choice and chosen.seen:
+        seen = {name: value if value is None else round(value, 3) for name, value in asdict(chosen.seen).items()}
+        facts["choice"] = {"kind": chosen.choice.kind, "why": chosen.choice.why, "seen": seen}
+    return facts
 
 
-def _frames(source: Source, path: Path, options: Options) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The frames that the result will have, and a note where those are fewer."""
+def _frames(source: Source, path: Path, options: RunOptions) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The frames that the result will have, and a note if some are left out."""
     if options.frame is not None or source.frames == 1:
         return (options.frame or 0,), ()
     kind = "pages" if not source.animated else "frames"
     if path == STREAM or can_animate(path, pages=not source.animated):
         return tuple(range(source.frames)), ()
     name = FORMATS.get(path.suffix.lower(), "the format")
-    return (0,), (f"{name} holds one picture: the first of {source.frames} {kind} is used; --frame takes another",)
+    return (0,), (
+        f"{name} holds a single picture: the first of {source.frames} {kind} is used; choose another with --frame",
+    )
 
 
 @dataclass(slots=True)
 class Writing:
-    """A result on its way to its file, which `open` claims and `write` or `close` leaves."""
+    """Writes a result to its file. `open` claims the file; `write` or `close` releases it.
 
-    ready: Ready
-    job: Job
-    stream: Stream | None  # None: frames, which are made while they are written
-    counts: list[Count] = field(default_factory=list)  # of the frames; complete after the last band
+    stream: the bands of a still picture; None for an animation, whose frames are computed while they are written.
+    counts: tile counts of the frames, complete after the last band.
+    """
+
+    prepared: Prepared
+    batch: UpscaleBatch
+    stream: Stream | None
+    counts: list[Count] = field(default_factory=list)
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _destination: images.Destination | None = None
-    _unentered: tuple[str, ...] = ()  # why the ledger does not know of it
+    _ledger_notes: tuple[str, ...] = ()  # notes, if the ledger could not be written
 
     def open(self) -> Record | None:
-        """Claim the result's file; a record where it is not to be made. Raises SrcliError."""
-        ready, options = self.ready, self.job.options
-        path = ready.path
+        """Claim the result's file; a record if the result need not be made. Raises SrcliError."""
+        prepared, options = self.prepared, self.batch.options
+        path = prepared.path
         if path == STREAM:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory())
-            suffix = options.suffix or images.writable_suffix(ready.item.source.suffix, animated=len(ready.frames) > 1)
+            suffix = options.suffix or images.writable_suffix(
+                prepared.item.source.suffix, animated=len(prepared.frames) > 1
+            )
             path = Path(folder) / f"result{suffix}"
         destination = images.Destination(
-            path, ready.size, overwrite=options.overwrite, style=options.style, before=self._enter
+            path, prepared.size, overwrite=options.overwrite, style=options.style, before=self._before_rename
         )
         try:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
-            return replace(ready.record, status="skipped", error=str(taken))
-        if why := reading.made_meanwhile(path, ready.key, self.job, ready.item):
+            return replace(prepared.record, status="skipped", error=str(taken))
+        if why := bookkeeping.made_elsewhere(path, prepared.key, self.batch, prepared.item):
             self.close()
-            return replace(ready.record, status="skipped", error=why)
+            return replace(prepared.record, status="skipped", error=why)
         return None
 
     def close(self) -> None:
         self._stack.close()
 
     def write(self, bands: Iterable[Band], progress: Callable[[int, int], None]) -> Record:
-        """Take the bands and finish the file. Raises SrcliError."""
-        assert self._destination is not None, "opened before"
+        """Encode the bands and finish the file. Raises SrcliError."""
+        assert self._destination is not None, "open() comes first"
         with self._stack:
             notes = self._encode(self._destination, bands, progress)
-            if self.ready.path == STREAM:
+            if self.prepared.path == STREAM:
                 with self._destination.path.open("rb") as file, contextlib.suppress(BrokenPipeError):
                     shutil.copyfileobj(file, sys.stdout.buffer)
                     sys.stdout.buffer.flush()
-        record = self.ready.record
-        return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._unentered)))
+        record = self.prepared.record
+        return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._ledger_notes)))
 
-    def _enter(self, part: Path) -> None:
-        ready = self.ready
+    def _before_rename(self, part: Path) -> None:
+        prepared = self.prepared
         counts = self.counts if self.stream is None else [self.stream.count]
         guarded = sum(count.guarded for count in counts)
-        if guarded and self.job.options.provenance and not self.job.options.strip:
+        if guarded and self.batch.options.provenance and not self.batch.options.strip:
             amend(part, guarded)
-        bare = replace(ready.record, notes=())
-        self._unentered = reading.enter(bare, ready.path, part, ready.key, self.job.ledger(ready.item)).notes
+        bare = replace(prepared.record, notes=())
+        self._ledger_notes = bookkeeping.enter_result(
+            bare, prepared.path, part, prepared.key, self.batch.ledger(prepared.item)
+        ).notes
 
     def _encode(
         self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]
     ) -> tuple[str, ...]:
         if self.stream is not None:
-            layout, notes = self._layout(self.ready.picture, self.stream.layout)
+            layout, notes = self._layout(self.prepared.picture, self.stream.layout)
             return notes + destination.write(layout, bands)
-        first = next(frames := self._made(progress))
-        most = sum(_bytes_of(self.ready, self.job, n) for n in self.ready.frames)
+        first = next(frames := self._frame_bands(progress))
+        max_bytes = sum(_max_bytes(self.prepared, self.batch, n) for n in self.prepared.frames)
 
         def chained() -> Iterator[tuple[Layout, Iterable[Band]]]:
             yield first
             yield from frames
 
-        return destination.write_frames(chained(), self.ready.source.loop, most)
+        return destination.write_frames(chained(), self.prepared.source.loop, max_bytes)
 
-    def _made(self, progress: Callable[[int, int], None]) -> Iterator[tuple[Layout, Iterable[Band]]]:
-        """Frame after frame through the model."""
-        count = len(self.ready.frames)
-        for done, number in enumerate(self.ready.frames):
-            picture = self.ready.picture if done == 0 else self.ready.source.picture(number)
+    def _frame_bands(self, progress: Callable[[int, int], None]) -> Iterator[tuple[Layout, Iterable[Band]]]:
+        """Yield the layout and bands of each frame."""
+        count = len(self.prepared.frames)
+        for done, number in enumerate(self.prepared.frames):
+            picture = self.prepared.picture if done == 0 else self.prepared.source.picture(number)
 
             def part(pixels: int, total: int, done: int = done) -> None:
                 progress(done * total + pixels, count * total)
 
-            stream = self.ready.how.upscaler.stream(picture, self.job.target, self.ready.how.sampling, part)
+            stream = self.prepared.chosen.upscaler.stream(
+                picture, self.batch.target, self.prepared.chosen.sampling, part
+            )
             self.counts.append(stream.count)
             layout, _ = self._layout(picture, stream.layout)
             yield layout, stream.bands()
 
     def _layout(self, picture: Picture, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
-        """The layout with the metadata of the result."""
+        """Add the metadata of the result to a layout."""
         provenance = None
-        if self.job.options.provenance and not self.job.options.strip:
-            how = self.ready.how
-            sampling = how.upscaler.settled(how.sampling)
-            scale = self.job.target.factor(picture.size)
+        if self.batch.options.provenance and not self.batch.options.strip:
+            chosen = self.prepared.chosen
+            sampling = chosen.upscaler.settled(chosen.sampling)
+            scale = self.batch.target.factor(picture.size)
             detail, temperature = sampling.detail, sampling.temperature or 0.0
-            why = how.choice.why if how.choice else ""
+            why = chosen.choice.why if chosen.choice else ""
             provenance = Provenance(
-                __version__, how.upscaler.entry.name, scale, detail, temperature, sampling.seed, why
+                version=__version__,
+                model=chosen.upscaler.entry.name,
+                scale=scale,
+                detail=detail,
+                temperature=temperature,
+                seed=sampling.seed,
+                why=why,
             )
-        data, notes = described(picture.metadata, layout.size, provenance, strip=self.job.options.strip)
+        data, notes = described(picture.metadata, layout.size, provenance, strip=self.batch.options.strip)
         return replace(layout, metadata=data), notes
 
 
-def _bytes_of(ready: Ready, job: Job, frame: int) -> int:
-    """Of a frame's result, at the most."""
-    picture = ready.picture if frame == ready.frames[0] else ready.source.picture(frame)
-    size = job.target.size(picture.size)
+def _max_bytes(prepared: Prepared, batch: UpscaleBatch, frame: int) -> int:
+    """An upper bound on the bytes of a frame's result."""
+    picture = prepared.picture if frame == prepared.frames[0] else prepared.source.picture(frame)
+    size = batch.target.size(picture.size)
     return size.height * size.width * 4 * picture.colour.dtype.itemsize

@@ -1,1 +1,1 @@
-"""What models do on folders of photos (`quality`) and how long they take (`timing`)."""
+"""Measure the quality of models on folders of photos (`quality`) and their speed (`timing`)."""

@@ -1,4 +1,4 @@
-"""What a page of comparisons shows: versions of pictures, matched by name, with scores where there is an original."""
+"""Collect the content of a comparison page: versions of pictures, matched by name, and their scores."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from srcli.report import page
 
 
 class CompareError(SrcliError):
-    """Inputs that cannot be laid beside each other."""
+    """Inputs that cannot be compared."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One picture in several versions, and the original where there is one."""
+    """Several versions of one picture, and its original if there is one."""
 
     name: str
     shots: tuple[Path, ...]
@@ -31,19 +31,22 @@ class Scene:
 
 
 def scenes(inputs: Sequence[Path], original: Path | None) -> tuple[list[Scene], list[str]]:
-    """What can be compared, and one sentence for each picture of the folders that cannot.
+    """The scenes that can be compared, and one sentence for each picture that cannot.
 
-    inputs: at least two files, or at least two folders whose pictures are matched by name; original likewise.
+    inputs: two or more files, or two or more folders whose pictures are matched by name.
+    original: a file or a folder likewise, or None.
+
+    Raises CompareError.
     """
     if len(inputs) < 2:
-        raise CompareError("compare needs two pictures or folders, or more")
+        raise CompareError("compare needs at least two pictures or folders")
     everything = [*inputs, *([original] if original else [])]
     for path in everything:
         if not path.exists():
             raise CompareError(f"{path} does not exist")
     kinds = {path.is_dir() for path in everything}
     if kinds == {True, False}:
-        raise CompareError("compare files with files, or folders with folders")
+        raise CompareError("files and folders cannot be mixed; compare files with files, or folders with folders")
     if kinds == {False}:
         return [Scene(inputs[0].stem, tuple(inputs), original)], []
     found, problems = [], []
@@ -59,9 +62,9 @@ def scenes(inputs: Sequence[Path], original: Path | None) -> tuple[list[Scene], 
 
 
 def labels_of(inputs: Sequence[Path], original: Path | None, given: Sequence[str] | None = None) -> list[str]:
-    """A name for each input, those given or such that tell them apart, and one for the original."""
+    """A label for each input, given or unique, and one for the original. Raises CompareError."""
     if given and len(given) != len(inputs):
-        raise CompareError(f"{len(given)} labels for {len(inputs)} inputs; give --label for each")
+        raise CompareError(f"there are {len(given)} labels for {len(inputs)} inputs; give one --label per input")
     names = list(given or (p.resolve().name for p in inputs))
     if len(set(names)) < len(names) and not given:
         names = [str(p) for p in inputs]
@@ -69,7 +72,7 @@ def labels_of(inputs: Sequence[Path], original: Path | None, given: Sequence[str
 
 
 def entries(found: Sequence[Scene], border: int, problems: list[str]) -> Iterator[dict]:
-    """The scenes as data of the page; those whose files cannot be read are added to `problems`."""
+    """Yield the scenes as data for the page. Errors are added to `problems`."""
     for scene in found:
         try:
             yield _entry(scene, border)
@@ -81,12 +84,12 @@ def _entry(scene: Scene, border: int) -> dict:
     files = [*scene.shots, *([scene.original] if scene.original else [])]
     pictures = [images.read(path) for path in files]
     original = pictures[-1] if scene.original else None
-    # Pictures of other sizes are shown at the size of the largest; their shape must be the same but for a pixel or two.
+    # All versions are shown at the size of the largest; their aspect ratios may differ by a pixel or two.
     largest = max((p.size for p in pictures), key=lambda size: size.height * size.width)
     for path, picture in zip(files, pictures, strict=True):
         height = picture.size.height * largest.width / picture.size.width
         if abs(height - largest.height) > 0.02 * largest.height + 2 * largest.width / picture.size.width:
-            raise PairError(f"{path} has {picture.size} pixels: another shape than {largest}")
+            raise PairError(f"{path} has {picture.size} pixels, a different aspect ratio than {largest}")
     shots = [
         {"src": page.data_url(path, picture), "note": _note(picture, original, border)}
         for path, picture in zip(files, pictures, strict=True)
@@ -104,7 +107,7 @@ def _note(picture: images.Picture, original: images.Picture | None, border: int)
         return f"{size}, transparent: no scores"
     a, b = picture.rgb(), original.rgb()
     if is_grey(a) != is_grey(b):
-        return f"{size}, grey against colour: no scores"
+        return f"{size}, grey and colour: no scores"
     try:
         return f"{size}  {psnr(a, b, border=border):.2f} dB  SSIM {ssim(a, b, border=border):.4f}"
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The places where variants differ most, kept for the report."""
+"""Collect crops where variants differ most, for the report."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from srcli.bench.results import read_json
 from srcli.bench.variants import Case
 from srcli.report import page
 
-SIDE = 56  # of a crop in pixels of the result
-LIMIT = 8  # pictures
+SIDE = 56  # pixels per side of a crop of the result
+MAX_PICTURES = 8
 
 
-class Crops(Watcher):
-    """Of the first pictures at one scale the square in which the variants differ most, in a file that grows with them.
+class CropCollector(Watcher):
+    """For the first pictures at one scale, keeps the square in which the variants differ most, in a JSON file.
 
-    Crops of other variants than now are made again.
+    CropCollector of an earlier run are used again if its scale and labels were the same.
     """
 
     def __init__(self, path: Path, scale: int, labels: Sequence[str]) -> None:
         self.path, self.scale, self.labels = path, scale, list(labels)
-        kept = read_json(path)
-        same = (kept.get("scale"), kept.get("labels")) == (scale, self.labels)
-        self.found: list[dict[str, Any]] = kept["found"] if same else []
+        earlier = read_json(path)
+        same = (earlier.get("scale"), earlier.get("labels")) == (scale, self.labels)
+        self.found: list[dict[str, Any]] = earlier["found"] if same else []
 
     def wants(self, image: str, scale: int) -> bool:
-        return scale == self.scale and len(self.found) < LIMIT and image not in {c["image"] for c in self.found}
+        return scale == self.scale and len(self.found) < MAX_PICTURES and image not in {c["image"] for c in self.found}
 
     def see(self, case: Case, made: dict[str, np.ndarray]) -> None:
         if not self.wants(case.name, case.scale) or list(made) != self.labels:
@@ -48,7 +48,7 @@ class Crops(Watcher):
 
 
 def _most_different(made: Sequence[np.ndarray], reference: np.ndarray) -> tuple[int, int]:
-    """Upper left corner of the square with the largest variance between the variants; of one, its largest error."""
+    """Top left corner of the square where variants vary most; for a single one, where its error is largest."""
     stack = np.stack([m.astype(np.float32) for m in (made if len(made) > 1 else [*made, reference])])
     spread = stack.var(axis=0).mean(axis=2)
     height, width = (max(1, n - SIDE + 1) for n in spread.shape)

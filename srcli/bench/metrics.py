@@ -1,10 +1,10 @@
-"""The metrics that `bench` knows by name."""
+"""The metrics of `srcli bench`, by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from srcli.metrics.lpips import LPIPS
 from srcli.metrics.lr_psnr import lr_psnr
 from srcli.metrics.niqe import BLOCK, NIQE
 from srcli.metrics.psnr import psnr
-from srcli.metrics.seam import LEAST_TILE, seam_score
+from srcli.metrics.seam import MIN_TILE, seam_score
 from srcli.metrics.ssim import WINDOW, ssim
 
 USUAL = frozenset({"psnr_y", "ssim_y", "lr_psnr", "grid", "grid_4"})
@@ -33,18 +33,21 @@ NEEDS = {
     "niqe": "--niqe-parameters FILE",
     "seam": "--tile N",
 }
-LPIPS_LEAST = {"squeeze": 24, "alex": 32, "vgg": 16}  # pixels a side from which the trunk has something at every tap
+LPIPS_MIN_SIDE = {"squeeze": 24, "alex": 32, "vgg": 16}  # pixels per side that every tap of the trunk needs
 
 
 class MetricError(SrcliError):
-    """A metric that is not known, or that lacks what it needs."""
+    """An unknown metric, or one whose weights or options are missing."""
 
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Parameters of metrics that are not in the package, as safetensors; of LPIPS, trunk and heads may be apart."""
+    """Safetensors files with the weights of metrics, which do not ship with the package.
+
+    LPIPS may have its trunk and heads in one file or in two.
+    """
 
     lpips_squeeze: tuple[Path, ...] = ()
     lpips_alex: tuple[Path, ...] = ()
@@ -53,7 +56,7 @@ class Files:
 
 
 class Original:
-    """A reference (H, W, 3), the picture that was made small from it, and what is computed of it once."""
+    """A reference (H, W, 3), its low-resolution version, and values that are computed from it only once."""
 
     def __init__(self, image: np.ndarray, low: np.ndarray, scale: int) -> None:
         self.image, self.low, self.scale = image, low, scale
@@ -64,42 +67,49 @@ class Original:
         return signed(self.image)
 
     def taps(self, name: str, lpips: LPIPS) -> list[Tensor]:
-        """The reference's features, unit length."""
+        """The reference's LPIPS features, of unit length; computed once."""
         if name not in self._taps:
             self._taps[name] = lpips.features(self.tensor)
         return self._taps[name]
 
 
 Measure = Callable[[np.ndarray, Original], float | None]
-Together = Callable[[Sequence[Made]], float | None]
+MeasureSamples = Callable[[Sequence[Made]], float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number of a picture (uint8 RGB) and its original; None for pictures below `least` pixels a side without the
-    border of the scale. `spread`: told by median and worst instead of the mean."""
+    """A score of a picture (uint8 RGB) and its original.
+
+    digits: decimals to print.
+    measure: the score of one sample; a picture's score is the mean over its samples.
+    measure_samples: the score of all samples of a picture, instead of `measure`.
+    min_side: pixels per side, without borders of the scale, below which there is no score.
+    spread: whether tables show the median and the worst instead of the mean.
+    """
 
     name: str
     title: str
-    higher_is_better: bool
-    digits: int
-    measure: Measure | None = field(repr=False)  # of each sample; their mean is told
-    least: int = 1
-    together: Together | None = field(default=None, repr=False)  # of all samples at once
+    _: KW_ONLY
+    higher_is_better: bool = False
+    digits: int = 2
+    measure: Measure | None = field(default=None, repr=False)
+    measure_samples: MeasureSamples | None = field(default=None, repr=False)
+    min_side: int = 1
     spread: bool = False
 
     def columns(self) -> list[tuple[str, str, int]]:
-        """Name, title and digits of what a table of means tells."""
+        """Name, title and digits of the metric's columns in a table."""
         if not self.spread:
             return [(self.name, self.title, self.digits)]
         return [(f"{self.name}_{part}", f"{self.title}, {part}", self.digits) for part in ("median", "worst")]
 
-    def of(self, made: Sequence[Made], original: Original) -> float | None:
-        """The number of one picture, made once or more; samples that are not finite have none."""
-        if self.together is not None:
-            return self.together(made)
+    def score(self, made: Sequence[Made], original: Original) -> float | None:
+        """The score of one picture from its samples, without those that are not finite."""
+        if self.measure_samples is not None:
+            return self.measure_samples(made)
         assert self.measure is not None
-        if min(original.image.shape[:2]) - 2 * original.scale < self.least:
+        if min(original.image.shape[:2]) - 2 * original.scale < self.min_side:
             return None
         values = [self.measure(m.image, original) for m in made if m.image is not None]
         found = [v for v in values if v is not None]
@@ -107,12 +117,16 @@ class Metric:
 
 
 def choose(names: Iterable[str] | None, files: Files, tile: int = 0, seeds: int = 1) -> list[Metric]:
-    """The metrics of these names; without names the usual ones and those that have what they need.
+    """The metrics with these names. None chooses the usual ones and those whose weights are given.
 
-    tile: side of the tiles that the results are made of, for the seam score. seeds: samples of each picture.
+    files: weights of metrics.
+    tile: side of the tiles of the results, for the seam score.
+    seeds: samples per picture.
+
+    Raises MetricError.
     """
-    if 0 < tile < LEAST_TILE:
-        raise MetricError(f"tiles of a seam score have at least {LEAST_TILE} pixels a side, not {tile}")
+    if 0 < tile < MIN_TILE:
+        raise MetricError(f"the seam score needs tiles of at least {MIN_TILE} pixels per side, not {tile}")
     known = {m.name: m for m in _known(files, tile)}
     if names is None:
         usual = USUAL | {"diversity", "inf"} if seeds > 1 else USUAL
@@ -122,18 +136,23 @@ def choose(names: Iterable[str] | None, files: Files, tile: int = 0, seeds: int 
         if name not in known and name in NEEDS:
             raise MetricError(f"the metric {name} needs {NEEDS[name]}")
         if name not in known:
-            raise MetricError(f"unknown metric {name!r}; there are {', '.join(sorted({*known, *NEEDS}))}")
+            raise MetricError(f"unknown metric {name!r}; use {', '.join(sorted({*known, *NEEDS}))}")
         chosen[name] = known[name]
     return list(chosen.values())
 
 
 def _known(files: Files, tile: int) -> list[Metric]:
-    """Every metric that has what it needs."""
+    """All metrics whose weights and options are given."""
     metrics = [
-        Metric("psnr_y", "PSNR-Y", True, 2, lambda a, o: psnr(a, o.image, border=o.scale)),
-        Metric("ssim_y", "SSIM-Y", True, 4, lambda a, o: ssim(a, o.image, border=o.scale), WINDOW),
-        Metric("psnr_rgb", "PSNR-RGB", True, 2, lambda a, o: psnr(a, o.image, border=o.scale, channel="rgb")),
-        Metric("ssim_rgb", "SSIM-RGB", True, 4, lambda a, o: ssim(a, o.image, border=o.scale, channel="rgb"), WINDOW),
+        Metric("psnr_y", "PSNR-Y", higher_is_better=True, measure=lambda a, o: psnr(a, o.image, border=o.scale)),
+        _ssim("ssim_y", "SSIM-Y", "y"),
+        Metric(
+            "psnr_rgb",
+            "PSNR-RGB",
+            higher_is_better=True,
+            measure=lambda a, o: psnr(a, o.image, border=o.scale, channel="rgb"),
+        ),
+        _ssim("ssim_rgb", "SSIM-RGB", "rgb"),
     ]
     for kind, paths in (("squeeze", files.lpips_squeeze), ("alex", files.lpips_alex), ("vgg", files.lpips_vgg)):
         if paths:
@@ -141,21 +160,28 @@ def _known(files: Files, tile: int) -> list[Metric]:
     if files.niqe:
         metrics.append(_niqe(NIQE.load(*files.niqe)))
     metrics += [
-        Metric("lr_psnr", "LR-PSNR", True, 2, lambda a, o: lr_psnr(a, o.low)),
-        Metric("grid", "grid score", False, 2, lambda a, o: grid_score(a), spread=True),
-        Metric("grid_4", "grid score of 4", False, 2, lambda a, o: grid_score(a, 4), spread=True),
-        Metric("colour", "colour drift", False, 2, lambda a, o: colour_drift(a, o.image)),
-        Metric("flat_noise", "flat noise", False, 2, lambda a, o: flat_noise(a, o.image)),
-        Metric("diversity", "diversity", True, 2, None, together=_diversity),
-        Metric("inf", "% Inf", False, 2, None, together=lambda made: 100 * sum(m.exploded for m in made) / len(made)),
+        Metric("lr_psnr", "LR-PSNR", higher_is_better=True, measure=lambda a, o: lr_psnr(a, o.low)),
+        Metric("grid", "grid score", measure=lambda a, o: grid_score(a), spread=True),
+        Metric("grid_4", "grid score of 4", measure=lambda a, o: grid_score(a, 4), spread=True),
+        Metric("colour", "colour drift", measure=lambda a, o: colour_drift(a, o.image)),
+        Metric("flat_noise", "flat noise", measure=lambda a, o: flat_noise(a, o.image)),
+        Metric("diversity", "diversity", higher_is_better=True, measure_samples=_diversity),
+        Metric("inf", "% Inf", measure_samples=lambda made: 100 * sum(m.exploded for m in made) / len(made)),
     ]
     if tile:
-        metrics.append(Metric("seam", "seam score", False, 2, lambda a, o: seam_score(a, tile), 3, spread=True))
+        metrics.append(Metric("seam", "seam score", measure=lambda a, o: seam_score(a, tile), min_side=3, spread=True))
     return metrics
 
 
+def _ssim(name: str, title: str, channel: str) -> Metric:
+    def measure(image: np.ndarray, original: Original) -> float | None:
+        return ssim(image, original.image, border=original.scale, channel=channel)
+
+    return Metric(name, title, higher_is_better=True, digits=4, measure=measure, min_side=WINDOW)
+
+
 def _diversity(made: Sequence[Made]) -> float | None:
-    """None for one sample."""
+    """Diversity of the samples; None for a single one."""
     found = [m.image for m in made if m.image is not None]
     return diversity(found) if len(found) > 1 else None
 
@@ -163,22 +189,23 @@ def _diversity(made: Sequence[Made]) -> float | None:
 def _niqe(niqe: NIQE) -> Metric:
     def measure(image: np.ndarray, original: Original) -> float | None:
         blocks = (image.shape[0] // BLOCK) * (image.shape[1] // BLOCK)
-        value = niqe(image) if blocks > 1 else math.nan  # one has no covariance
+        value = niqe(image) if blocks > 1 else math.nan  # a single block has no covariance
         return None if math.isnan(value) else value
 
-    return Metric("niqe", "NIQE", False, 2, measure)
+    return Metric("niqe", "NIQE", measure=measure)
 
 
 def _lpips(kind: str, lpips: LPIPS) -> Metric:
     name = f"lpips_{kind}"
 
     def measure(image: np.ndarray, original: Original) -> float | None:
-        if min(image.shape[:2]) < LPIPS_LEAST[kind]:
+        if min(image.shape[:2]) < LPIPS_MIN_SIDE[kind]:
             return None
         with torch.inference_mode():
             return lpips.between(lpips.features(signed(image)), original.taps(name, lpips)).item()
 
-    return Metric(name, f"LPIPS-{kind.upper() if kind == 'vgg' else kind.capitalize()} v0.1", False, 4, measure)
+    title = f"LPIPS-{kind.upper() if kind == 'vgg' else kind.capitalize()} v0.1"
+    return Metric(name, title, digits=4, measure=measure)
 
 
 def signed(image: np.ndarray) -> Tensor:

@@ -1,4 +1,4 @@
-"""Quality of models, or of ready pictures, on a folder of photos by the field's definitions."""
+"""Score models, or pictures made by other tools, on a folder of photos."""
 
 from __future__ import annotations
 
@@ -20,23 +20,27 @@ from srcli.geometry import Size
 from srcli.images import ImageError, folders
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One picture made by one variant. A value is None where the metric has no meaning, as for tiny pictures."""
+    """The scores of one picture made by one variant.
+
+    seconds: time to make it.
+    values: score by metric; None if the metric does not apply, for example to tiny pictures.
+    """
 
     variant: str
     scale: int
     image: str
-    seconds: float  # to make it
+    seconds: float
     values: dict[str, float | None]
 
     def to_dict(self) -> dict:
         return {k: getattr(self, k) for k in ("variant", "scale", "image", "seconds")} | self.values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Means over the pictures of a data set; median and worst of metrics with `spread`."""
+    """Mean scores over the pictures of a data set; median and worst for metrics with `spread`."""
 
     variant: str
     scale: int
@@ -48,20 +52,26 @@ class Row:
         return {k: getattr(self, k) for k in ("variant", "scale", "images", "failed")} | self.values
 
 
-@dataclass(slots=True)
-class Course:
-    """How a run went: what failed, in one sentence each, and where the time went."""
+@dataclass(slots=True, kw_only=True)
+class RunLog:
+    """How a run went.
+
+    problems: one sentence per failure.
+    failed: number of failures by variant and scale.
+    making, measuring: seconds spent on each.
+    """
 
     problems: list[str] = field(default_factory=list)
-    failed: Counter[tuple[str, int]] = field(default_factory=Counter)  # by variant and scale
-    making: float = 0.0  # seconds
+    failed: Counter[tuple[str, int]] = field(default_factory=Counter)
+    making: float = 0.0
     measuring: float = 0.0
 
 
 class Photos:
-    """A folder of originals, and one of small pictures where those are given; read when they are asked for.
+    """A folder of originals, read when needed.
 
-    degradation: the preset that small pictures are made with instead of bicubic, the same for a name and scale.
+    low: a folder with the low-resolution versions, matched by name.
+    degradation: the preset to make low-resolution versions with; bicubic if neither is given.
     """
 
     def __init__(self, folder: Path, low: Path | None = None, degradation: str | None = None) -> None:
@@ -78,30 +88,37 @@ class Photos:
         return len(self.files)
 
     def case(self, path: Path, scale: int) -> Case:
-        """The photo, cut to a multiple of the scale from its upper left, and Pillow's antialiased 8-bit bicubic of it,
-        a degraded version, or the given small picture."""
+        """The photo, cropped at the right and bottom to a multiple of the scale, and its low-resolution version.
+
+        Raises PairError.
+        """
         photo = opaque(path).rgb()
         height, width = (n // scale for n in photo.shape[:2])
-        if min(height, width) < 3:  # nothing is left of less without the border
+        if min(height, width) < 3:  # smaller results have nothing left without their border
             raise PairError(f"{path} is too small for x{scale}")
         reference = photo[: height * scale, : width * scale]
         if self.degradation is not None:
             made = synthetic.draw(self.degradation, scale, synthetic.seed_of(path.name, scale), grey=is_grey(reference))
-            return Case(path.name, scale, reference, made(reference, Size(height, width)))
+            return Case(name=path.name, scale=scale, reference=reference, low=made(reference, Size(height, width)))
         if self.low is None:
-            return Case(path.name, scale, reference, downscale(reference, height, width))
-        return Case(path.name, scale, reference, self.low.find(path.name, Size(height, width), reference))
+            return Case(name=path.name, scale=scale, reference=reference, low=downscale(reference, height, width))
+        return Case(
+            name=path.name,
+            scale=scale,
+            reference=reference,
+            low=self.low.find(path.name, Size(height, width), reference),
+        )
 
 
 class Watcher:
-    """Is shown pictures with all that was made of them; here nothing is done with them."""
+    """Observes the results of a run; this base class ignores them."""
 
     def wants(self, image: str, scale: int) -> bool:
-        """Whether all variants should be made of a picture, those with a score too."""
+        """Whether all variants of a picture should be made, even those already scored."""
         return False
 
     def see(self, case: Case, made: dict[str, np.ndarray]) -> None:
-        """A picture and the results by label, after the last of them."""
+        """Called with a picture and all its results, by label."""
 
 
 def score(
@@ -109,14 +126,18 @@ def score(
     photos: Photos,
     scales: Sequence[int],
     metrics: Sequence[Metric],
-    course: Course,
+    log: RunLog,
     done: Callable[[str, int, str], bool] = lambda variant, scale, image: False,
     progress: Callable[[int, int], None] = lambda finished, total: None,
     watcher: Watcher | None = None,
 ) -> Iterator[Score]:
-    """Every variant on every photo at every scale but those `done` before.
+    """Yield the scores of every variant on every photo at every scale.
 
-    Borders of `scale` pixels are left out of PSNR and SSIM, as in the papers; the other metrics see the whole picture.
+    log: receives failures and times.
+    done: whether a score exists already and can be skipped.
+    watcher: observes the results.
+
+    PSNR and SSIM leave out a border of `scale` pixels, as in the papers; other metrics see the whole picture.
     """
     watcher = watcher or Watcher()
     total, finished = len(photos) * len(scales), 0
@@ -125,7 +146,7 @@ def score(
             fresh = {v.label for v in variants if not done(v.label, scale, path.name)}
             wanted = variants if watcher.wants(path.name, scale) else [v for v in variants if v.label in fresh]
             if wanted:
-                yield from _picture(wanted, fresh, (photos, path, scale), metrics, course, watcher)
+                yield from _picture(wanted, fresh, (photos, path, scale), metrics, log, watcher)
             finished += 1
             progress(finished, total)
 
@@ -135,16 +156,16 @@ def _picture(
     fresh: set[str],
     place: tuple[Photos, Path, int],
     metrics: Sequence[Metric],
-    course: Course,
+    log: RunLog,
     watcher: Watcher,
 ) -> Iterator[Score]:
-    """All variants of one photo; scores of the `fresh` ones."""
+    """Make all variants of one photo and yield the scores of the `fresh` ones."""
     photos, path, scale = place
     try:
         case = photos.case(path, scale)
     except SrcliError as error:
-        course.problems.append(str(error))
-        course.failed.update((label, scale) for label in fresh)
+        log.problems.append(str(error))
+        log.failed.update((label, scale) for label in fresh)
         return
     original, results = Original(case.reference, case.low, scale), {}
     for variant in variants:
@@ -153,16 +174,16 @@ def _picture(
             made = variant.make(case)
         except SrcliError as error:
             named = isinstance(error, PairError | ImageError)
-            course.problems.append(str(error) if named else f"{case.name}, {variant.label}: {error}")
-            course.failed[variant.label, scale] += 1
+            log.problems.append(str(error) if named else f"{case.name}, {variant.label}: {error}")
+            log.failed[variant.label, scale] += 1
             continue
         seconds = time.perf_counter() - start
         if made[0].image is not None:
             results[variant.label] = made[0].image
         if variant.label in fresh:
-            yield _score(variant, case, original, made, seconds, metrics, course)
-            course.making += seconds
-            course.measuring += time.perf_counter() - start - seconds
+            yield _score(variant, case, original, made, seconds, metrics, log)
+            log.making += seconds
+            log.measuring += time.perf_counter() - start - seconds
     watcher.see(case, results)
 
 
@@ -173,24 +194,30 @@ def _score(
     made: Sequence[Made],
     seconds: float,
     metrics: Sequence[Metric],
-    course: Course,
+    log: RunLog,
 ) -> Score:
     if lost := sum(m.image is None for m in made):
-        course.problems.append(f"{case.name}, {variant.label}: {lost} of {len(made)} results are not finite")
-        course.failed[variant.label, case.scale] += 1
-    values = {metric.name: metric.of(made, original) for metric in metrics}
-    return Score(variant.label, case.scale, case.name, seconds, values)
+        log.problems.append(f"{case.name}, {variant.label}: {lost} of {len(made)} results are not finite")
+        log.failed[variant.label, case.scale] += 1
+    values = {metric.name: metric.score(made, original) for metric in metrics}
+    return Score(variant=variant.label, scale=case.scale, image=case.name, seconds=seconds, values=values)
 
 
 def summarise(
-    scores: Sequence[Score], metrics: Sequence[Metric], labels: Sequence[str], scales: Sequence[int], course: Course
+    scores: Sequence[Score], metrics: Sequence[Metric], labels: Sequence[str], scales: Sequence[int], log: RunLog
 ) -> list[Row]:
-    """One row per scale and variant, in their order; also for variants of which nothing could be scored."""
+    """One row per scale and variant, in order, including variants without any score."""
     groups: dict[tuple[str, int], list[Score]] = {(label, scale): [] for scale in scales for label in labels}
     for s in scores:
         groups[s.variant, s.scale].append(s)
     return [
-        Row(label, scale, len(group), course.failed[label, scale], _means(group, metrics))
+        Row(
+            variant=label,
+            scale=scale,
+            images=len(group),
+            failed=log.failed[label, scale],
+            values=_means(group, metrics),
+        )
         for (label, scale), group in groups.items()
     ]
 

@@ -1,4 +1,4 @@
-"""Whole runs: quality or time of variants, shown and kept in a folder that may hold both."""
+"""Run a quality or speed benchmark and publish its results in a folder, which may hold both."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from srcli import __version__, files, runtime
 from srcli.bench import quality
-from srcli.bench.crops import Crops
+from srcli.bench.crops import CropCollector
 from srcli.bench.metrics import Files, Metric
-from srcli.bench.quality import Course, Photos, Row, Score
+from srcli.bench.quality import Photos, Row, RunLog, Score
 from srcli.bench.results import Results, read_json
 from srcli.bench.timing import Timing
 from srcli.bench.variants import Variant, digest
@@ -23,11 +23,11 @@ from srcli.report.page import finite
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a quality run found out."""
+    """The results of a quality run."""
 
     rows: list[Row]
     scores: list[Score]
-    course: Course
+    log: RunLog
 
 
 def score(
@@ -39,23 +39,23 @@ def score(
     folder: Path | None,
     progress: Callable[[int, int], None],
 ) -> Scored:
-    """Scores everything, in a folder also what an earlier run left to do."""
-    course, labels = Course(), [v.label for v in variants]
+    """Score all variants on all photos. With a folder, continue an earlier run."""
+    log, labels = RunLog(), [v.label for v in variants]
     if folder is None:
-        scores = list(quality.score(variants, photos, scales, metrics, course, progress=progress))
+        scores = list(quality.score(variants, photos, scales, metrics, log, progress=progress))
     else:
         results = Results.open(folder, settings, metrics)
-        crops = Crops(folder / "crops.json", max(scales), labels)
-        for one in quality.score(variants, photos, scales, metrics, course, results.done, progress, crops):
-            results.add(one)
+        crops = CropCollector(folder / "crops.json", max(scales), labels)
+        for found in quality.score(variants, photos, scales, metrics, log, results.done, progress, crops):
+            results.add(found)
         scores = results.wanted(labels, scales)
-    return Scored(quality.summarise(scores, metrics, labels, scales, course), scores, course)
+    return Scored(quality.summarise(scores, metrics, labels, scales, log), scores, log)
 
 
 def settings_of(
     variants: Sequence[Variant], photos: Photos, metrics: Sequence[Metric], parameters: Files, tile: int
 ) -> dict[str, Any]:
-    """What scores depend on, as it is written beside them."""
+    """Everything that scores depend on, to be stored beside them."""
     given = {k: getattr(parameters, k) for k in Files.__slots__}
     return {
         "srcli": __version__,
@@ -71,21 +71,21 @@ def settings_of(
 def publish_quality(
     folder: Path, command: str, chosen: runtime.Runtime, metrics: Sequence[Metric], scored: Scored
 ) -> Path:
-    """The scores as results.json and index.html, beside the times that the folder may hold. Returns the page."""
-    course = scored.course
+    """Write the scores to results.json and index.html, keeping times that are there. Returns the page."""
+    log = scored.log
     data = {
         "metrics": [{"name": m.name, "title": m.title} | _shown(m, m.digits) for m in metrics],
         "columns": [{"name": n, "title": t} | _shown(m, digits) for m in metrics for n, t, digits in m.columns()],
         "rows": [r.to_dict() for r in scored.rows],
         "scores": [s.to_dict() for s in scored.scores],
-        "problems": course.problems,
-        "seconds": {"making": round(course.making, 1), "measuring": round(course.measuring, 1)},
+        "problems": log.problems,
+        "seconds": {"making": round(log.making, 1), "measuring": round(log.measuring, 1)},
     }
     return _publish(folder, "quality", command, chosen, data)
 
 
 def publish_times(folder: Path, command: str, chosen: runtime.Runtime, timings: Sequence[Timing], peak: float) -> Path:
-    """The times as results.json and index.html, beside the scores that the folder may hold. Returns the page."""
+    """Write the times to results.json and index.html, keeping scores that are there. Returns the page."""
     return _publish(folder, "time", command, chosen, {"timings": [t.to_dict() for t in timings], "peak": peak})
 
 

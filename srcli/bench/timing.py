@@ -1,4 +1,4 @@
-"""Seconds and memory of models: warm, repeated, from decoded pixels to decoded pixels."""
+"""Measure speed and memory of models: repeated runs after a warm-up, without decoding and encoding."""
 
 from __future__ import annotations
 
@@ -26,12 +26,18 @@ from srcli.upscaler import Upscaler
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Median and range over the repeats of one variant. Memory is None where the system does not tell."""
+    """The speed of one variant on one picture, over several repeats.
+
+    stages: seconds of the median run by stage; `write`, a PNG to memory, is measured apart.
+    load_seconds: from weights on disk to a model that is ready.
+    gflops: billion floating-point operations per second.
+    memory_above_idle: peak bytes, of the process or on the GPU, above the idle models; None if unknown.
+    """
 
     variant: str
-    picture: str  # what was made larger
+    picture: str
     scale: float
     output: str
     megapixels: float
@@ -40,18 +46,21 @@ class Timing:
     fastest: float
     slowest: float
     images_per_second: float
-    stages: dict[str, float]  # seconds of the median run; `write` is a PNG to memory, apart from the run
-    load_seconds: float  # from weights on the disk to a model that is ready
-    gflops: float  # billion floating-point operations a second of the run
+    stages: dict[str, float]
+    load_seconds: float
+    gflops: float
     tiles: int
-    memory_above_idle: int | None  # bytes at the highest, of the process or on the GPU, above the models at rest
+    memory_above_idle: int | None
 
     def to_dict(self) -> dict:
         return asdict(self)
 
 
 def measure(variants: Sequence[Model], scales: Sequence[float], megapixels: float, repeats: int) -> Iterator[Timing]:
-    """Every variant at every scale on a square of noise that gives so many megapixels, and on the example photos."""
+    """Yield the timing of every variant at every scale, on noise and on the example photos.
+
+    megapixels: output size for the square of noise.
+    """
     loading = {name: _seconds_to_load(u) for name, u in {v.upscaler.entry.name: v.upscaler for v in variants}.items()}
     for scale in scales:
         for name, picture in [square(megapixels, scale), *examples()]:
@@ -60,7 +69,7 @@ def measure(variants: Sequence[Model], scales: Sequence[float], megapixels: floa
 
 
 def _measure(variant: Model, name: str, picture: Picture, scale: float, repeats: int, loading: float) -> Timing:
-    """The first run only warms up and counts operations; memory is the highest of the others."""
+    """Measure one variant on one picture. A first run warms up and counts operations."""
     upscaler, stages, target = variant.upscaler, variant.upscaler.model.stages, Target(scale=scale)
     with FlopCounterMode(display=False) as operations:
         made = upscaler.run(picture, target, variant.sampling)
@@ -98,7 +107,7 @@ def _measure(variant: Model, name: str, picture: Picture, scale: float, repeats:
 
 
 def square(megapixels: float, scale: float) -> tuple[str, Picture]:
-    """A square of random pixels from which that many megapixels are made: time does not depend on what is shown."""
+    """A square of random pixels, upscaled to `megapixels`; time does not depend on the content."""
     side = max(1, round(math.sqrt(megapixels * 1e6) / scale))
     noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     return f"noise {side}x{side}", Picture(noise)
@@ -112,7 +121,7 @@ def examples() -> list[tuple[str, Picture]]:
 
 
 def convolution_peak(chosen: runtime.Runtime, repeats: int = 7) -> float:
-    """Billion operations a second of the machine's own 3x3 convolution of 64 channels, the fastest of some."""
+    """Billion operations per second of a plain 3x3 convolution with 64 channels, the fastest of several runs."""
     layer = torch.nn.Conv2d(64, 64, 3, padding=1, device=chosen.device)
     layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
     x = torch.randn(1, 64, 256, 256, device=chosen.device).contiguous(memory_format=torch.channels_last)
@@ -128,7 +137,7 @@ def convolution_peak(chosen: runtime.Runtime, repeats: int = 7) -> float:
 
 
 def _seconds_to_load(upscaler: Upscaler) -> float:
-    """Median of three."""
+    """Seconds to load the model, median of three."""
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
@@ -144,7 +153,7 @@ def _seconds_to_write(picture: Picture) -> float:
 
 
 def _start_of_memory(device: torch.device) -> int | None:
-    """Bytes in use at rest, with the highest value forgotten."""
+    """Reset the peak memory and return the bytes in use; None if the system cannot do it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
@@ -152,17 +161,17 @@ def _start_of_memory(device: torch.device) -> int | None:
     try:
         CLEAR.write_text("5")
     except OSError:
-        return None  # the highest value would be that of the whole life of the process
+        return None  # the peak would be that of the whole life of the process
     return _status("VmRSS")
 
 
 def _peak_of_memory(device: torch.device) -> int | None:
-    """The most bytes in use since `_start_of_memory`."""
+    """Peak bytes in use since `_start_of_memory`."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
 
 
 def _status(entry: str) -> int | None:
-    """VmRSS (memory now) or VmHWM (the highest) of this process in bytes; None where there is no /proc."""
+    """VmRSS (memory now) or VmHWM (peak) of this process in bytes; None without /proc."""
     with contextlib.suppress(OSError):
         for line in STATUS.read_text().splitlines():
             if line.startswith(entry):

@@ -1,4 +1,4 @@
-"""What can be scored: models, the bicubic baseline, pictures that another tool has made."""
+"""What can be scored: models, the bicubic baseline, and pictures made by other tools."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from srcli.tiling.model import Sampling
 from srcli.tiling.strips import NotFinite
 from srcli.upscaler import Upscaler
 
-TINT = 2.0  # mean difference of the channels from which a picture counts as coloured
+TINT = 2.0  # mean range of the channels above which a picture counts as coloured
 
 
 class PairError(SrcliError):
-    """Pictures that cannot be scored against each other; they are never resized to fit."""
+    """Pictures that cannot be scored against each other. They are never resized to fit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A photo (H, W, 3), cut to a multiple of the scale, and the small picture of it; uint8."""
+    """A photo and its low-resolution version.
+
+    reference: uint8 (H, W, 3), sides that are multiples of the scale.
+    low: uint8 (H / scale, W / scale, 3).
+    """
 
     name: str
     scale: int
@@ -39,29 +43,35 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A result, uint8 RGB (H, W, 3); None where it is not finite even in float32. `exploded`: whether it had places
-    that were not finite, or where the inverse of a flow blew up, at first."""
+    """A result.
+
+    image: uint8 RGB (H, W, 3); None if it is not finite even in float32.
+    exploded: whether some values were not finite at first, or the inverse of a flow exploded.
+    """
 
     image: np.ndarray | None
     exploded: bool = False
 
 
 class Variant(Protocol):
-    """Something that makes a large picture of a small one."""
+    """Something that upscales a picture."""
 
     @property
     def label(self) -> str: ...
 
     def make(self, case: Case) -> list[Made]:
-        """Results of the size of the case's reference: one, or one per seed. Raises SrcliError with one sentence."""
+        """Results of the reference's size: one, or one per seed. Raises SrcliError."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What its results depend on."""
+        """Everything that the results depend on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model and how it chooses among the pictures that fit. `seeds`: how many samples are made of each picture."""
+    """A model with its sampling.
+
+    seeds: number of samples per picture.
+    """
 
     upscaler: Upscaler
     sampling: Sampling
@@ -104,7 +114,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Bicubic:
-    """Pillow's bicubic, the field's baseline."""
+    """Pillow's bicubic upscaling, the usual baseline."""
 
     label: str = "bicubic"
 
@@ -117,7 +127,7 @@ class Bicubic:
 
 
 class Ready:
-    """Pictures that another tool has made, matched by name."""
+    """Pictures made by another tool, matched by name."""
 
     def __init__(self, folder: Path, label: str | None = None) -> None:
         if not folder.is_dir():
@@ -132,8 +142,10 @@ class Ready:
         return {"folder": str(self.folder.resolve()), "files": digest(self.files)}
 
     def find(self, name: str, size: Size, original: np.ndarray) -> np.ndarray:
-        """The picture of that name as uint8 RGB. Raises PairError unless it has that size, the kind of colour of the
-        original, and no transparency."""
+        """The picture of that name as uint8 RGB.
+
+        Raises PairError unless it has this size, is grey or coloured like the original, and opaque.
+        """
         files = folders.find(name, self.files)
         if len(files) != 1:
             raise PairError(f"{name}: {len(files) or 'no'} pictures of that name in {self.folder}")
@@ -141,28 +153,30 @@ class Ready:
         if picture.size != size:
             raise PairError(f"{files[0]} has {picture.size} pixels, not {size}")
         if is_grey(picture.rgb()) and not is_grey(original):
-            raise PairError(f"{files[0]} is grey, its original is not")
+            raise PairError(f"{files[0]} is grey, but its original is not")
         if is_grey(original) and tint(picture.rgb()) > TINT:
-            raise PairError(f"{files[0]} has colour, its original is grey")
+            raise PairError(f"{files[0]} has colour, but its original is grey")
         return picture.rgb()
 
 
 def distinct(variants: Sequence[Variant]) -> list[Variant]:
-    """Variants with different labels: folders of one name are called by their path, models that repeat are left out.
-    Raises PairError where two stay the same."""
+    """Variants with distinct labels: folders of the same name are labelled by path, repeated models are dropped.
+
+    Raises PairError if two labels are still equal.
+    """
     made: dict[str, Variant] = {}
     names = [v.label for v in variants]
     for variant in variants:
         if isinstance(variant, Ready) and names.count(variant.label) > 1:
             variant.label = str(variant.folder)
         if variant.label in made and not isinstance(variant, Model):
-            raise PairError(f"two things to score are called {variant.label!r}")
+            raise PairError(f"two inputs have the label {variant.label!r}; rename one of the folders")
         made.setdefault(variant.label, variant)
     return list(made.values())
 
 
 def opaque(path: Path) -> Picture:
-    """The picture in a file. Raises PairError for one with transparency: what shows through is not in the file."""
+    """Read a picture. Raises PairError if it has transparency, since the background is not in the file."""
     picture = images.read(path)
     if picture.alpha is not None and (picture.alpha < 255).any():
         raise PairError(f"{path} has transparency; put it on a background first")
@@ -170,7 +184,7 @@ def opaque(path: Path) -> Picture:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """Of names, sizes and times of files."""
+    """A digest of the names, sizes and times of files."""
     facts = ((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files)
     return hashlib.sha256(repr(list(facts)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 

@@ -1,1 +1,1 @@
-"""What published checkpoints look like: families, shapes, encoders."""
+"""Recognise published checkpoints: families, shapes, encoders."""

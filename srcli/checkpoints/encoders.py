@@ -1,4 +1,4 @@
-"""The encoders of LINF checkpoints, told from their keys."""
+"""Recognise the encoders of LINF checkpoints by their keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ FULL_EDSR = 0.1  # residual scale of `edsr`; that of `edsr-baseline` is 1
 
 
 def encoder(state: State, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The architecture of an encoder from its state dict. spec: what the file says of it, or {}."""
+    """The architecture of an encoder from its state dict.
+
+    spec: the file's own description of it, or {}. Raises Misfit if it contradicts the keys.
+    """
     if "SFENet1.weight" in state:
         found = _rdn(state)
     elif "RRDB_trunk.0.RDB1.conv1.weight" in state:
@@ -23,9 +26,9 @@ def encoder(state: State, spec: Mapping[str, Any]) -> dict[str, Any]:
     elif "head.0.weight" in state:
         found = _edsr(state, spec)
     else:
-        raise Misfit("its encoder is none of EDSR, RDN, RRDB and SwinIR")
+        raise Misfit("its encoder is not an EDSR, RDN, RRDB or SwinIR")
     if "name" in spec and spec["name"] not in NAMES[found["kind"]]:
-        raise Misfit(f"it says that its encoder is {spec['name']!r}, but its keys are those of {found['kind']}")
+        raise Misfit(f"it claims that its encoder is {spec['name']!r}, but the keys are those of {found['kind']}")
     return found
 
 
@@ -44,10 +47,10 @@ def _edsr(state: State, spec: Mapping[str, Any]) -> dict[str, Any]:
     blocks = count(state, r"body\.(\d+)\.body\.")
     args = spec.get("args") or {}
     agree(args, {"n_resblocks": blocks, "n_feats": features})
-    # No tensor tells the residual scale.
+    # The residual scale is in no tensor.
     scale = args.get("res_scale", FULL_EDSR if spec.get("name") == "edsr" else 1.0)
     if not isinstance(scale, (int, float)):
-        raise Misfit(f"it says res_scale = {scale!r}")
+        raise Misfit(f"it claims res_scale = {scale!r}, which is not a number")
     return {
         "kind": "edsr",
         "blocks": blocks,

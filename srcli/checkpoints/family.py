@@ -1,4 +1,4 @@
-"""What a family of published checkpoints is to the converter."""
+"""Families of published checkpoints: how to recognise and convert them."""
 
 from __future__ import annotations
 
@@ -12,45 +12,49 @@ from srcli.errors import SrcliError
 
 
 class ConvertError(SrcliError):
-    """A checkpoint that is not what it should be, or that no family knows. The sentence names the file."""
+    """A checkpoint that is damaged, unexpected or of no known family. The message names the file."""
 
     exit_code = 4
 
 
 class Misfit(Exception):
-    """What is wrong with the contents of a checkpoint, for families: `convert` makes a `ConvertError` of it, with the
-    file's name in front."""
+    """The content of a checkpoint does not fit its family. `convert` adds the file's name and raises ConvertError."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The file that weights were made from."""
+class SourceFile:
+    """The file that weights come from.
 
-    file: str  # its name, without folders
+    file: its name without folders.
+    """
+
+    file: str
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The state dict of a file, without wrapping.
+    """The state dict of a file, unwrapped.
 
-    wrapping: the name under which it lay (model, prior_model, state_dict, params_ema ...), or "". args: what the file
-    says of its own architecture; {} where it says nothing. metadata: of a safetensors file.
+    wrapping: the key that held it (model, prior_model, state_dict, params_ema ...), or "".
+    args: the file's own description of its architecture, or {}.
+    metadata: of a safetensors file.
     """
 
     tensors: dict[str, Tensor]
-    source: Source
+    source: SourceFile
     wrapping: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Converted:
-    """Weights under the names of our networks, and how to run them.
+    """Weights with the names of our networks, and how to run them.
 
-    architecture: what `srcli.methods.registry.build` takes. role: flow, prior, encoder or another role of the pipeline.
-    scales: the smallest and the largest that the pipeline makes.
+    role: flow, prior, encoder or another role in the pipeline.
+    scales: the smallest and the largest scale of the pipeline.
+    architecture: kind and hyper-parameters for `srcli.methods.registry.build`.
     """
 
     family: str
@@ -59,22 +63,23 @@ class Converted:
     scales: tuple[float, float]
     architecture: dict[str, Any]
     tensors: dict[str, Tensor]
-    source: Source
+    source: SourceFile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """One kind of published checkpoint.
 
-    detect: whether a state dict with these keys is of this kind; families are asked in order, and the first that says
-    yes is taken, so it should look at what is characteristic and not be strict. convert: the checkpoint under our
-    names, or `Misfit` with what is wrong; sizes come from keys and shapes, `args` only have to agree. What it returns
-    is checked key by key against the network of its architecture. role: of what `convert` returns, where a file may
-    hold several networks, each with a family of its own.
+    title: its name for people, such as "SRFlow".
+    detect: whether a state dict with these keys is of this kind. The first matching family is used, so check only
+        what is characteristic.
+    convert: the checkpoint with our names; raises Misfit. Sizes come from keys and shapes, and `args` must agree with
+        them. The result is checked key by key against the network of its architecture.
+    role: the role of the converted network, if files of this family can hold several networks.
     """
 
     name: str
-    title: str  # for people, e.g. "SRFlow"
+    title: str
     detect: Callable[[Collection[str]], bool]
     convert: Callable[[Checkpoint], Converted]
     role: str = ""

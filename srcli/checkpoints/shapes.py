@@ -1,4 +1,4 @@
-"""Sizes of networks from the keys and shapes of a state dict, and the account of every key."""
+"""Read the sizes of a network from a state dict, and check that every key is accounted for."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from srcli.checkpoints.family import Misfit
-from srcli.methods.registry import build
 from srcli.networks.swin import relative_positions
 
 State = Mapping[str, Tensor]
 INVERTED = ("._weight", ".invconv.weight")
-MOST = 8192  # of any hyper-parameter
+MAX_PARAMETER = 8192  # of any hyper-parameter
 
 
 def size(state: State, key: str, dim: int = 0) -> int:
-    """A side of a tensor. Raises Misfit where it is missing."""
+    """The size of a tensor along a dimension. Raises Misfit if the key or the dimension is missing."""
     if key not in state:
         raise Misfit(f"the key {key} is missing")
     if state[key].ndim <= dim:
@@ -29,36 +28,40 @@ def size(state: State, key: str, dim: int = 0) -> int:
 
 
 def count(keys: Collection[str], pattern: str) -> int:
-    """How many different numbers stand where the pattern has its group. (Not the largest: a file could claim any.)"""
+    """The number of distinct values of the pattern's group among the keys; the largest could be any number."""
     found = re.compile(pattern)
     return len({match[1] for match in map(found.match, keys) if match})
 
 
 def root(value: int, what: str) -> int:
-    """The whole square root. Raises Misfit where there is none."""
+    """The integer square root of a square number. Raises Misfit for other numbers."""
     side = math.isqrt(value)
     if value < 1 or side * side != value:
-        raise Misfit(f"{what} is {value}, which is no square number")
+        raise Misfit(f"{what} is {value}, which is not a square number")
     return side
 
 
 def agree(args: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Raise Misfit where what a file says of itself is not what its tensors are."""
+    """Raise Misfit if the file's description of itself contradicts its tensors."""
     for name, value in found.items():
-        said = args.get(name, value)
-        if not isinstance(said, (int, float, str)) or said != value:
-            raise Misfit(f"it says {name} = {str(said)[:40]!r}, but its tensors have {value!r}")
+        stated = args.get(name, value)
+        if not isinstance(stated, (int, float, str)) or stated != value:
+            raise Misfit(f"it claims {name} = {str(stated)[:40]!r}, but its tensors have {value!r}")
 
 
 def account(state: State, architecture: Mapping[str, Any]) -> None:
-    """Raise Misfit unless the keys, shapes and kinds of numbers are exactly those of the network, and all numbers are
-    finite. Costs no memory, whatever the architecture says."""
+    """Raise Misfit unless keys, shapes and number types are exactly those of the architecture, with finite numbers.
+
+    The network is built without memory, whatever the architecture claims.
+    """
+    from srcli.methods.registry import build
+
     _check_bounds(architecture)
     try:
         with torch.device("meta"):
             expected = build(architecture).state_dict()
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
-        raise Misfit(f"its sizes make no network: {error}") from error
+        raise Misfit(f"its sizes do not make a network: {error}") from error
     missing = [key for key in expected if key not in state]
     if missing:
         raise Misfit(f"the key {_first(missing)} missing")
@@ -76,14 +79,14 @@ def account(state: State, architecture: Mapping[str, Any]) -> None:
 
 
 def check_invertible(state: State) -> None:
-    """Raise Misfit for a linear layer of a flow without an inverse."""
+    """Raise Misfit if a linear layer of a flow has no inverse."""
     for key, matrix in state.items():
         if key.endswith(INVERTED) and not torch.isfinite(torch.linalg.slogdet(matrix.double())[1]):
             raise Misfit(f"{key} is a matrix without an inverse")
 
 
 def check_indices(state: State) -> None:
-    """Raise Misfit for stored positions in windows that are not the definition's: they would read out of bounds."""
+    """Raise Misfit if stored window positions are not as defined: they could index out of bounds."""
     for key, index in state.items():
         if key.endswith("relative_position_index") and not torch.equal(index, relative_positions(_window(index))):
             raise Misfit(f"{key} is not the order of positions in a window")
@@ -103,13 +106,13 @@ def _first(keys: list[str]) -> str:
 
 
 def _check_bounds(value: Any) -> None:
-    """A number beyond all networks would take for ever to build."""
+    """Raise Misfit for hyper-parameters too large for any real network, which would take for ever to build."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        if len(value) > MOST:
-            raise Misfit("its sizes make no network: a list is too long")
+        if len(value) > MAX_PARAMETER:
+            raise Misfit("its sizes do not make a network: a list is too long")
         for part in value:
             _check_bounds(part)
-    elif isinstance(value, (int, float)) and not abs(value) <= MOST:
-        raise Misfit(f"its sizes make no network: {value} is out of bounds")
+    elif isinstance(value, (int, float)) and not abs(value) <= MAX_PARAMETER:
+        raise Misfit(f"its sizes do not make a network: {value} is out of bounds")

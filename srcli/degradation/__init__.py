@@ -1,1 +1,1 @@
-"""How low-resolution images come about."""
+"""Make low-resolution and degraded versions of photos."""

@@ -1,4 +1,4 @@
-"""Antialiased bicubic downscaling on 8-bit values, as the benchmarks of the field make their inputs."""
+"""Antialiased bicubic downscaling, which benchmarks use to make their inputs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ def downscale(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def reduce(values: np.ndarray, factor: int) -> np.ndarray:
-    """MATLAB's imresize by 1 / factor: floats (H, W), multiples of the factor, to (H / factor, W / factor).
+    """MATLAB's imresize by 1 / factor: (H, W) to (H / factor, W / factor).
+
+    values: floats, with sides that are multiples of the factor; else ValueError.
 
     Antialiased bicubic (a = -0.5) as in Pillow, but in float64 and with the picture mirrored at its border.
     """
     if any(n % factor for n in values.shape):
-        raise ValueError(f"{values.shape[1]}x{values.shape[0]} is no multiple of {factor}")
+        raise ValueError(f"{values.shape[1]}x{values.shape[0]} is not a multiple of {factor}")
     distance = np.abs((np.arange(-2 * factor, 3 * factor) - (factor - 1) / 2) / factor)
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2

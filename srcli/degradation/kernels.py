@@ -1,35 +1,38 @@
-"""Blur kernels of degraded photos: Gaussians of several shapes, and the sinc of sharpening and ringing.
+"""Blur kernels for degradations: Gaussians of several shapes, and the sinc of ringing and overshoot.
 
-Shapes and names follow Real-ESRGAN (Wang et al. 2021, section 3.2 and 3.3).
+Shapes and names follow Real-ESRGAN (Wang et al. 2021, sections 3.2 and 3.3).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-LARGEST = 31  # pixels a side
+MAX_SIDE = 31  # pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Blur:
-    """A blur in pixels of the picture that it is applied to.
+    """A blur, in pixels of the picture that it is applied to.
 
-    kind: `gaussian` (shape 1), `generalised` (shape below 1 has longer tails, above 1 a flatter top), `plateau`, or
-    `sinc`, an ideal low-pass of radial `cutoff` in radians a pixel, which leaves rings. sigma: along the two axes of
-    the ellipse, turned by `angle` radians.
+    kind: gaussian, generalised, plateau or sinc.
+    sigma: standard deviations along the two axes of an ellipse.
+    angle: rotation of the ellipse in radians.
+    shape: exponent; 1 is a Gaussian, less has longer tails, more a flatter top.
+    cutoff: of the sinc, an ideal low-pass that leaves rings, in radians per pixel.
     """
 
     kind: str
+    _: KW_ONLY
     sigma: tuple[float, float] = (0.0, 0.0)
     angle: float = 0.0
     shape: float = 1.0
     cutoff: float = math.pi
 
     def kernel(self) -> np.ndarray:
-        """float32 (n, n), n odd, sums to 1."""
+        """The kernel: float32 (n, n), n odd, with sum 1."""
         if self.kind == "sinc":
             return _normal(_sinc(self.cutoff))
         if self.kind not in ("gaussian", "generalised", "plateau"):
@@ -38,8 +41,8 @@ class Blur:
 
     def _bell(self) -> np.ndarray:
         sigma = np.maximum(self.sigma, 1e-3)
-        # Flat tops end sooner and long tails later than a Gaussian, whose three sigmas hold almost everything.
-        half = min(LARGEST // 2, max(1, math.ceil(3 * float(sigma.max()) / min(1.0, self.shape))))
+        # Three sigmas hold almost all of a Gaussian; flat tops need less, long tails more.
+        half = min(MAX_SIDE // 2, max(1, math.ceil(3 * float(sigma.max()) / min(1.0, self.shape))))
         y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
         along = (x * math.cos(self.angle) + y * math.sin(self.angle)) / sigma[0]
         across = (y * math.cos(self.angle) - x * math.sin(self.angle)) / sigma[1]
@@ -50,7 +53,7 @@ class Blur:
 
 
 def _sinc(cutoff: float, half: int = 10) -> np.ndarray:
-    """The circular sinc: cutoff * J1(cutoff r) / (2 pi r), cut at `half` pixels."""
+    """The circular sinc, cutoff * J1(cutoff r) / (2 pi r), truncated at `half` pixels."""
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     r = np.hypot(x, y)
     r[half, half] = 1
@@ -60,7 +63,7 @@ def _sinc(cutoff: float, half: int = 10) -> np.ndarray:
 
 
 def bessel1(x: np.ndarray) -> np.ndarray:
-    """Bessel function J1, by its integral over a period: equal steps converge faster than any power."""
+    """Bessel function J1 as an integral over a period, for which equal steps converge exponentially."""
     angle = (np.arange(64) + 0.5) * (math.pi / 64)
     return np.cos(angle - x[..., None] * np.sin(angle)).mean(-1)
 

@@ -1,4 +1,4 @@
-"""A whole photo degraded by a preset."""
+"""Degrade a photo with a preset."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from srcli.errors import SrcliError
 from srcli.geometry import Size
 from srcli.images import ImageError, Picture
 
-LARGEST_SCALE = 16
+MAX_SCALE = 16
 
 
 class DegradeError(SrcliError):
-    """A preset, scale or seed that does not exist."""
+    """An invalid preset, scale or seed, or options that contradict each other."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How photos are degraded. Parameters depend on a photo's name, the scale and the seed."""
+    """How to degrade photos. The parameters drawn depend on a photo's name, the scale and the seed.
+
+    preset: light, moderate or heavy.
+    scale: 1 to 16.
+    """
 
     preset: str
     scale: float
@@ -33,20 +37,19 @@ class Settings:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise DegradeError(f"unknown preset {self.preset!r}; use {', '.join(PRESETS)}")
-        if not 1 <= self.scale <= LARGEST_SCALE:
-            raise DegradeError(f"a photo is made smaller by 1 to {LARGEST_SCALE}, not by {self.scale:g}")
+        if not 1 <= self.scale <= MAX_SCALE:
+            raise DegradeError(f"--scale must be from 1 to {MAX_SCALE}, not {self.scale:g}")
         if self.seed < 0:
-            raise DegradeError(f"a seed is not negative, as {self.seed} is")
+            raise DegradeError(f"--seed must be 0 or more, not {self.seed}")
 
     def used(self, photo: Size) -> Size:
-        """The part of a photo that is used: for whole scales it is cut to a multiple, as benchmarks do, so that it fits
-        its small version exactly."""
+        """The part of a photo that is used: for integer scales, sides are multiples of the scale, as in benchmarks."""
         if not self.scale.is_integer():
             return photo
         return Size(*(n - n % int(self.scale) for n in (photo.height, photo.width)))
 
     def size(self, photo: Size) -> Size:
-        """The degraded version's. Raises ImageError where nothing would be left."""
+        """Size of the degraded version. Raises ImageError if nothing would be left."""
         part = self.used(photo)
         size = Size(round(part.height / self.scale), round(part.width / self.scale))
         if min(size.height, size.width) < 1:
@@ -54,14 +57,17 @@ class Settings:
         return size
 
     def degradation(self, name: str, *, grey: bool) -> Degradation:
-        """What happens to a photo of that name."""
+        """The degradation drawn for a photo of this name."""
         return draw(self.preset, self.scale, seed_of(name, self.scale, self.seed), grey=grey)
 
 
-def degrade(picture: Picture, name: str, how: Settings) -> Picture:
-    """The degraded version, 8 bits a channel. Raises ImageError."""
-    part, size = how.used(picture.size), how.size(picture.size)
-    small = how.degradation(name, grey=picture.grey)(picture.rgb()[: part.height, : part.width], size)
+def degrade(picture: Picture, name: str, settings: Settings) -> Picture:
+    """The degraded version of a picture, in 8 bits per channel.
+
+    name: the photo's name, on which the parameters depend. Raises ImageError.
+    """
+    part, size = settings.used(picture.size), settings.size(picture.size)
+    small = settings.degradation(name, grey=picture.grey)(picture.rgb()[: part.height, : part.width], size)
     picture = picture.eight()
     alpha = picture.alpha
     if alpha is not None:

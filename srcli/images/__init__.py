@@ -1,4 +1,4 @@
-"""Pictures in and out of files: decode, encode, colour, alpha, metadata."""
+"""Read and write pictures: decoding, encoding, colour, transparency, metadata."""
 
 from srcli.images.layout import Layout
 from srcli.images.picture import Picture

@@ -1,4 +1,4 @@
-"""The number of guarded tiles, written into a finished file: metadata stand before the pixels, which it comes from."""
+"""Enter the number of guarded tiles in a finished file: it is known only after the metadata is written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from srcli.images.metadata import DIGITS, GUARDED, GUARDED_KEY
 
-# Behind the beginning of a provenance, so that nobody's own words are taken for the place.
+# Preceded by the start of a provenance, so that no other text can match.
 PLACE = re.compile(
     rb'(?:srcli \d[^\0]{1,400}%s|\{"tool": "srcli"[^}]{1,800}%s) {%d}0'
     % (re.escape(GUARDED.encode()), re.escape(GUARDED_KEY.encode()), DIGITS - 1)
@@ -20,7 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def amend(path: Path, guarded: int) -> None:
-    """Fill in the number wherever the file's provenance has a place for it."""
+    """Fill in the number wherever the file's provenance has a placeholder for it."""
     number = f"{min(guarded, 10**DIGITS - 1):>{DIGITS}}".encode()
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         parts = _chunks(data) if data[: len(PNG)] == PNG else [(0, len(data), 0)]
@@ -32,7 +32,7 @@ def amend(path: Path, guarded: int) -> None:
 
 
 def _chunks(data: mmap.mmap) -> Iterator[tuple[int, int, int]]:
-    """Of a PNG's chunks that describe it: where their data begin and end, and from where they are summed."""
+    """Yield a PNG's text and EXIF chunks: start and end of their data, and start of their checksum."""
     at = len(PNG)
     while at + 12 <= len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])

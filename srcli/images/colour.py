@@ -1,8 +1,8 @@
-"""Colour spaces: what a profile says about brightness, as the sRGB curve that networks know, and back.
+"""Convert between a profile's tone curve and the sRGB curve that networks expect.
 
-Only the tone curve is converted, channel by channel; the primaries stay the picture's own. So every colour of a wide
-gamut stays between 0 and 1, where networks are at home, and comes back as it was. (Converted to sRGB's primaries,
-saturated colours lie outside, and learned priors answer them with nonsense: CIEDE2000 of 20 instead of 0.4.)
+Only the tone curve is converted, per channel; the primaries stay those of the picture. So all colours of a wide gamut
+stay between 0 and 1 and are restored exactly. (With sRGB's primaries, saturated colours would lie outside, on which
+learned priors fail: CIEDE2000 of 20 instead of 0.4.)
 """
 
 from __future__ import annotations
@@ -16,27 +16,30 @@ import numpy as np
 from srcli.errors import SrcliError
 
 RELATIVE = 1  # LittleCMS: relative colorimetric, white stays white
-ALIKE = 1.5 / 255  # a curve that differs by less from sRGB's is sRGB's
-SRGB_GAMMA = 1 / 2.2  # what PNGs say that mean sRGB
-STEPS = np.linspace(0, 1, 4097) ** 2  # more where curves are steep
+ALIKE = 1.5 / 255  # a curve closer to sRGB's than this is taken as sRGB
+SRGB_GAMMA = 1 / 2.2  # the gamma of PNGs that mean sRGB
+STEPS = np.linspace(0, 1, 4097) ** 2  # denser where curves are steep
 
 
 class ProfileError(SrcliError):
-    """A colour profile that cannot be used."""
+    """An unusable colour profile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
-    """How a picture's values stand for brightness. curve: sRGB's values at `STEPS`, None where they are the same."""
+    """How a picture's values relate to brightness.
+
+    curve: sRGB values at `STEPS`; None for sRGB itself.
+    """
 
     curve: np.ndarray | None = None
 
     def to_network(self, colour: np.ndarray) -> np.ndarray:
-        """Values (H, W, C), float32 in [0, 1], with sRGB's curve."""
+        """Convert values (H, W, C), float32 in [0, 1], to the sRGB curve."""
         return colour if self.curve is None else np.interp(colour, STEPS, self.curve).astype(np.float32)
 
     def from_network(self, colour: np.ndarray) -> np.ndarray:
-        """The inverse of `to_network`; values outside [0, 1] become 0 or 1."""
+        """The inverse of `to_network`; values are clipped to [0, 1]."""
         return colour if self.curve is None else np.interp(colour, self.curve, STEPS).astype(np.float32)
 
 
@@ -45,8 +48,12 @@ PLAIN = Space()
 
 @lru_cache(maxsize=16)
 def space_of(icc: bytes | None, gamma: float | None = None) -> Space:
-    """The space of a profile for RGB or grey, or of a PNG's gamma (encoded = light ** gamma). Raises `ProfileError` for
-    a profile that is damaged or whose curve has no inverse."""
+    """The space of a profile for RGB or grey, or of a PNG's gamma.
+
+    gamma: encoded = light ** gamma.
+
+    Raises ProfileError if the profile is damaged or its curve has no inverse.
+    """
     if icc is not None:
         curve = _neutral(icc)
     elif gamma is not None and abs(gamma - SRGB_GAMMA) > 1e-3:
@@ -58,19 +65,24 @@ def space_of(icc: bytes | None, gamma: float | None = None) -> Space:
     if abs(curve[0]) > 0.2 or abs(curve[-1] - 1) > 0.2 or not (np.diff(curve) >= 0).all():
         raise ProfileError("the colour profile has no usable tone curve")
     curve = (curve - curve[0]) / (curve[-1] - curve[0])
-    return Space(curve + (STEPS - curve) * 1e-6)  # strictly rising, to be inverted
+    return Space(curve + (STEPS - curve) * 1e-6)  # strictly rising, so that it can be inverted
 
 
 def _neutral(icc: bytes) -> np.ndarray:
-    """sRGB's values of the greys of a profile."""
+    """sRGB values of the greys of a profile, at `STEPS`."""
     grey = icc[16:20] == b"GRAY"
     ramp = STEPS.astype(np.float32)[None, :]
     try:
         made = imagecodecs.cms_transform(
-            ramp if grey else np.repeat(ramp[..., None], 3, 2), icc, srgb(), colorspace="gray" if grey else "rgb",
-            outcolorspace="rgb", outdtype="float32", intent=RELATIVE,
-        )  # fmt: skip
-    except Exception as error:  # the library's errors are of its own kinds
+            ramp if grey else np.repeat(ramp[..., None], 3, 2),
+            icc,
+            srgb(),
+            colorspace="gray" if grey else "rgb",
+            outcolorspace="rgb",
+            outdtype="float32",
+            intent=RELATIVE,
+        )
+    except Exception as error:  # the library has its own exceptions
         raise ProfileError(f"the colour profile cannot be used: {error}") from None
     curve = made[0].astype(np.float64).mean(1)
     if not np.isfinite(curve).all():
@@ -79,11 +91,11 @@ def _neutral(icc: bytes) -> np.ndarray:
 
 
 def _encoded(light: np.ndarray) -> np.ndarray:
-    """sRGB's curve (IEC 61966-2-1)."""
+    """The sRGB curve (IEC 61966-2-1)."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 @cache
 def srgb() -> bytes:
-    """The sRGB profile, to be embedded."""
+    """An sRGB profile to embed in files."""
     return imagecodecs.cms_profile("srgb")

@@ -1,4 +1,4 @@
-"""The formats that pictures are written in."""
+"""Encode pictures in the supported formats."""
 
 from __future__ import annotations
 
@@ -19,35 +19,41 @@ FORMATS = {
     ".pnm": "PPM", ".pfm": "PFM",
 }  # fmt: skip
 HOLDS = {
-    "PNG": Holds(("uint8", "uint16"), alpha=True),
-    "TIFF": Holds(("uint8", "uint16", "float32"), alpha=True),
+    "PNG": Holds(kinds=("uint8", "uint16"), alpha=True),
+    "TIFF": Holds(kinds=("uint8", "uint16", "float32"), alpha=True),
     "JPEG": Holds(longest=65500),
     "WEBP": Holds(alpha=True, longest=16383),
     "AVIF": Holds(alpha=True, longest=65536),
     "GIF": Holds(alpha=True, profile=False, longest=65535),
     "BMP": Holds(profile=False),
-    "PPM": Holds(("uint8", "uint16"), profile=False),
-    "PFM": Holds(("float32",), profile=False),
+    "PPM": Holds(kinds=("uint8", "uint16"), profile=False),
+    "PFM": Holds(kinds=("float32",), profile=False),
 }
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
-JPEG_SEGMENT = 65533  # bytes that a segment holds
+JPEG_SEGMENT = 65533  # maximum bytes in a segment
 PHOTOSHOP = b"Photoshop 3.0\0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How to encode. quality: of JPEG, WebP and AVIF; level: of deflate; background: where a format has no alpha;
-    large: bytes of pixels from which a JPEG is written strip by strip, without tables of its own."""
+    """How to encode.
+
+    quality: of JPEG, WebP and AVIF, 1 to 100.
+    level: of deflate, 0 to 9.
+    lossless: for WebP.
+    background: colour behind transparency in formats without alpha.
+    large: JPEGs with more bytes of pixels are written in strips, with standard Huffman tables.
+    """
 
     quality: int = 95
     level: int = 6
-    lossless: bool = False  # WebP only
+    lossless: bool = False
     background: tuple[int, int, int] = (255, 255, 255)
     large: int = 2**26
 
 
 def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], style: Style) -> list[str]:
-    """One picture, fitted to its format before. Returns notes about metadata that the format does not keep."""
+    """Write a still picture that fits the format. Returns notes about metadata that the format cannot hold."""
     if kind == "PNG":
         png.write(file, layout, bands, style.level)
         return []
@@ -65,7 +71,7 @@ def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], styl
     if record:
         buffer = io.BytesIO()
         image.save(buffer, kind, **options)
-        file.write(_behind_applications(buffer.getvalue(), record))
+        file.write(_after_application_segments(buffer.getvalue(), record))
     else:
         image.save(file, kind, **options)
     return notes
@@ -74,7 +80,10 @@ def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], styl
 def animation(
     kind: str, file: BinaryIO, frames: Iterator[tuple[Layout, Iterable[Band]]], loop: int | None, style: Style
 ) -> list[str]:
-    """Frames of equal size, one after the other; delays and loop as given."""
+    """Write an animation of frames of equal size. Returns notes like `still`.
+
+    loop: number of repeats, 0 for ever, None if not stated.
+    """
     layout, bands = next(frames)
     options, notes = _options(kind, layout, style)
     delays = [layout.delay]
@@ -85,7 +94,7 @@ def animation(
             yield _image(whole(each, its_bands))
 
     first = _image(whole(layout, bands))
-    rest = list(others())  # encoders want all delays at once
+    rest = list(others())  # encoders need all delays at once
     options |= {"save_all": True, "append_images": rest, "duration": [round(d) for d in delays]}
     if loop is not None:
         options["loop"] = loop
@@ -111,12 +120,12 @@ def _options(kind: str, layout: Layout, style: Style) -> tuple[dict[str, Any], l
         options["icc_profile"] = layout.icc
     if data.exif and kind in ("JPEG", "WEBP", "AVIF", "PNG"):
         if kind == "JPEG" and len(data.exif) + 6 > JPEG_SEGMENT:
-            notes.append("the EXIF data is too long for JPEG and is left out")
+            notes.append("the EXIF data is too long for JPEG and was left out")
         else:
             options["exif"] = b"Exif\0\0" + data.exif
     if data.xmp and kind in ("JPEG", "WEBP", "AVIF"):
         if kind == "JPEG" and len(data.xmp) + 29 > JPEG_SEGMENT:
-            notes.append("the XMP data is too long for JPEG and is left out")
+            notes.append("the XMP data is too long for JPEG and was left out")
         else:
             options["xmp"] = data.xmp
     if data.dpi and kind in ("JPEG", "PNG", "BMP"):
@@ -133,15 +142,15 @@ def _options(kind: str, layout: Layout, style: Style) -> tuple[dict[str, Any], l
 
 
 def _iptc(record: bytes | None) -> bytes:
-    """An APP13 segment with a record as Photoshop's resource 0x0404; nothing where it does not fit."""
+    """An APP13 segment with an IPTC record as Photoshop resource 0x0404; empty if it does not fit."""
     if not record or len(record) + 40 > JPEG_SEGMENT:
         return b""
     body = PHOTOSHOP + b"8BIM\x04\x04\0\0" + len(record).to_bytes(4, "big") + record + b"\0" * (len(record) % 2)
     return b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
 
 
-def _behind_applications(data: bytes, segment: bytes) -> bytes:
-    """A JPEG with a segment behind its APP0 and APP1 segments."""
+def _after_application_segments(data: bytes, segment: bytes) -> bytes:
+    """Insert a segment into a JPEG after its APP0 and APP1 segments."""
     at = 2
     while data[at : at + 2] in (b"\xff\xe0", b"\xff\xe1"):
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
@@ -149,7 +158,7 @@ def _behind_applications(data: bytes, segment: bytes) -> bytes:
 
 
 def _netpbm(file: BinaryIO, layout: Layout, bands: Iterable[Band], kind: str) -> None:
-    """P5, P6, Pf or PF: a header and the plain values."""
+    """Write P5, P6, Pf or PF: a header and the plain values."""
     height, width = layout.size.height, layout.size.width
     if kind == "PFM":
         file.write(b"%s\n%d %d\n-1.0\n" % (b"PF" if layout.channels == 3 else b"Pf", width, height))

@@ -1,4 +1,4 @@
-"""Pictures of the same name in several folders, as upscalers leave them."""
+"""Match pictures in several folders by name, allowing for the marks that upscalers add."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from srcli.images.read import SUFFIXES
 
-# photo_x4.png, 0801x4.png, photo_x3.5.jpg, photo_3840x2160.png, photo_out.png: how tools name their results
+# Results of tools: photo_x4.png, 0801x4.png, photo_x3.5.jpg, photo_3840x2160.png, photo_out.png
 MARKED = re.compile(r"(.+?)(?:_?x\d+(?:\.\d+)?|_\d+x\d+|_out)")
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The files of a folder whose suffix is that of a picture, by name."""
+    """The picture files of a folder by suffix, sorted by name."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def find(name: str, files: Iterable[Path]) -> list[Path]:
-    """The files that belong to a picture: of its name, else of its stem, else of its stem with a result's mark."""
+    """The files that match a picture: by name, or else by stem, or else by stem without the mark of a result."""
     files, stem = list(files), Path(name).stem.lower()
     for fits in (
         lambda p: p.name.lower() == name.lower(),
@@ -32,8 +32,10 @@ def find(name: str, files: Iterable[Path]) -> list[Path]:
 
 
 def match(folders: Sequence[Path]) -> dict[str, list[list[Path]]]:
-    """For each picture of any folder its files, one list per folder. One file in each is a match; none or several is
-    for the caller to name. A stem that every folder has is a name as it is; others lose what marks results."""
+    """The files of each picture, one list per folder. A match has exactly one file in each list.
+
+    Pictures are matched by stem; marks of results are removed from stems that are not in every folder.
+    """
     files = [pictures(folder) for folder in folders]
     everywhere = set.intersection(*({p.stem.lower() for p in each} for each in files))
     found: dict[str, list[list[Path]]] = {}
@@ -46,6 +48,6 @@ def match(folders: Sequence[Path]) -> dict[str, list[list[Path]]]:
 
 
 def unmarked(stem: str) -> str:
-    """A name without what marks it as a result, in lower case."""
+    """A stem in lower case, without the mark of a result."""
     marked = MARKED.fullmatch(stem.lower())
     return marked[1] if marked else stem.lower()

@@ -1,4 +1,4 @@
-"""What a result will be, said before its pixels come, and its pixels row by row."""
+"""The layout of a result, known before its pixels, and its pixels as bands of rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from srcli.images.picture import Picture, quantise, unit
 Band = tuple[np.ndarray, np.ndarray | None]  # rows of colour (n, W, 1 or 3) and of alpha (n, W)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The pixels of a result but for their values. kind: their type; span: black and white of floats."""
+    """Everything about a result except its pixel values.
+
+    channels: colour channels, 1 or 3.
+    kind: number type.
+    span: black and white of floats.
+    delay: milliseconds for which a frame is shown.
+    """
 
     size: Size
     channels: int
@@ -29,38 +35,54 @@ class Layout:
 
     @classmethod
     def of(cls, picture: Picture) -> Layout:
+        """The layout of a picture."""
         kind, alpha = picture.colour.dtype, picture.alpha is not None
         channels = picture.colour.shape[2]
-        return cls(picture.size, channels, alpha, kind, picture.icc, picture.metadata, picture.span, picture.delay)
+        return cls(
+            size=picture.size,
+            channels=channels,
+            alpha=alpha,
+            kind=kind,
+            icc=picture.icc,
+            metadata=picture.metadata,
+            span=picture.span,
+            delay=picture.delay,
+        )
 
     @property
     def samples(self) -> int:
+        """Channels per pixel, including alpha."""
         return self.channels + self.alpha
 
     @property
     def bytes(self) -> int:
-        """Of all pixels, uncompressed."""
+        """Bytes of all pixels, uncompressed."""
         return self.size.height * self.size.width * self.samples * self.kind.itemsize
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holds:
-    """What a format can hold."""
+    """What a format can hold.
 
-    kinds: tuple[str, ...] = ("uint8",)  # from the least to the most precise
+    kinds: number types, from the least to the most precise.
+    profile: whether it can hold a colour profile.
+    longest: maximum pixels per side.
+    """
+
+    kinds: tuple[str, ...] = ("uint8",)
     alpha: bool = False
     profile: bool = True
-    longest: int = 2**31 - 1  # pixels a side
+    longest: int = 2**31 - 1
 
 
 def fitted(
     layout: Layout, name: str, holds: Holds, background: tuple[int, int, int]
 ) -> tuple[Layout, Callable, list[str]]:
-    """The layout that a format can hold, the function that fits bands to it, and notes about what is lost."""
+    """Fit a layout to a format: the new layout, a function that converts bands, and notes about what is lost."""
     kind, notes = layout.kind, []
     if str(kind) not in holds.kinds:
         kind = np.dtype(holds.kinds[-1] if kind.itemsize > 1 else "uint8")
-        notes.append(f"{name} holds no {_depth(layout.kind)} pixels: reduced to {_depth(kind)}")
+        notes.append(f"{name} cannot hold {_depth(layout.kind)} pixels: reduced to {_depth(kind)}")
     flat = layout.alpha and not holds.alpha
     if flat:
         notes.append(f"{name} has no transparency: flattened on {_name(background)}")
@@ -68,7 +90,7 @@ def fitted(
     channels = 3 if flat and not grey else layout.channels
     icc = layout.icc if holds.profile and (channels == layout.channels) else None
     if layout.icc and not holds.profile:
-        notes.append(f"{name} holds no colour profile: left out")
+        notes.append(f"{name} cannot hold a colour profile: left out")
     target = replace(layout, kind=kind, alpha=layout.alpha and holds.alpha, channels=channels, icc=icc)
 
     def fit(band: Band) -> Band:
@@ -99,24 +121,24 @@ def _name(background: tuple[int, int, int]) -> str:
 
 
 def rows(bands: Iterable[Band], height: int) -> Iterator[np.ndarray]:
-    """The same rows, colour and alpha together (height, W, C), cut anew into pieces of `height` rows."""
-    held: list[np.ndarray] = []
+    """Regroup bands into pieces of `height` rows, colour and alpha together: (height, W, C)."""
+    pending: list[np.ndarray] = []
     count = 0
     for colour, alpha in bands:
         piece = colour if alpha is None else np.concatenate([colour, alpha[..., None]], axis=2)
         while len(piece):
             take = piece[: height - count]
-            held.append(take)
+            pending.append(take)
             count, piece = count + len(take), piece[len(take) :]
             if count == height:
-                yield held[0] if len(held) == 1 else np.concatenate(held)
-                held, count = [], 0
-    if held:
-        yield np.concatenate(held)
+                yield pending[0] if len(pending) == 1 else np.concatenate(pending)
+                pending, count = [], 0
+    if pending:
+        yield np.concatenate(pending)
 
 
 def whole(layout: Layout, bands: Iterable[Band]) -> np.ndarray:
-    """All rows in one array (H, W, C)."""
+    """Join bands into one array (H, W, C)."""
     out = np.empty((layout.size.height, layout.size.width, layout.samples), layout.kind)
     top = 0
     for colour, alpha in bands:

@@ -1,4 +1,4 @@
-"""What a picture file says besides pixels: EXIF, XMP, IPTC, resolution, text; cleaned of what describes old pixels."""
+"""Metadata of pictures: EXIF, XMP, IPTC, resolution and text, without what describes the old pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from srcli.geometry import Size
 
 ORIENTATION = 0x0112
 PROCESSING = ExifTags.Base.ProcessingSoftware
-TEXT_KEY = "srcli"  # of the provenance in a PNG
+TEXT_KEY = "srcli"  # key of the provenance in a PNG
 DESCRIPTIVE = frozenset(
     ExifTags.Base[name]
     for name in (
@@ -23,17 +23,23 @@ DESCRIPTIVE = frozenset(
     )
 )  # fmt: skip
 WIDTH, HEIGHT, INTEROPERABILITY = 0xA002, 0xA003, 0xA005
-LONGEST_TEXT = 2**20
-# The last word of a provenance is how many tiles were guarded, which is known when the pixels are written: the number
-# has a place of a fixed width, which `images.amend` fills in.
+MAX_TEXT = 2**20
+# A provenance ends with the number of guarded tiles, which is known only when the pixels are written: it has a fixed
+# width, and `images.amend` fills it in.
 GUARDED, GUARDED_KEY, DIGITS = ", guarded tiles", ', "guarded_tiles":', 8
 NOT_TEXT = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "Raw profile type iptc"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """exif: a TIFF block beginning with II or MM. xmp: a packet. iptc: an IIM record. dpi: across and down. text: PNG's
-    keys and values, and the comment of JPEG and GIF under `Comment`. gamma, chromaticity: of a PNG without a profile.
+    """The metadata of a picture.
+
+    exif: a TIFF block that begins with II or MM.
+    xmp: an XMP packet.
+    iptc: an IIM record.
+    dpi: horizontal and vertical resolution.
+    text: keys and values of a PNG; the comment of JPEG and GIF as `Comment`.
+    gamma, chromaticity: of a PNG without a profile.
     """
 
     exif: bytes | None = None
@@ -45,9 +51,12 @@ class Metadata:
     chromaticity: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """How a picture was made, for people who meet it later."""
+    """How a picture was made, for its metadata.
+
+    why: why `auto` chose this model, or empty.
+    """
 
     version: str
     model: str
@@ -55,25 +64,33 @@ class Provenance:
     detail: float
     temperature: float
     seed: int
-    why: str = ""  # this model
+    why: str = ""
 
     def line(self) -> str:
-        """One line for EXIF's ProcessingSoftware."""
-        how = f"{self.model}{f' ({self.why})' if self.why else ''}, x{self.scale:.4g}, detail {self.detail:g}"
+        """One line, for EXIF's ProcessingSoftware."""
+        made = f"{self.model}{f' ({self.why})' if self.why else ''}, x{self.scale:.4g}, detail {self.detail:g}"
         sampled = f", temperature {self.temperature:g}, seed {self.seed}" if self.temperature else ""
-        return f"srcli {self.version}: {how}{sampled}{GUARDED}{0:>{DIGITS}}"
+        return f"srcli {self.version}: {made}{sampled}{GUARDED}{0:>{DIGITS}}"
 
     def json(self) -> str:
-        """One JSON object for a PNG's text."""
-        told = json.dumps(
-            {"tool": "srcli", "version": self.version, "model": self.model, "why": self.why or None,
-             "scale": round(self.scale, 6), "detail": self.detail, "temperature": self.temperature, "seed": self.seed}
-        )  # fmt: skip
-        return f"{told[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
+        """A JSON object, for a PNG's text."""
+        facts = json.dumps(
+            {
+                "tool": "srcli",
+                "version": self.version,
+                "model": self.model,
+                "why": self.why or None,
+                "scale": round(self.scale, 6),
+                "detail": self.detail,
+                "temperature": self.temperature,
+                "seed": self.seed,
+            }
+        )
+        return f"{facts[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
 
 
 def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata of an opened Pillow image, and notes about what cannot be kept."""
+    """The metadata of an open Pillow image, and notes about what cannot be kept."""
     info: dict[Any, Any] = image.info
     notes: tuple[str, ...] = ()
     exif = None
@@ -81,29 +98,39 @@ def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
         exif = description(image.getexif())
     except Exception as error:  # cameras write tags of any type
         notes = (f"the EXIF data cannot be kept: {error}",)
-    return Metadata(exif, _xmp(info), _iptc(image), _dpi(info), _text(image), *_calibration(info)), notes
+    gamma, chromaticity = _calibration(info)
+    found = Metadata(
+        exif=exif,
+        xmp=_xmp(info),
+        iptc=_iptc(image),
+        dpi=_dpi(info),
+        text=_text(image),
+        gamma=gamma,
+        chromaticity=chromaticity,
+    )
+    return found, notes
 
 
 def description(source: Image.Exif) -> bytes | None:
-    """EXIF without what describes the old pixels: orientation, thumbnail, layout of a TIFF."""
-    kept = Image.Exif()
+    """An EXIF block without what describes the old pixels: orientation, thumbnail, layout of a TIFF."""
+    cleaned = Image.Exif()
     for tag in DESCRIPTIVE & set(source):
-        kept[tag] = source[tag]
-    found = len(kept) > 0
+        cleaned[tag] = source[tag]
+    found = len(cleaned) > 0
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         if entries := {tag: v for tag, v in source.get_ifd(directory).items() if tag != INTEROPERABILITY}:
-            kept.get_ifd(directory).update(entries)
+            cleaned.get_ifd(directory).update(entries)
             found = True
-    return _bare(kept.tobytes()) if found else None
+    return _bare(cleaned.tobytes()) if found else None
 
 
 def finished(metadata: Metadata, size: Size, provenance: Provenance | None) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata of a result of `size`: pixel sizes corrected where they stood, provenance entered."""
+    """The metadata of a result: with its pixel size where one was stated, and its provenance. Also returns notes."""
     exif = metadata.exif
     notes: tuple[str, ...] = ()
     try:
         exif = _corrected(metadata.exif, size, provenance)
-    except Exception as error:  # tags that can be read and not be written
+    except Exception as error:  # some tags can be read but not written
         notes = (f"the EXIF data cannot be kept: {error}",)
         exif = _corrected(None, size, provenance)
     text = tuple((k, v) for k, v in metadata.text if k != TEXT_KEY)
@@ -114,7 +141,7 @@ def finished(metadata: Metadata, size: Size, provenance: Provenance | None) -> t
 
 
 def stripped(metadata: Metadata) -> Metadata:
-    """What is needed to show the pixels right, and nothing else."""
+    """Only the metadata needed to show the colours right."""
     return Metadata(gamma=metadata.gamma, chromaticity=metadata.chromaticity)
 
 
@@ -125,11 +152,11 @@ def _corrected(block: bytes | None, size: Size, provenance: Provenance | None) -
         camera = data.get_ifd(ExifTags.IFD.Exif)
         if WIDTH in camera or HEIGHT in camera:
             camera[WIDTH], camera[HEIGHT] = size.width, size.height
-        data.get_ifd(ExifTags.IFD.GPSInfo)  # read now, or it would not be written
+        data.get_ifd(ExifTags.IFD.GPSInfo)  # must be read to be written
     if provenance is not None:
         data[PROCESSING] = provenance.line()
     elif str(data.get(PROCESSING, "")).startswith("srcli "):
-        del data[PROCESSING]  # of the picture that this one was made from
+        del data[PROCESSING]  # provenance of the input
     return _bare(data.tobytes()) if block is not None or provenance is not None else None
 
 
@@ -138,12 +165,12 @@ def _bare(block: bytes) -> bytes:
 
 
 def upright_xmp(packet: bytes) -> bytes:
-    """An XMP packet whose orientation is 1."""
+    """An XMP packet with its orientation set to 1."""
     return re.sub(rb"(tiff:Orientation(?:=[\"']|>))\s*[1-8]\s*(?=[\"'<])", rb"\g<1>1", packet)
 
 
 def _sized(packet: bytes, size: Size) -> bytes:
-    """An XMP packet with the pixel sizes of the result where it has sizes."""
+    """An XMP packet with the result's pixel size where it states one."""
     for names, value in (
         (rb"exif:PixelXDimension|tiff:ImageWidth", size.width),
         (rb"exif:PixelYDimension|tiff:ImageLength", size.height),
@@ -174,11 +201,11 @@ def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
         across, down = (float(v) for v in info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if across > 1 and down > 1 else None  # 1 is what libraries write for "not known"
+    return (across, down) if across > 1 and down > 1 else None  # libraries write 1 for "unknown"
 
 
 def _text(image: Image.Image) -> tuple[tuple[str, str], ...]:
-    """Text chunks of a PNG, and comments."""
+    """Text chunks of a PNG, and comments of JPEG and GIF."""
     found = {}
     if image.format == "PNG":
         found = {k: str(v) for k, v in getattr(image, "text", {}).items() if k not in NOT_TEXT}
@@ -187,11 +214,11 @@ def _text(image: Image.Image) -> tuple[tuple[str, str], ...]:
         comment = comment.decode("utf-8", "replace")
     if isinstance(comment, str) and comment.strip("\0 "):
         found["Comment"] = comment.strip("\0 ")
-    return tuple((k, v) for k, v in found.items() if len(v) <= LONGEST_TEXT)
+    return tuple((k, v) for k, v in found.items() if len(v) <= MAX_TEXT)
 
 
 def _calibration(info: Mapping[Any, Any]) -> tuple[float | None, tuple[float, ...] | None]:
-    """gAMA and cHRM of a PNG that has no better description of its colours."""
+    """gAMA and cHRM of a PNG without a profile or sRGB chunk."""
     if info.get("icc_profile") or "srgb" in info:
         return None, None
     gamma, white = info.get("gamma"), info.get("chromaticity")

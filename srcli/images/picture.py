@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -15,15 +15,19 @@ RANGES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Pixels and what belongs to them. Upright: the EXIF orientation is applied and removed.
+    """A decoded picture, upright: the EXIF orientation is applied and removed.
 
-    colour: (H, W, 3) RGB or (H, W, 1) grey in the colour space of the profile `icc` (None: sRGB); uint8, uint16, or
-    float32 whose black and white are `span`. alpha: (H, W) of the same kind, floats in [0, 1], or None. notes: what
-    reading had to change, for the person. delay: milliseconds that a frame of an animation is shown. tables: the
-    quantization tables of a JPEG, luminance first.
+    colour: (H, W, 3) RGB or (H, W, 1) grey; uint8, uint16, or float32 with black and white at `span`.
+    alpha: (H, W) of the same type, floats in [0, 1]; None if opaque.
+    icc: the profile of `colour`; None for sRGB.
+    span: black and white of floats.
+    notes: what reading had to change, for the user.
+    delay: milliseconds for which a frame of an animation is shown.
+    tables: quantization tables of a JPEG, luminance first.
     """
 
     colour: np.ndarray
+    _: KW_ONLY
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)
@@ -42,11 +46,11 @@ class Picture:
 
     @property
     def bits(self) -> int:
-        """Bits of a channel: 8, 16, or 32 for floats."""
+        """Bits per channel: 8, 16, or 32 for floats."""
         return 8 * self.colour.dtype.itemsize
 
     def eight(self) -> Picture:
-        """The same picture with 8 bits a channel."""
+        """The picture in 8 bits per channel."""
         if self.bits == 8:
             return self
         kind = np.dtype(np.uint8)
@@ -54,13 +58,13 @@ class Picture:
         return replace(self, colour=quantise(unit(self.colour, self.span), kind), alpha=alpha, span=(0.0, 1.0))
 
     def rgb(self) -> np.ndarray:
-        """Colour as uint8 (H, W, 3), grey in all three."""
+        """Colour as uint8 (H, W, 3); grey is repeated in all three channels."""
         colour = self.eight().colour
         return np.repeat(colour, 3, 2) if self.grey else colour
 
 
 def unit(values: np.ndarray, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
-    """Stored values of any kind as float32 with black 0 and white 1."""
+    """Convert stored values of any type to float32 with black at 0 and white at 1."""
     if values.dtype in RANGES:
         return values.astype(np.float32) / np.float32(RANGES[values.dtype])
     low, high = span
@@ -68,7 +72,7 @@ def unit(values: np.ndarray, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarr
 
 
 def quantise(values: np.ndarray, kind: np.dtype, span: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
-    """float32 with black 0 and white 1 as stored values of a kind, clipped: the inverse of `unit`."""
+    """The inverse of `unit`: convert float32 to stored values of a type, clipped."""
     values = values.clip(0, 1)
     if kind in RANGES:
         return np.rint(values * np.float32(RANGES[kind])).astype(kind)
@@ -77,9 +81,10 @@ def quantise(values: np.ndarray, kind: np.dtype, span: tuple[float, float] = (0.
 
 
 def bleed(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colour with invisible pixels replaced by that of the nearest visible one, so that upscaling draws no halo.
+    """Give invisible pixels the colour of the nearest visible one, so that upscaling makes no halo.
 
-    colour: (H, W, C); alpha: (H, W); of any kind.
+    colour: (H, W, C) of any type.
+    alpha: (H, W) of any type.
     """
     hidden = (alpha <= 0).astype(np.uint8)
     if not hidden.any() or hidden.all():

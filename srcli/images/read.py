@@ -1,4 +1,4 @@
-"""Files to pictures: what a file is, who decodes it, and one sentence where nobody can."""
+"""Read pictures: recognise a file's format and decode it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from srcli.images.formats import raster, raw, tiff
 from srcli.images.picture import Picture
-from srcli.images.source import MOST_PIXELS, ImageError, Source
+from srcli.images.source import MAX_PIXELS, ImageError, Source
 
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
@@ -16,27 +16,35 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 
 
-def read(path: Path, frame: int = 0, most: int = MOST_PIXELS) -> Picture:
-    """A picture of a file, upright: its first frame or page, or another by number from 0."""
-    return open_file(path, most).picture(frame)
+def read(path: Path, frame: int = 0, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture from a file.
 
+    frame: the frame or page, from 0.
+    max_pixels: larger pictures are refused before decoding.
 
-def open_file(path: Path, most: int = MOST_PIXELS) -> Source:
-    """A file's frames, decoded when they are asked for. Errors name the file and say what is wrong.
-
-    most: pixels of a picture above which it is refused before decoding.
+    Raises ImageError.
     """
-    return open_bytes(file_bytes(path), str(path), most)
+    return open_file(path, max_pixels).picture(frame)
+
+
+def open_file(path: Path, max_pixels: int = MAX_PIXELS) -> Source:
+    """Open a file, whose frames are decoded on request.
+
+    max_pixels: larger pictures are refused before decoding.
+
+    Raises ImageError.
+    """
+    return open_bytes(file_bytes(path), str(path), max_pixels)
 
 
 def file_bytes(path: Path) -> bytes:
-    """The contents of a file that is there and is not empty."""
+    """The bytes of a file. Raises ImageError if it is missing, unreadable or empty."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist") from None
     except IsADirectoryError:
-        raise ImageError(f"{path} is a folder") from None
+        raise ImageError(f"{path} is a folder, not a picture") from None
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from None
     if not data:
@@ -44,26 +52,29 @@ def file_bytes(path: Path) -> bytes:
     return data
 
 
-def open_bytes(data: bytes, name: str = "the data", most: int = MOST_PIXELS) -> Source:
-    """The frames in encoded bytes; `name` is for messages, and its suffix tells camera files apart."""
+def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS) -> Source:
+    """Open encoded bytes like `open_file`.
+
+    name: for messages; its suffix identifies raw camera files.
+    """
     suffix = Path(name).suffix.lower()
     if raw.is_raw(data, suffix):
-        return raw.RawSource(data, name, most)
+        return raw.RawSource(data, name, max_pixels)
     if raw.is_heic(data):
         raw.need_heic(name)
-        return raster.RasterSource(data, name, most, formats=("HEIF",))
+        return raster.RasterSource(data, name, max_pixels, formats=("HEIF",))
     if tiff.is_tiff(data):
-        return tiff.TiffSource(data, name, most)
+        return tiff.TiffSource(data, name, max_pixels)
     if raster.is_pfm(data):
-        return raster.PfmSource(data, name, most)
-    return raster.RasterSource(data, name, most)
+        return raster.PfmSource(data, name, max_pixels)
+    return raster.RasterSource(data, name, max_pixels)
 
 
 def decode(data: bytes, name: str = "the data") -> Picture:
-    """The first picture in encoded bytes."""
+    """Decode the first picture in encoded bytes. Raises ImageError."""
     return open_bytes(data, name).picture()
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """A Pillow image as a picture: upright, palette resolved."""
+    """Convert a Pillow image to a picture, upright and without palette."""
     return raster.from_pil(image)

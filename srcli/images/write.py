@@ -1,4 +1,4 @@
-"""Pictures to files: under a temporary name first, so that a half-written file never has the final name."""
+"""Write pictures to temporary files that are renamed when complete: no half-written file gets the final name."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF"})
 
 
 def writable_suffix(suffix: str, *, animated: bool = False) -> str:
-    """The suffix that a picture read from `suffix` is written with: its own, or .png. A still GIF becomes a PNG, which
-    keeps all its colours."""
+    """The suffix for the result of a file with `suffix`: the same, or .png if that cannot be written.
+
+    A still GIF becomes a PNG, which can hold all colours.
+    """
     suffix = suffix.lower()
     if suffix not in FORMATS or (suffix == ".gif" and not animated):
         return ".png"
@@ -35,32 +37,41 @@ def writable_suffix(suffix: str, *, animated: bool = False) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """The format that a name asks for. Raises ImageError."""
+    """The format of a file name. Raises ImageError for unknown suffixes."""
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise ImageError(f"cannot write {path.suffix or 'a file without suffix'}; use {', '.join(sorted(FORMATS))}")
+        raise ImageError(
+            f"cannot write {path.suffix or 'files without a suffix'}; use one of {', '.join(sorted(FORMATS))}"
+        )
     return kind
 
 
 def check_size(kind: str, size: Size) -> None:
-    """Raises ImageError for a result that the format does not hold."""
+    """Raise ImageError if the format cannot hold a picture of this size."""
     longest = HOLDS[kind].longest
     if max(size.width, size.height) > longest:
-        raise ImageError(f"{kind} holds at most {longest} pixels a side, the result has {size}; use PNG")
+        raise ImageError(f"{kind} can hold at most {longest} pixels per side, but the result has {size}; use PNG")
 
 
 class Destination:
-    """A file that is about to be written. Entering it finds out what can go wrong before the long computation: the
-    format, its limits, the folder, the right to write, and whether another process makes the same file now. Leaving it
-    without a finished `write` leaves nothing behind.
+    """A file to be written, as a context manager.
 
-    overwrite: whether a file that has the name by then is replaced. before: see `files.Claim.finish`.
+    Entering it detects problems before the long computation: the format and its limits, the folder, permissions, and
+    another process that makes the same file. Leaving it without a finished `write` leaves nothing behind.
+
+    overwrite: whether to replace a file that exists when the result is finished.
+    before: called with the complete temporary file just before it is renamed.
     """
 
     def __init__(
-        self, path: Path, size: Size, *, overwrite: bool = True, style: Style | None = None,
+        self,
+        path: Path,
+        size: Size,
+        *,
+        overwrite: bool = True,
+        style: Style | None = None,
         before: Callable[[Path], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.path, self.size, self.overwrite, self.style = path, size, overwrite, style or Style()
         self.before = before
         self.claim = files.Claim(path)
@@ -71,7 +82,7 @@ class Destination:
         self._made = [p for p in (self.path.parent, *self.path.parent.parents) if not p.exists()]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.exists()  # a name that is too long is an error here
+            self.path.exists()  # raises if the name is too long
             self.file = self.claim.take()
         except OSError as error:
             self._leave()
@@ -85,36 +96,39 @@ class Destination:
         self._leave()
 
     def write(self, layout: Layout, bands: Iterable[Band]) -> tuple[str, ...]:
-        """Encode a picture whose metadata is finished, and give the file its name. Returns notes about what the format
-        could not keep."""
+        """Encode a picture and rename the file. Returns notes about what the format could not hold."""
         layout, fit, notes = self._fitted(layout)
         notes += self._encoded(lambda file: encode.still(self.kind, file, layout, map(fit, bands), self.style))
         return tuple(notes)
 
     def write_frames(
-        self, frames: Iterator[tuple[Layout, Iterable[Band]]], loop: int | None, most: int
+        self, frames: Iterator[tuple[Layout, Iterable[Band]]], loop: int | None, max_bytes: int
     ) -> tuple[str, ...]:
-        """Frames of an animation, or pages of a TIFF of at most so many bytes."""
+        """Like `write`, for frames of an animation or pages of a TIFF.
+
+        loop: number of repeats, 0 for ever, None if not stated.
+        max_bytes: upper bound on the bytes of all pixels, for TIFF.
+        """
         notes: list[str] = []
 
         def each() -> Iterator[tuple[Layout, Iterable[Band]]]:
             for layout, bands in frames:
-                held, fit, lost = self._fitted(layout)
+                target, fit, lost = self._fitted(layout)
                 notes.extend(lost)
-                yield held, map(fit, bands)
+                yield target, map(fit, bands)
 
         if self.kind == "TIFF":
-            more = self._encoded(lambda file: tiff_write.write(file, each(), most, self.style.level))
+            more = self._encoded(lambda file: tiff_write.write(file, each(), max_bytes, self.style.level))
         else:
             more = self._encoded(lambda file: encode.animation(self.kind, file, each(), loop, self.style))
         return tuple(dict.fromkeys([*notes, *more]))
 
     def _fitted(self, layout: Layout) -> tuple[Layout, Callable[[Band], Band], list[str]]:
-        held, fit, notes = fitted(layout, self.kind, HOLDS[self.kind], self.style.background)
+        target, fit, notes = fitted(layout, self.kind, HOLDS[self.kind], self.style.background)
         data = layout.metadata
         if self.kind in NO_METADATA and (data.xmp or data.iptc or data.exif):
-            notes.append(f"{self.kind} holds no metadata: left out")
-        return held, fit, notes
+            notes.append(f"{self.kind} cannot hold metadata: left out")
+        return target, fit, notes
 
     def _encoded(self, work: Callable[[BinaryIO], list[str]]) -> list[str]:
         """Run an encoder on the temporary file, then rename it."""
@@ -125,14 +139,14 @@ class Destination:
             raise
         except OSError as error:
             raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
-        except (ValueError, TypeError, RuntimeError, KeyError) as error:  # encoders' own
+        except (ValueError, TypeError, RuntimeError, KeyError) as error:  # exceptions of encoders
             from srcli.runtime import is_out_of_memory
 
             if is_out_of_memory(error):
                 raise
-            raise ImageError(f"cannot make a {self.kind} of {self.path.name}: {error}") from error
+            raise ImageError(f"cannot encode {self.path.name} as {self.kind}: {error}") from error
         if not self.overwrite and os.path.lexists(self.path):
-            raise ImageError(f"{self.path} has appeared in the meantime; --overwrite replaces it")
+            raise ImageError(f"{self.path} has been created in the meantime; use --overwrite to replace it")
         try:
             self.claim.finish(self.before)
         except OSError as error:
@@ -142,18 +156,18 @@ class Destination:
     def _leave(self) -> None:
         self.claim.drop()
         for folder in self._made:
-            with contextlib.suppress(OSError):  # not empty: the result is in it
+            with contextlib.suppress(OSError):  # not empty if the result is in it
                 folder.rmdir()
 
 
 def can_animate(path: Path, *, pages: bool) -> bool:
-    """Whether the format of a name holds the frames of an animation, or pages."""
+    """Whether the format of a file name can hold an animation, or pages."""
     kind = FORMATS.get(path.suffix.lower())
     return kind == "TIFF" if pages else kind in ANIMATED
 
 
 def write(picture: Picture, path: Path, style: Style | None = None) -> tuple[str, ...]:
-    """Write a picture in the format of the path's suffix. Returns notes about what the format could not keep."""
+    """Write a picture in the format of the path's suffix. Returns notes about what the format could not hold."""
     layout = Layout.of(picture)
     with Destination(path, picture.size, style=style) as destination:
         return destination.write(layout, [(picture.colour, picture.alpha)])
@@ -162,12 +176,17 @@ def write(picture: Picture, path: Path, style: Style | None = None) -> tuple[str
 def described(
     data: Metadata, size: Size, provenance: Provenance | None, *, strip: bool
 ) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata that a result is to have, and notes."""
+    """The metadata of a result, and notes.
+
+    data: metadata of the input.
+    provenance: how the result was made, or None.
+    strip: whether to leave out everything but the colour description.
+    """
     return finished(stripped(data) if strip else data, size, provenance)
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """A picture as L, LA, RGB or RGBA of 8 bits, with its profile."""
+    """Convert a picture to a Pillow image in L, LA, RGB or RGBA, with its profile."""
     picture = picture.eight()
     planes = [picture.colour] if picture.alpha is None else [picture.colour, picture.alpha[..., None]]
     pixels = np.concatenate(planes, axis=2)

@@ -1,1 +1,1 @@
-"""One file per metric: images in, numbers out, definition and source in the docstring."""
+"""Metrics, one per module: images in, numbers out; each docstring gives definition and source."""

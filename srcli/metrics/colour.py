@@ -1,4 +1,4 @@
-"""Colour drift: CIEDE2000 of what is left of two pictures after a wide blur, where no detail can hide it."""
+"""Colour drift: CIEDE2000 between two pictures after a wide blur, which removes all detail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ CHROMA = 25.0**7
 
 
 def colour_drift(test: np.ndarray, reference: np.ndarray) -> float:
-    """Mean CIEDE2000 of uint8 sRGB images (H, W, 3) after a Gaussian blur of 8 pixels; about 1 is just visible."""
+    """Mean CIEDE2000 of uint8 sRGB images (H, W, 3) after a Gaussian blur of 8 pixels; 1 is just visible.
+
+    Raises ValueError if the sizes differ.
+    """
     if test.shape != reference.shape:
         raise ValueError(f"sizes differ: {test.shape} and {reference.shape}")
     return float(ciede2000(_lab(test), _lab(reference)).mean())

@@ -8,7 +8,10 @@ import numpy as np
 
 
 def diversity(samples: Sequence[np.ndarray]) -> float:
-    """Mean over the picture of the standard deviation over samples, 0 to 127.5; samples: uint8 (H, W, 3)."""
+    """Standard deviation over samples, averaged over the picture: 0 to 127.5.
+
+    samples: uint8 (H, W, 3), two or more.
+    """
     if len(samples) < 2:
         raise ValueError(f"diversity needs two samples or more, got {len(samples)}")
     return float(np.std(np.stack(samples).astype(np.float32), axis=0).mean())

@@ -6,16 +6,19 @@ import numpy as np
 
 from srcli.metrics.psnr import luma
 
-NEAR = 2  # bins on each side that a Hann window smears a line into
-WIDE = 12  # bins on each side that make the neighbourhood
+NEAR = 2  # bins on each side into which a Hann window spreads a line
+WIDE = 12  # bins on each side that form the neighbourhood
 
 
 def grid_score(image: np.ndarray, period: int = 3) -> float | None:
-    """Power of the luma gradient at 1 / period cycles a pixel over the median power around it, the worse axis.
+    """Power of the luma gradient at 1 / period cycles per pixel over the median power around it, on the worse axis.
 
-    image: uint8 RGB (H, W, 3). Each axis: difference of neighbours, Hann window along the axis, power spectrum
-    averaged over lines, cropped to a multiple of the period so that the frequency is a bin of its own. None for a
-    picture that is too small to have a neighbourhood in its spectrum, or flat.
+    image: uint8 RGB (H, W, 3).
+
+    For each axis: difference of neighbours, Hann window along the axis, power spectrum averaged over lines, cropped
+    to a multiple of the period so that the frequency is exactly one bin.
+
+    None for a flat picture, or one whose spectrum is too small for a neighbourhood.
     """
     values = luma(image)
     scores = [_along(axis, period) for axis in (values, values.T)]

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 (Zhang et al., CVPR 2018), exact. The variants' numbers are not interchangeable: always name the trunk."""
+"""LPIPS v0.1 (Zhang et al., CVPR 2018), exact. Scores of different trunks cannot be compared: always name the trunk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SCALE = (0.458, 0.448, 0.450)
 
 
 class LPIPS:
-    """Distance of RGB images (N, 3, H, W) in [-1, 1]: one number per pair, 0 for equal images."""
+    """The distance of RGB images (N, 3, H, W) in [-1, 1]: one number per pair, 0 for equal images."""
 
     def __init__(self, trunk: Trunk, heads: list[Tensor]) -> None:
         self.trunk, self.heads = trunk, heads
 
     @classmethod
     def load(cls, *paths: Path, kind: str = "squeeze") -> LPIPS:
-        """From safetensors with `features.*` and the heads `linN.weight`, in one file or two."""
+        """Load safetensors with `features.*` and the heads `linN.weight`, in one file or two. Raises TrunkError."""
         weights, source = read_weights(*paths), " and ".join(map(str, paths))
         trunk = load_trunk(kind, weights, source)
         names = [f"lin{i}.weight" for i in range(len(trunk.taps))]
@@ -35,11 +35,11 @@ class LPIPS:
         return self.between(self.features(a), self.features(b))
 
     def per_tap(self, a: Tensor, b: Tensor) -> list[Tensor]:
-        """The addends of the distance, one (N,) per tap."""
+        """The terms of the distance, one (N,) per tap."""
         return self._compare(self.features(a), self.features(b))
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Activations of unit length at every tap, to be compared with those of any number of other images."""
+        """Activations of unit length at every tap, for use with `between`."""
         return [unit(x) for x in self.trunk(normalise(image))]
 
     def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
@@ -48,16 +48,16 @@ class LPIPS:
 
     def _compare(self, a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
         pairs = zip(a, b, self.heads, strict=True)
-        # Mean first: one pass over the activations, and the heads see one number a channel.
+        # Mean first: one pass over the activations, and the heads see one number per channel.
         return [((x - y).square_().mean((2, 3)) * head.flatten()).sum(1) for x, y, head in pairs]
 
 
 def normalise(image: Tensor) -> Tensor:
-    """[-1, 1] to what ImageNet trunks expect."""
+    """Convert [-1, 1] to the normalisation of ImageNet trunks."""
     shift, scale = (image.new_tensor(v).view(1, 3, 1, 1) for v in (SHIFT, SCALE))
     return (image - shift) / scale
 
 
 def unit(features: Tensor) -> Tensor:
-    """Channel vectors of length one; the epsilon is added to the root, as in the official code."""
+    """Normalise channel vectors to unit length; epsilon is added to the root, as in the official code."""
     return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)

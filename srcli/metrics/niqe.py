@@ -1,5 +1,8 @@
-"""NIQE (Mittal, Soundararajan and Bovik 2013) by BasicSR's definition: how far a picture's local statistics are from
-those of sharp photos. Needs no reference; of little meaning for pictures below some hundred pixels a side."""
+"""NIQE (Mittal, Soundararajan and Bovik 2013) by BasicSR's definition.
+
+It measures how far a picture's local statistics are from those of sharp photos. It needs no reference and means little
+for pictures below a few hundred pixels per side.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from srcli.degradation.bicubic import reduce
 from srcli.errors import SrcliError
 from srcli.metrics.psnr import STUDIO_LUMA
 
-BLOCK = 96  # of the full size; half of it at the half size
+BLOCK = 96  # pixels per side at full size; half of it at half size
 SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 class NiqeError(SrcliError):
-    """Parameters that are missing or do not fit."""
+    """The parameters of NIQE are missing or do not fit."""
 
     exit_code = 4
 
@@ -38,7 +41,12 @@ RATIOS = _gamma(2 / SHAPES) ** 2 / (_gamma(1 / SHAPES) * _gamma(3 / SHAPES))
 
 @dataclass(frozen=True, slots=True)
 class NIQE:
-    """Features of sharp photos: mean (36,), covariance (36, 36); window (7, 7) of the local normalisation."""
+    """Statistics of sharp photos.
+
+    mean: of the features, (36,).
+    covariance: of the features, (36, 36).
+    window: of the local normalisation, (7, 7).
+    """
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -46,7 +54,7 @@ class NIQE:
 
     @classmethod
     def load(cls, path: Path) -> NIQE:
-        """From safetensors with BasicSR's names."""
+        """Load from safetensors with BasicSR's names. Raises NiqeError."""
         try:
             found = load_file(path)
             return cls(found["mu_pris_param"].ravel(), found["cov_pris_param"], found["gaussian_window"])
@@ -54,8 +62,12 @@ class NIQE:
             raise NiqeError(f"{path} does not hold the parameters of NIQE: {error}") from error
 
     def __call__(self, image: np.ndarray, *, border: int = 0) -> float:
-        """Distance of a uint8 RGB image (H, W, 3), lower is better; NaN where too few blocks have texture.
-        Raises ValueError below 96 pixels a side."""
+        """The distance of a uint8 RGB image (H, W, 3) from sharp photos; lower is better.
+
+        border: pixels to cut from each side.
+
+        NaN if too few blocks have texture. Raises ValueError below 96 pixels per side.
+        """
         height, width = (n - 2 * border for n in image.shape[:2])
         rows, cols = height // BLOCK, width // BLOCK
         if not rows or not cols:
@@ -72,7 +84,7 @@ class NIQE:
         return float(math.sqrt(difference @ np.linalg.pinv((self.covariance + covariance) / 2) @ difference))
 
     def _features(self, values: np.ndarray, block: int) -> np.ndarray:
-        """18 features of each block. float32 as in BasicSR: in flat areas the spread is what rounding leaves."""
+        """18 features per block. float32 as in BasicSR, since in flat areas the spread is due to rounding."""
         mean = self._smooth(values)
         spread = np.sqrt(np.abs(self._smooth(values**2) - mean**2))
         normal = (values - mean) / (spread + 1)
@@ -86,7 +98,7 @@ class NIQE:
 
 
 def _luma(image: np.ndarray) -> np.ndarray:
-    """Studio luma in whole numbers; the roundings on the way are BasicSR's, they decide on ties."""
+    """Studio luma, rounded to whole numbers in the same steps as BasicSR, which matters for ties."""
     values = (image.astype(np.float32) / np.float32(255)) @ np.array(STUDIO_LUMA) + 16
     return np.round((values / 255).astype(np.float32) * np.float32(255))
 
@@ -100,7 +112,7 @@ def _block_features(block: np.ndarray) -> Iterator[float]:
 
 
 def _asymmetric_gaussian(values: np.ndarray) -> tuple[float, float, float]:
-    """Shape, left and right scale of the asymmetric generalised Gaussian with the moments of `values`."""
+    """Shape, left scale and right scale of the asymmetric generalised Gaussian with the moments of `values`."""
     left, right = (
         math.sqrt(np.mean(side**2)) if side.size else math.nan for side in (values[values < 0], values[values > 0])
     )

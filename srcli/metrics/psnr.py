@@ -17,7 +17,10 @@ def luma(image: np.ndarray) -> np.ndarray:
 def psnr(test: np.ndarray, reference: np.ndarray, *, border: int = 0, channel: str = "y") -> float:
     """PSNR in dB of uint8 RGB images (H, W, 3): 10 log10(255^2 / mean squared error).
 
-    `border` pixels are cut from every side first (papers use the scale); `channel` is "y" or "rgb".
+    border: pixels to cut from each side first; papers use the scale.
+    channel: "y" (studio luma) or "rgb".
+
+    Infinite for equal images. Raises ValueError if the sizes differ or nothing is left.
     """
     a, b = cropped(test, reference, border)
     if channel == "y":
@@ -27,7 +30,7 @@ def psnr(test: np.ndarray, reference: np.ndarray, *, border: int = 0, channel: s
 
 
 def cropped(test: np.ndarray, reference: np.ndarray, border: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both images without their border. Raises ValueError where sizes differ or nothing is left."""
+    """Both images without their border. Raises ValueError if the sizes differ or nothing is left."""
     if test.shape != reference.shape:
         raise ValueError(f"sizes differ: {test.shape} and {reference.shape}")
     if min(test.shape[:2]) <= 2 * border:

@@ -1,4 +1,4 @@
-"""Seam score: whether the borders between tiles can be told from other places. Without seams it is about 1."""
+"""Seam score: how visible the borders between tiles are. About 1 without seams."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import numpy as np
 
 from srcli.metrics.psnr import luma
 
-LEAST_TILE = 8
-ALONG = 8  # pixels along a border whose differences are averaged
-NEAR = 16  # pixels on each side of a border that it is compared with
+MIN_TILE = 8
+ALONG = 8  # pixels along a border over which differences are averaged
+NEAR = 16  # pixels on each side with which a border is compared
 
 
 def seam_score(image: np.ndarray, tile: int) -> float | None:
-    """Power of the second difference of luma across tile borders over its mean near them, the worse axis.
+    """Power of the second difference of luma across tile borders over its mean near them, on the worse axis.
 
-    image: uint8 RGB (H, W, 3) made of tiles of `tile` pixels a side. Differences are averaged over 8 pixels along the
-    border first: a step is the same there, texture is not. None for a picture of one tile, or flat.
+    image: uint8 RGB (H, W, 3).
+    tile: pixels per side of a tile.
+
+    Differences are averaged over 8 pixels along the border first, which keeps steps and removes texture. None for a
+    flat picture or one of a single tile. Raises ValueError for tiles below 8 pixels.
     """
     values = luma(image)
     scores = [s for s in (_along(axis, tile) for axis in (values, values.T)) if s is not None]
@@ -23,8 +26,8 @@ def seam_score(image: np.ndarray, tile: int) -> float | None:
 
 
 def _along(values: np.ndarray, tile: int) -> float | None:
-    if tile < LEAST_TILE:
-        raise ValueError(f"a tile has at least {LEAST_TILE} pixels a side, not {tile}")
+    if tile < MIN_TILE:
+        raise ValueError(f"a tile needs at least {MIN_TILE} pixels per side, not {tile}")
     # Entry i is values[i] - 2 values[i + 1] + values[i + 2]: a step between columns k - 1 and k is in k - 2 and k - 1.
     bends = np.diff(values[: len(values) // ALONG * ALONG], n=2, axis=1)
     power = (bends.reshape(-1, ALONG, bends.shape[1]).mean(1) ** 2).mean(0)

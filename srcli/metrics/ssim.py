@@ -14,9 +14,11 @@ WINDOW, SIGMA = 11, 1.5
 def ssim(test: np.ndarray, reference: np.ndarray, *, border: int = 0, channel: str = "y") -> float:
     """Mean SSIM of uint8 RGB images (H, W, 3), 1 for equal images.
 
-    `border` pixels are cut from every side first; `channel` is "y" (studio luma, not rounded) or "rgb" (mean of the
-    three channels' values). Gaussian window of 11 pixels, sigma 1.5, population moments, places where the window lies
-    inside the picture. Raises ValueError where sizes differ or no window fits.
+    border: pixels to cut from each side first.
+    channel: "y" (studio luma, not rounded) or "rgb" (mean of the SSIM of the three channels).
+
+    Gaussian window of 11 pixels, sigma 1.5, population moments, only where the window lies inside the picture. Raises
+    ValueError if the sizes differ or no window fits.
     """
     a, b = cropped(test, reference, border)
     if min(a.shape[:2]) < WINDOW:

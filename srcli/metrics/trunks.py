@@ -1,4 +1,4 @@
-"""Trunks of perceptual distances from files; their weights are never bundled."""
+"""Load the trunks of perceptual distances from files; their weights do not ship with the package."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from srcli.networks.trunks import TRUNKS, Trunk
 
 
 class TrunkError(SrcliError):
-    """Trunk weights that are missing or do not fit."""
+    """The weights of a trunk are missing or do not fit."""
 
     exit_code = 4
 
 
 def read_weights(*paths: Path) -> dict[str, Tensor]:
-    """All tensors of safetensors files in float32."""
+    """All tensors of safetensors files, in float32. Raises TrunkError."""
     found: dict[str, Tensor] = {}
     for path in paths:
         try:
@@ -31,7 +31,13 @@ def read_weights(*paths: Path) -> dict[str, Tensor]:
 
 
 def load_trunk(kind: str, weights: dict[str, Tensor], source: str) -> Trunk:
-    """A trunk of a kind (squeeze, alex, vgg) with the `features.*` entries of `weights`, frozen."""
+    """A frozen trunk with the `features.*` entries of `weights`.
+
+    kind: squeeze, alex or vgg.
+    source: the file, for errors.
+
+    Raises TrunkError.
+    """
     trunk = TRUNKS[kind]()
     features = {k: v for k, v in weights.items() if k.startswith("features.")}
     try:
@@ -39,5 +45,5 @@ def load_trunk(kind: str, weights: dict[str, Tensor], source: str) -> Trunk:
     except RuntimeError as error:
         raise TrunkError(f"{source} does not hold the trunk {kind}: {str(error).splitlines()[-1].strip()}") from error
     trunk.eval().requires_grad_(False)
-    # Channels last is twice as fast on a CPU; weights of that format make every activation follow.
+    # Channels last is twice as fast on a CPU; activations follow the format of the weights.
     return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs

@@ -1,1 +1,1 @@
-"""Pure `nn.Module`s, one file per architecture. Nothing here reads a file."""
+"""Architectures as pure `nn.Module`s, one per module. Nothing here reads a file."""

@@ -1,4 +1,4 @@
-"""Small discriminators for adversarial training; never exported."""
+"""Small discriminators for adversarial training. They are never exported."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class PatchDiscriminator(nn.Module):
-    """Logits (B, 1, H/4, W/4) of a picture beside its smooth version, (B, 6, H, W) in [-1, 1].
+    """Logits (B, 1, H/4, W/4) of a picture and its smooth version, both (B, 3, H, W).
 
-    Spectral normalisation (Miyato et al. 2018) instead of batch statistics.
+    Uses spectral normalisation (Miyato et al. 2018) instead of batch statistics.
     """
 
     def __init__(self, width: int = 32) -> None:
@@ -34,10 +34,11 @@ class PatchDiscriminator(nn.Module):
 
 
 class FeatureDiscriminator(nn.Module):
-    """Logits (B, taps, h, w) of a picture beside its smooth version, from what a frozen trunk sees in both: lists of
-    (B, C, h, w), the logits at the size of the last.
+    """Logits (B, taps, h, w) from a frozen trunk's features of a picture and of its smooth version.
 
-    Features that know pictures spare the discriminator most of its learning (projected GANs, Sauer et al. 2021).
+    Both are lists of (B, C, h, w), one per tap; the logits have the size of the last. Pretrained features spare the
+    discriminator most of its learning (projected GANs, Sauer et al. 2021).
+
     widths: C of each tap.
     """
 
@@ -60,6 +61,6 @@ class FeatureDiscriminator(nn.Module):
 
 
 def _scaled(features: Tensor) -> Tensor:
-    """Of mean square about 1 at every place, less where there is little to see, compared with the whole batch."""
+    """Scale features to a mean square of about 1 at each position, less where they are weak within the batch."""
     square = features.square().mean(1, keepdim=True)
     return features * torch.rsqrt(square + 0.1 * square.mean() + 1e-6)

@@ -11,14 +11,14 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def rectifier(slope: float) -> nn.Module:
-    """LeakyReLU of that slope below zero, ReLU for 0; in place."""
+    """An in-place LeakyReLU with this slope below zero; a ReLU for 0."""
     return nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
 
 
 class ResBlock(nn.Module):
     """x + res_scale * conv(act(conv(x))), no normalisation. (B, F, h, w) to the same shape.
 
-    slope: of the LeakyReLU below zero; 0 is a ReLU.
+    slope: of the LeakyReLU; 0 for a ReLU.
     """
 
     def __init__(self, features: int, res_scale: float = 1.0, slope: float = 0.0) -> None:
@@ -32,7 +32,7 @@ class ResBlock(nn.Module):
 
 
 class MeanShift(nn.Conv2d):
-    """A 1x1 convolution that official checkpoints carry and never apply."""
+    """A 1x1 convolution that official checkpoints contain but never apply."""
 
     def __init__(self) -> None:
         super().__init__(3, 3, 1)
@@ -43,8 +43,9 @@ class MeanShift(nn.Conv2d):
 class EDSR(nn.Module):
     """Features of a low-resolution image: (B, 3, h, w) in [-1, 1] to (B, features, h, w).
 
-    `mean_shift` adds the two unused layers that official state dicts contain. `slope` is that of the rectifiers below
-    zero: official networks have 0; ours leak, because without normalisation whole blocks of ReLUs die in training.
+    mean_shift: whether to add the two unused layers of official state dicts.
+    slope: of the rectifiers below zero. It is 0 in official networks; ours leak, since without normalisation whole
+        blocks of ReLUs die in training.
     """
 
     def __init__(
@@ -63,9 +64,9 @@ class EDSR(nn.Module):
             *(ResBlock(features, res_scale, slope) for _ in range(blocks)), conv3x3(features, features)
         )
         self.features = features
-        # Every 3x3 convolution lets one more pixel in: the head, two per block, the last of the body.
+        # Each 3x3 convolution adds one pixel: the head, two per block, the last of the body.
         self.radius = 2 * blocks + 2
-        self.widest = 2 * features  # channels held at once
+        self.widest = 2 * features  # channels in memory at once
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.head(x)

@@ -1,8 +1,8 @@
-"""Latent modules of LINF-LP (Tsao et al. 2024): predict the flow's latent from the LR image's own latent.
+"""Latent modules of LINF-LP (Tsao et al. 2024), which predict the flow's latent from the LR image's own latent.
 
 y = f(x, lr): x (B, c, h, w) is the initial latent, lr (B, 3, H, W) the image in [-1, 1], c = 3 p^2. These are the
-published designs, with their key names; the U-Net pools three times and upsamples with aligned corners, so it has
-to see the whole latent map at once.
+published designs with their key names. The U-Net pools three times and upsamples with aligned corners, so it needs the
+whole latent map at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from srcli.networks.rrdb import DenseBlock
 
 
 class LatentStem(nn.Module):
-    """Projections of the latent and of the LR image, side by side: 2 * width channels on the latent grid."""
+    """Projections of the latent and of the LR image, concatenated: 2 * width channels on the latent grid."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -58,6 +58,8 @@ class DoubleConv(nn.Module):
 
 
 class Down(nn.Module):
+    """Max pooling by 2, then a DoubleConv."""
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), DoubleConv(in_channels, out_channels))
@@ -67,6 +69,8 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
+    """Upsampling by 2, padded to the skip connection and concatenated with it, then a DoubleConv."""
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = DoubleConv(in_channels, out_channels, in_channels // 2)
@@ -79,6 +83,8 @@ class Up(nn.Module):
 
 
 class OutConv(nn.Module):
+    """The final 1x1 convolution."""
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 1)
@@ -88,7 +94,7 @@ class OutConv(nn.Module):
 
 
 class UNet(LatentStem):
-    """The U-Net generator. Latent maps below 8x8 are refused: they would be pooled away."""
+    """The U-Net generator. Raises ValueError for latent maps below 8x8, which would be pooled away."""
 
     def __init__(self, channels: int, width: int = 64) -> None:
         super().__init__(channels, width // 2)

@@ -1,7 +1,8 @@
-"""A filter against the grid of a patch-wise model: what repeats from patch to patch along a row or a column.
+"""A notch filter that removes the grid of patch-wise models: patterns that repeat from patch to patch.
 
-Each patch is made from its own latent, so a small habit of the network, say a first column that is always a little
-brighter, becomes a pattern of period p across the picture. Over 17 patches a habit adds up and texture does not.
+Each patch is made from its own latent, so a small bias of the network, such as a first column that is always a little
+too bright, becomes a pattern of period p across the picture. Averaged over 17 patches, a bias remains and texture does
+not.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 
 
 class Notch(nn.Module):
-    """Patches (B, h, w, D) without their grid, D = 3 p^2 with channel index c * p^2 + dy * p + dx.
+    """Remove the grid from patches (B, h, w, D), D = 3 p^2, with channel index c * p^2 + dy * p + dx.
 
-    Along each row of pixels: the deviations of a patch's p pixels from their mean, averaged over 17 patches (the outer
-    two count half), are subtracted; likewise along columns. Near the border fewer patches are averaged. Linear, in
+    For each row of pixels, the deviations of a patch's p pixels from their mean are averaged over 17 patches (the outer
+    two count half) and subtracted; likewise for columns. Fewer patches are averaged near the border. Linear, in
     float32; a patch depends on those within `radius` on each side.
     """
 
@@ -39,7 +40,7 @@ class Notch(nn.Module):
         return patches
 
     def _sum(self, x: Tensor, dim: int) -> Tensor:
-        """Sum over neighbours along a dimension; sums of sums, in the same order everywhere: tiles equal the whole."""
+        """Sum over neighbours along a dimension, in the same order everywhere, so that tiles equal the whole."""
         beyond = x.new_zeros([self.radius if i == dim else n for i, n in enumerate(x.shape)])
         total = torch.cat([beyond, x, beyond], dim)
         for step in (1, 2, 4, 8, 1):

@@ -1,4 +1,4 @@
-"""Pictures as grids of patches and as rows of them, and back."""
+"""Convert pictures to grids of patches and to rows of patches, and back."""
 
 from __future__ import annotations
 

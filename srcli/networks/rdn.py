@@ -10,7 +10,7 @@ from srcli.networks.edsr import conv3x3
 
 
 class DenseLayer(nn.Module):
-    """A 3x3 convolution and a ReLU; what comes in is kept beside what comes out."""
+    """A 3x3 convolution with ReLU, whose output is concatenated to its input."""
 
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class DenseLayer(nn.Module):
 
 
 class ResidualDenseBlock(nn.Module):
-    """x + LFF(dense layers of x), section 3.2 of the paper; LFF is a 1x1 convolution."""
+    """x + LFF(dense layers of x), with a 1x1 convolution LFF (section 3.2 of the paper)."""
 
     def __init__(self, features: int, growth: int, layers: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ResidualDenseBlock(nn.Module):
 class RDN(nn.Module):
     """Features of a low-resolution image: (B, 3, h, w) in [-1, 1] to (B, features, h, w).
 
-    The defaults are the configuration B of the official code, which LIIF and LINF train.
+    The defaults are configuration B of the official code, as used by LIIF and LINF.
     """
 
     def __init__(self, blocks: int = 16, layers: int = 8, features: int = 64, growth: int = 64) -> None:
@@ -44,9 +44,9 @@ class RDN(nn.Module):
         self.RDBs = nn.ModuleList(ResidualDenseBlock(features, growth, layers) for _ in range(blocks))
         self.GFF = nn.Sequential(nn.Conv2d(blocks * features, features, 1), conv3x3(features, features))
         self.features = features
-        # Every 3x3 convolution lets one more pixel in: two at first, those of the blocks, the last of the fusion.
+        # Each 3x3 convolution adds one pixel: the first two, those of the blocks, the last of the fusion.
         self.radius = 2 + blocks * layers + 1
-        self.widest = blocks * features + features + layers * growth  # channels held at once
+        self.widest = blocks * features + features + layers * growth  # channels in memory at once
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.SFENet1(x)

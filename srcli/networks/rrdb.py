@@ -15,7 +15,7 @@ from srcli.networks.edsr import conv3x3
 class DenseBlock(nn.Module):
     """Five densely connected 3x3 convolutions, LeakyReLU(0.2) after the first four.
 
-    (B, in_channels, h, w) to (B, out_channels, h, w); no residual here, see `RDB`.
+    (B, in_channels, h, w) to (B, out_channels, h, w), without a residual connection.
     """
 
     def __init__(self, in_channels: int, growth: int, out_channels: int) -> None:
@@ -57,7 +57,7 @@ class RRDBlock(nn.Module):
 class RRDB(nn.Module):
     """Features of a low-resolution image: (B, 3, h, w) in [-1, 1] to (B, features, h, w).
 
-    `upsampling_keys` adds the four unused layers that official state dicts contain.
+    upsampling_keys: whether to add the four unused layers of official state dicts.
     """
 
     def __init__(self, blocks: int = 23, features: int = 64, growth: int = 32, upsampling_keys: bool = False) -> None:

@@ -1,8 +1,8 @@
 """The Swin-T latent module of LINF-LP (Tsao et al. 2024; blocks after Liu et al. 2021).
 
-Tokens stay at the resolution of the latent map: no patch embedding, no merging, no positional embedding. The
-published network masks every block of a stage with the shifted-window mask, also the blocks that are not shifted;
-weights were trained with that, so it is kept.
+Tokens stay at the resolution of the latent map, without patch embedding, merging or positional embedding. The published
+network applies the shifted-window mask to every block of a stage, even to blocks that are not shifted; we do so too,
+because its weights were trained that way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class WindowAttention(nn.Module):
         self.register_buffer("relative_position_index", relative_positions(window))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """mask: (masks, window^2, window^2) with masks a divisor of the number of windows."""
+        """x: (windows, window^2, C). mask: (masks, window^2, window^2), where `masks` divides the number of windows."""
         count, tokens, dim = x.shape
         q, k, v = self.qkv(x).view(count, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         scores = (q * (dim // self.heads) ** -0.5) @ k.transpose(-2, -1)
@@ -43,6 +43,8 @@ class WindowAttention(nn.Module):
 
 
 class Mlp(nn.Module):
+    """Two linear layers with a GELU between them."""
+
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
@@ -52,7 +54,11 @@ class Mlp(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """(B, h, w, C) to the same shape. `drop_path` is the probability to skip each branch in training."""
+    """Window attention and MLP, (B, h, w, C) to the same shape.
+
+    shift: of the windows, 0 for none.
+    drop_path: probability of skipping each branch in training.
+    """
 
     def __init__(self, dim: int, heads: int, shift: int, drop_path: float) -> None:
         super().__init__()
@@ -67,7 +73,7 @@ class SwinBlock(nn.Module):
 
     def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
         height, width = x.shape[1:3]
-        # Padded tokens take part in the attention: the published mask does not hide them.
+        # Padded tokens take part in the attention, as the published mask does not exclude them.
         x = F.pad(x, (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
@@ -84,6 +90,8 @@ class SwinBlock(nn.Module):
 
 
 class SwinStage(nn.Module):
+    """Blocks of a stage, every second one shifted."""
+
     def __init__(self, dim: int, heads: int, drop_paths: list[float]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(SwinBlock(dim, heads, SHIFT if i % 2 else 0, p) for i, p in enumerate(drop_paths))
@@ -95,7 +103,7 @@ class SwinStage(nn.Module):
 
 
 class SwinLatent(LatentStem):
-    """y = f(x, lr) as in `srcli.networks.latent`, any map size; padded to windows of 7 inside each block."""
+    """The Swin-T generator y = f(x, lr): x (B, c, h, w), lr (B, 3, H, W). Maps are padded to windows of 7."""
 
     def __init__(
         self,
@@ -130,14 +138,14 @@ class SwinLatent(LatentStem):
 
 
 def relative_positions(window: int) -> Tensor:
-    """(window^2, window^2): for each pair of tokens the row of the table of biases."""
+    """For each pair of tokens, the row of the bias table: (window^2, window^2)."""
     place = torch.cartesian_prod(torch.arange(window), torch.arange(window))
     offset = place[:, None] - place[None] + window - 1
     return offset[..., 0] * (2 * window - 1) + offset[..., 1]
 
 
 def split_windows(x: Tensor, window: int = WINDOW) -> Tensor:
-    """(B, h, w, C) with sides that are multiples of the window to (B * windows, window^2, C)."""
+    """(B, h, w, C), with sides that are multiples of the window, to (B * windows, window^2, C)."""
     b, h, w, c = x.shape
     x = x.view(b, h // window, window, w // window, window, c).transpose(2, 3)
     return x.reshape(-1, window * window, c)
@@ -150,7 +158,7 @@ def join_windows(windows: Tensor, b: int, h: int, w: int, window: int = WINDOW) 
 
 
 def shift_mask(height: int, width: int, window: int, shift: int) -> Tensor:
-    """(windows, window^2, window^2): -100 between tokens of the nine regions that the shift brings together."""
+    """The mask of shifted windows, (windows, window^2, window^2): -100 between tokens of different regions."""
     region = torch.zeros(1, height, width, 1)
     cuts = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
     for number, (rows, cols) in enumerate((r, c) for r in cuts for c in cuts):

@@ -1,7 +1,7 @@
 """SwinIR encoder (Liang et al. 2021) without upsampling, as LTE and LINF use it.
 
-Windows are anchored to the top left corner of the image, and every pair of blocks spreads by a window, so an encoder
-sees the image as a whole: `radius` is None.
+Windows are anchored to the top left corner of the image, and each pair of blocks widens the receptive field by a
+window, so an encoder needs the whole image: `radius` is None.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from torch.nn import functional as F
 from srcli.networks.edsr import conv3x3
 from srcli.networks.swin import Mlp, WindowAttention, join_windows, shift_mask, split_windows
 
-WINDOWS_AT_ONCE = 256  # tokens of that many windows bound the memory of attention and MLP
+WINDOWS_AT_ONCE = 256  # windows that are processed together, which bounds the memory of attention and MLP
 
 
 class Block(nn.Module):
-    """Window attention and MLP, (B, h, w, C) to the same shape; sides are multiples of the window. A shifted block
-    carries the attention mask of the training size, as official state dicts do."""
+    """Window attention and MLP, (B, h, w, C) to the same shape, with sides that are multiples of the window.
+
+    A shifted block stores the attention mask of the training size, as official state dicts do.
+
+    ratio: hidden width of the MLP relative to `dim`.
+    image: pixels per side of the training crops.
+    """
 
     def __init__(self, dim: int, heads: int, window: int, shift: int, ratio: float, image: int) -> None:
         super().__init__()
@@ -32,7 +37,7 @@ class Block(nn.Module):
         self.register_buffer("attn_mask", shift_mask(image, image, window, shift) if shift else None)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """mask: of the shifted blocks, (windows, window^2, window^2), for an image of x's size."""
+        """mask: attention mask of shifted blocks for an image of this size, (windows, window^2, window^2)."""
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
         windows = split_windows(x, self.window)
@@ -49,7 +54,7 @@ class Block(nn.Module):
 
 
 class Group(nn.Module):
-    """The blocks of a layer, every second one shifted by half a window."""
+    """Blocks of a layer, every second one shifted by half a window."""
 
     def __init__(self, depth: int, dim: int, heads: int, window: int, ratio: float, image: int) -> None:
         super().__init__()
@@ -76,7 +81,7 @@ class ResidualLayer(nn.Module):
 
 
 class PatchNorm(nn.Module):
-    """The norm of the patch embedding; a patch is a pixel."""
+    """The normalisation of the patch embedding, whose patches are single pixels."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -87,18 +92,25 @@ class PatchNorm(nn.Module):
 
 
 class SwinIR(nn.Module):
-    """Features of a low-resolution image: (B, 3, h, w) in [-1, 1] to (B, features, h, w). Sides that are no multiples
-    of the window are reflected up to one, which asks for a side longer than what is missing.
+    """Features of a low-resolution image: (B, 3, h, w) in [-1, 1] to (B, features, h, w).
 
-    image: side of the training crops, which decides the shape of the stored masks and nothing else.
+    Sides are padded by reflection to multiples of the window, so they must be longer than the padding.
+
+    image: pixels per side of the training crops, which only determines the shape of the stored masks.
     """
 
     radius = None
 
     def __init__(
-        self, dim: int = 180, depths: Sequence[int] = (6,) * 6, heads: Sequence[int] = (6,) * 6, window: int = 8,
-        ratio: float = 2.0, features: int = 64, image: int = 48,
-    ) -> None:  # fmt: skip
+        self,
+        dim: int = 180,
+        depths: Sequence[int] = (6,) * 6,
+        heads: Sequence[int] = (6,) * 6,
+        window: int = 8,
+        ratio: float = 2.0,
+        features: int = 64,
+        image: int = 48,
+    ) -> None:
         super().__init__()
         self.conv_first = conv3x3(3, dim)
         self.patch_embed = PatchNorm(dim)

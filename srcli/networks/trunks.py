@@ -1,5 +1,4 @@
-"""Feature trunks of perceptual distances with torchvision's key names, and the heads by which LPIPS weighs what they
-see."""
+"""Feature trunks of perceptual distances, with torchvision's key names, and the linear heads of LPIPS."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Fire(nn.Module):
-    """SqueezeNet's block: 1x1 squeeze, then 1x1 and 3x3 expands side by side, each with ReLU."""
+    """SqueezeNet's block: a 1x1 squeeze, then parallel 1x1 and 3x3 expansions, each with ReLU."""
 
     def __init__(self, inputs: int, squeeze: int, expand: int) -> None:
         super().__init__()
@@ -24,7 +23,7 @@ class Fire(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Activations (a list of (B, C, h, w)) of an ImageNet-normalised image (B, 3, H, W) at fixed taps."""
+    """Activations at fixed taps, a list of (B, C, h, w), of an ImageNet-normalised image (B, 3, H, W)."""
 
     def __init__(self, layers: list[nn.Module], taps: tuple[int, ...]) -> None:
         super().__init__()
@@ -41,7 +40,7 @@ class Trunk(nn.Module):
 
 
 def squeezenet() -> Trunk:
-    """SqueezeNet 1.1 (Iandola et al. 2016). Pools round up, which matters for odd sizes."""
+    """SqueezeNet 1.1 (Iandola et al. 2016), with pooling that rounds sizes up."""
 
     def pool() -> nn.Module:
         return nn.MaxPool2d(3, 2, ceil_mode=True)
@@ -54,7 +53,7 @@ def squeezenet() -> Trunk:
 
 
 def alexnet() -> Trunk:
-    """AlexNet (Krizhevsky 2014), five taps after the ReLUs."""
+    """AlexNet (Krizhevsky 2014), with taps after the five ReLUs."""
     layers = [
         nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(),
         nn.MaxPool2d(3, 2), nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
@@ -64,7 +63,7 @@ def alexnet() -> Trunk:
 
 
 def vgg16() -> Trunk:
-    """VGG16 (Simonyan and Zisserman 2015), taps after the last ReLU of each of the five stages."""
+    """VGG16 (Simonyan and Zisserman 2015), with taps after the last ReLU of each of the five stages."""
     layers: list[nn.Module] = []
     taps = []
     inputs = 3
@@ -82,14 +81,17 @@ TRUNKS = {"squeeze": squeezenet, "alex": alexnet, "vgg": vgg16}
 
 
 def trunk(name: str) -> Trunk:
-    """squeeze, alex or vgg."""
+    """The trunk of this name: squeeze, alex or vgg. Raises ValueError."""
     if name not in TRUNKS:
-        raise ValueError(f"unknown trunk {name!r}; there are {', '.join(TRUNKS)}")
+        raise ValueError(f"unknown trunk {name!r}; use {', '.join(TRUNKS)}")
     return TRUNKS[name]()
 
 
 class Heads(nn.Module):
-    """One weight a channel for every tap, (1, C, 1, 1)."""
+    """The weights of LPIPS per channel and tap, (1, C, 1, 1).
+
+    widths: C of each tap.
+    """
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Pages for people: self-contained HTML, no network."""
+"""Reports as self-contained HTML pages."""

@@ -1,4 +1,4 @@
-"""The report of `bench`: tables, the perception-distortion plane, time per stage and crops, in one file."""
+"""The report of `srcli bench`: tables, the perception-distortion plane, time per stage and crops."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ DEFINITIONS = (
 
 
 def write(out: Path, data: dict[str, Any]) -> Path:
-    """The page of what results.json holds, and of crops; it needs no other file."""
+    """Write a self-contained page with the content of results.json and the crops. Returns its path."""
     files.write_text(out, page.fill("bench.html", EMPTY | {"peak": None} | data | {"definitions": DEFINITIONS}))
     return out

@@ -1,4 +1,4 @@
-"""The page of `compare`: slider, side by side, difference, with zoom and pan in step."""
+"""The page of `srcli compare`: slider, side by side and difference, with synchronised zoom and pan."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from srcli.report import page
 
 
 def write(out: Path, labels: Sequence[str], scenes: Sequence[dict]) -> None:
-    """The page, in one file that needs no other. scenes: {name, width, height, shots: [{src, note}]}."""
+    """Write a self-contained page.
+
+    labels: of the versions of each scene.
+    scenes: {name, width, height, shots: [{src, note}]} each.
+    """
     files.make_folder(out.parent)
     files.write_text(out, page.fill("compare.html", {"labels": list(labels), "scenes": list(scenes)}))

@@ -1,4 +1,4 @@
-"""What self-contained pages are made of."""
+"""Parts of self-contained pages."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from PIL import Image
 from srcli import images
 from srcli.images.write import to_pil
 
-# Formats that browsers show, in the bytes they come in.
+# Formats that browsers can show as they are.
 SHOWN = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
 
 
 def fill(template: str, data: dict) -> str:
-    """A page of this folder with its data in it. `<` is escaped, so that no text ends the script it lies in."""
+    """Fill a template of this folder with data. `<` is escaped, so that no text can end the script."""
     text = json.dumps(finite(data), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     return resources.files("srcli.report").joinpath(template).read_text(encoding="utf-8").replace("{{DATA}}", text)
 
 
 def finite(value: Any) -> Any:
-    """The same with "inf" for infinity and null for NaN, which JSON does not have."""
+    """Replace what JSON cannot express: infinity becomes "inf" and NaN becomes null."""
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -38,7 +38,7 @@ def finite(value: Any) -> Any:
 
 
 def data_url(path: Path, picture: images.Picture) -> str:
-    """The file itself where browsers show its format, else the picture as PNG."""
+    """A data URL of the file itself if browsers can show it, else of the picture as PNG."""
     kind = SHOWN.get(path.suffix.lower())
     if kind is not None:
         return _url(path.read_bytes(), kind)
@@ -46,7 +46,7 @@ def data_url(path: Path, picture: images.Picture) -> str:
 
 
 def png_url(image: np.ndarray) -> str:
-    """uint8 RGB (H, W, 3) as PNG."""
+    """A data URL of uint8 RGB (H, W, 3) as PNG."""
     return _png(Image.fromarray(np.ascontiguousarray(image)))
 
 

@@ -1,4 +1,4 @@
-"""Pictures in a terminal with 24-bit colour: two pixels a character, the upper half block over its background."""
+"""Show pictures in a terminal with 24-bit colour: each character shows two pixels, with the upper half block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from rich.text import Text
 
 
 def preview(pictures: Sequence[np.ndarray], labels: Sequence[str], columns: int) -> Table:
-    """Pictures (H, W, 3) side by side in `columns` characters, each under its label."""
+    """Pictures side by side, each under its label.
+
+    pictures: uint8 (H, W, 3) each.
+    columns: width in characters.
+    """
     width = max(8, (columns - 2 * len(pictures)) // len(pictures))
     table = Table.grid(padding=(0, 1))
     table.add_row(*(Group(Text(label), _blocks(image, width)) for label, image in zip(labels, pictures, strict=True)))

@@ -1,4 +1,4 @@
-"""The folder of downloaded weights, and what is remembered there: hashes once seen, and licences accepted."""
+"""The folder of downloaded weights, with their pinned hashes and the licences the user has accepted."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ import platformdirs
 
 from srcli import files
 from srcli.errors import SrcliError
-from srcli.weights.manifest import Entry
+from srcli.weights.entries import Entry
 
 PINS, ACCEPTED = "lock.json", "accepted-licences.json"
 
 
-class HomeError(SrcliError):
-    """A folder of weights that cannot be used."""
+class CacheError(SrcliError):
+    """The weights folder cannot be used."""
 
     exit_code = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a file was when it first came. sha256, bytes: as published; kept_sha256, kept_bytes, mtime_ns: as it lies
-    here, which differs where it was converted."""
+    """What a file was when it was first downloaded or imported.
+
+    source: where it came from.
+    date: ISO date of the download.
+    sha256, bytes: of the file as published.
+    kept_sha256, kept_bytes, mtime_ns: of the stored file, which differs if it was converted.
+    """
 
     source: str
     date: str
@@ -41,39 +46,51 @@ class Pin:
     mtime_ns: int
 
 
-PINNED = {
-    "source": str, "date": str, "sha256": str, "bytes": int, "kept_sha256": str, "kept_bytes": int, "mtime_ns": int,
-}  # fmt: skip
+PIN_FIELDS = {
+    "source": str,
+    "date": str,
+    "sha256": str,
+    "bytes": int,
+    "kept_sha256": str,
+    "kept_bytes": int,
+    "mtime_ns": int,
+}
 
 
 def folder() -> Path:
-    """SRCLI_HOME, else `srcli` in HF_HOME, where the user has chosen a disk for such files, else the user's data."""
+    """The folder of srcli's data: SRCLI_HOME, or `srcli` in HF_HOME, or the user's data folder. Raises CacheError."""
     for name, below in (("SRCLI_HOME", ""), ("HF_HOME", "srcli")):
         if named := os.environ.get(name):
             try:
                 return Path(named).expanduser().absolute() / below
             except RuntimeError:
-                raise HomeError(f"{name} is {named}, and there is no such user") from None
+                raise CacheError(f"{name} is {named}, but there is no such user") from None
     return platformdirs.user_data_path("srcli")
 
 
-def weights() -> Path:
+def weights_folder() -> Path:
+    """Where downloaded weights are stored."""
     return folder() / "weights"
 
 
-def make(path: Path) -> Path:
-    """A folder, made where it is missing. Raises HomeError."""
+def make_folder(path: Path) -> Path:
+    """Create a folder if it is missing. Raises CacheError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HomeError(f"cannot make {path}: {error.strerror or error}; SRCLI_HOME names another folder") from None
+        raise CacheError(
+            f"cannot create {path}: {error.strerror or error}; set SRCLI_HOME to use another folder"
+        ) from None
     return path
 
 
 @contextmanager
-def alone(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """One process at a time, by a lock file that ends with the process. waiting: told when another has it."""
-    lock = filelock.FileLock(make(folder()) / f".{name}.lock")
+def locked(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let one process at a time into the block; the lock ends with the process.
+
+    waiting: called if another process holds the lock. Raises CacheError.
+    """
+    lock = filelock.FileLock(make_folder(folder()) / f".{name}.lock")
     try:
         try:
             lock.acquire(timeout=0)
@@ -81,7 +98,7 @@ def alone(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Non
             waiting()
             lock.acquire()
     except OSError as error:
-        raise HomeError(f"cannot lock {folder()}: {error.strerror or error}") from None
+        raise CacheError(f"cannot lock {folder()}: {error.strerror or error}") from None
     try:
         yield
     finally:
@@ -89,6 +106,7 @@ def alone(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Non
 
 
 def today() -> str:
+    """The date in UTC, as YYYY-MM-DD."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
@@ -96,18 +114,18 @@ def today() -> str:
 
 
 def pins() -> dict[str, Pin]:
-    """By file name. Raises HomeError."""
+    """The pins of all files, by file name. Raises CacheError."""
     found = {}
     for name, values in _read(PINS).items():
-        if any(not isinstance(values.get(key), kind) for key, kind in PINNED.items()):
-            raise HomeError(f"{folder() / PINS} is damaged at {name}; restore it, or remove that and pull {name} again")
-        found[name] = Pin(**{key: values[key] for key in PINNED})
+        if any(not isinstance(values.get(key), kind) for key, kind in PIN_FIELDS.items()):
+            raise CacheError(f"{folder() / PINS} has a damaged entry for {name}; remove it and pull the file again")
+        found[name] = Pin(**{key: values[key] for key in PIN_FIELDS})
     return found
 
 
 def pin(name: str, value: Pin | None) -> None:
-    """Remember a file, or forget it."""
-    with alone("pins"):
+    """Store the pin of a file, or remove it if `value` is None."""
+    with locked("pins"):
         known = _read(PINS) | ({name: asdict(value)} if value else {})
         _write(PINS, {k: v for k, v in known.items() if value or k != name})
 
@@ -116,12 +134,13 @@ def pin(name: str, value: Pin | None) -> None:
 
 
 def accepted(entry: Entry) -> bool:
-    """Whether a licence needs no consent, or has the user's. Consent is to a text: it ends when the text changes."""
+    """Whether a model's licence needs no consent or has the user's. Consent ends when the licence changes."""
     return entry.commercial is True or _read(ACCEPTED).get(entry.name, {}).get("licence") == entry.licence
 
 
 def accept(entry: Entry) -> None:
-    with alone("licences"):
+    """Record that the user accepts a model's licence."""
+    with locked("licences"):
         _write(ACCEPTED, _read(ACCEPTED) | {entry.name: {"licence": entry.licence, "date": today()}})
 
 
@@ -132,12 +151,12 @@ def _read(name: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise HomeError(f"cannot read {path}: {error}") from None
+        raise CacheError(f"cannot read {path}: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
-        raise HomeError(f"{path} is damaged; remove it")
+        raise CacheError(f"{path} is damaged; delete it and try again")
     return values
 
 
 def _write(name: str, values: Mapping[str, Any]) -> None:
-    make(folder())
+    make_folder(folder())
     files.write_text(folder() / name, json.dumps(values, indent=2, sort_keys=True) + "\n")

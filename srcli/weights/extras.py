@@ -1,4 +1,4 @@
-"""Packages that some models run with, and that are only installed where they are asked for."""
+"""Optional packages that some models need."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from srcli.errors import SrcliError
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry
+    from srcli.weights.entries import Entry
 
-PACKAGES = {"sd": "diffusers"}  # by the extra that installs them
+PACKAGES = {"sd": "diffusers"}  # extra: package
 
 
 class ExtraMissing(SrcliError):
-    """A package that a model runs with is not installed."""
+    """A package that a model needs is not installed."""
 
     exit_code = 4
 
@@ -23,6 +23,6 @@ class ExtraMissing(SrcliError):
 
 
 def check(entry: Entry) -> None:
-    """Raises ExtraMissing, before anything is downloaded."""
+    """Raise ExtraMissing if a package that the model needs is not installed."""
     if entry.needs in PACKAGES and find_spec(PACKAGES[entry.needs]) is None:
         raise ExtraMissing(entry.needs, entry.name)

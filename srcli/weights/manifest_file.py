@@ -1,5 +1,4 @@
-"""Manifest files to entries. What a manifest says is not trusted: types are checked, and names that lead out of their
-folder are refused."""
+"""Read manifest files. Their content is not trusted: types are checked, and names that leave their folder refused."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from srcli.weights.manifest import Drive, Embedded, Entry, Hub, ManifestError, Part, Source, Url
+from srcli.weights.entries import Drive, Embedded, Entry, Hub, ManifestError, Origin, Part, Url
 
 T = TypeVar("T")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -24,13 +23,14 @@ ENTRY_KEYS = frozenset(
     ("aliases", "purpose", "pipeline", "scales", "paper", "licence", "commercial", "measured", "page", "needs", "parts")
 )
 PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture", "plain"))
-LARGEST = 2**50
-WITHOUT_WEIGHTS = ("plain", "auto")  # pipelines
-DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names that Windows keeps for itself
+MAX_NUMBER = 2**50
+KINDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}
+WITHOUT_WEIGHTS = ("plain", "auto")  # pipelines without networks of their own
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names reserved by Windows
 
 
 def read(path: Path) -> tuple[str | None, list[Entry]]:
-    """The name of the default model, where the file has one, and the entries. Raises ManifestError."""
+    """The default model's name, if the file sets one, and the entries. Raises ManifestError."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -41,7 +41,7 @@ def read(path: Path) -> tuple[str | None, list[Entry]]:
 
 
 def parse(text: str, path: Path) -> tuple[str | None, list[Entry]]:
-    """The same of a text that is or will be in a file."""
+    """Like `read`, from the text of the file. `path` is for errors."""
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -53,57 +53,65 @@ def parse(text: str, path: Path) -> tuple[str | None, list[Entry]]:
 
 
 class _Table:
-    """A TOML table that knows what it is called."""
+    """A TOML table and its name, for errors."""
 
     def __init__(self, where: str, values: Mapping[str, Any]) -> None:
         self.where, self.values = where, values
 
-    def wrong(self, text: str) -> ManifestError:
+    def error(self, text: str) -> ManifestError:
         return ManifestError(f"{self.where}: {text}")
 
     def only(self, known: set[str] | frozenset[str]) -> None:
         if unknown := sorted(set(self.values) - known):
-            raise self.wrong(f"unknown key {unknown[0]!r}; there are {', '.join(sorted(known))}")
+            raise self.error(f"unknown key {unknown[0]!r}; use {', '.join(sorted(known))}")
 
     def get(self, key: str, kind: type[T], default: T | None = None) -> T:
         value = self.values.get(key, default)
         if value is None:
-            raise self.wrong(f"{key} is missing")
+            raise self.error(f"{key} is missing")
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            raise self.wrong(f"{key} is not a {kind.__name__} but {value!r}"[:300])
+            raise self.error(f"{key} must be {KINDS[kind]}, not {value!r}"[:300])
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.get(key, list, [])
         if not all(isinstance(value, str) for value in values):
-            raise self.wrong(f"{key} is not a list of names")
+            raise self.error(f"{key} must be a list of names")
         return tuple(values)
 
     def inside(self, values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         if not isinstance(values[key], dict):
-            raise self.wrong(f"{key} is not a table")
+            raise self.error(f"{key} must be a table")
         return values[key]
 
     def matched(self, key: str, pattern: re.Pattern[str], default: str | None = None) -> str:
         text = self.get(key, str, default)
         if not pattern.fullmatch(text) or ".." in text:
-            raise self.wrong(f"{key} cannot be {text!r}"[:300])
+            raise self.error(f"{key} cannot be {text!r}"[:300])
         return text
 
 
 def _entry(table: _Table, name: str) -> Entry:
     if not NAME.fullmatch(name):
-        raise table.wrong("a model's name has letters, digits, '.', '_' and '-'")
+        raise table.error("a model's name may only have letters, digits, '.', '_' and '-'")
     table.only(ENTRY_KEYS)
     parts = table.get("parts", dict, {})
     if not parts and table.get("pipeline", str, "") not in WITHOUT_WEIGHTS:
-        raise table.wrong("a model has at least one part")
+        raise table.error("a model needs at least one part")
     return Entry(
-        name, table.texts("aliases"), table.get("purpose", str, ""), table.get("pipeline", str, "") or None,
-        _scales(table), table.get("paper", str, ""), table.get("licence", str, "unstated"), _commercial(table),
-        {role: _part(_Table(f"{table.where}.{role}", table.inside(parts, role)), role) for role in parts},
-        _measured(table), table.get("page", str, ""), table.get("needs", str, ""),
-    )  # fmt: skip
+        name=name,
+        aliases=table.texts("aliases"),
+        purpose=table.get("purpose", str, ""),
+        pipeline=table.get("pipeline", str, "") or None,
+        scales=_scales(table),
+        paper=table.get("paper", str, ""),
+        licence=table.get("licence", str, "unstated"),
+        commercial=_commercial(table),
+        parts={role: _part(_Table(f"{table.where}.{role}", table.inside(parts, role)), role) for role in parts},
+        measured=_measured(table),
+        page=table.get("page", str, ""),
+        needs=table.get("needs", str, ""),
+    )
 
 
 def _commercial(table: _Table) -> bool | None:
@@ -111,22 +119,22 @@ def _commercial(table: _Table) -> bool | None:
 
 
 def _measured(table: _Table) -> dict[str, Any]:
-    """Texts, and tables of numbers by scale."""
+    """The measured scores: texts, or tables of numbers by scale."""
     found: dict[str, Any] = {}
     for key, value in table.get("measured", dict, {}).items():
         numbers = isinstance(value, dict) and all(_is_number(v) for v in value.values())
         if not (numbers or isinstance(value, str | datetime.date)):
-            raise table.wrong(f"measured.{key} is neither text nor a table of numbers")
+            raise table.error(f"measured.{key} must be text or a table of numbers")
         found[key] = value if numbers else str(value)
     return found
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether it is made of texts, numbers, lists and tables alone."""
+    """Whether a value contains only texts, numbers, lists and tables."""
     if isinstance(value, dict):
         return all(_is_plain(v) for v in value.values())
     if isinstance(value, list):
@@ -138,57 +146,63 @@ def _scales(table: _Table) -> tuple[float, float]:
     scales = table.get("scales", list, [1.0, 1.0])
     numbers = [float(s) for s in scales if _is_number(s)]
     if len(scales) != 2 or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= 64:
-        raise table.wrong(f"scales are two numbers from 1 to 64, the lower first, not {scales!r}"[:300])
+        raise table.error(f"scales must be two numbers from 1 to 64, the lower first, not {scales!r}"[:300])
     return numbers[0], numbers[1]
 
 
 def _part(table: _Table, role: str) -> Part:
     table.only(PART_KEYS)
     if not NAME.fullmatch(role):
-        raise table.wrong("a part's name has letters, digits, '.', '_' and '-'")
+        raise table.error("a part's name may only have letters, digits, '.', '_' and '-'")
     file = table.matched("file", NAME)
     if DEVICES.fullmatch(file):
-        raise table.wrong(f"file cannot be {file!r}, which Windows keeps for itself")
+        raise table.error(f"file cannot be {file!r}, a name reserved by Windows")
     if not file.endswith(SUFFIXES):
-        raise table.wrong(f"weights are {', '.join(SUFFIXES)} files, not {file}")
+        raise table.error(f"file must end in {', '.join(SUFFIXES)}, not be {file}")
     size = table.get("bytes", int, -1)
-    if "bytes" in table.values and not 0 < size < LARGEST:
-        raise table.wrong(f"bytes is {size}"[:300])
-    known = table.matched("sha256", re.compile("[0-9a-f]{8,64}"), "0" * 64).removesuffix("0" * 64)
-    whole = len(known) == 64
+    if "bytes" in table.values and not 0 < size < MAX_NUMBER:
+        raise table.error(f"bytes cannot be {size}"[:300])
+    digits = table.matched("sha256", re.compile("[0-9a-f]{8,64}"), "0" * 64).removesuffix("0" * 64)
+    whole = len(digits) == 64
     sources = tuple(_source(table, source) for source in table.get("sources", list, [{"embedded": True}]))
     if Embedded() in sources and (len(sources) > 1 or not whole or size < 0):
-        raise table.wrong("an embedded file has no other source, and its bytes and sha256 are known")
+        raise table.error("an embedded file needs bytes and sha256 and cannot have other sources")
     if not whole and any(isinstance(s, Url) and _plain(s.url) for s in sources):
-        raise table.wrong("a file that comes over plain http needs its whole sha256")
+        raise table.error("a file fetched over plain http needs its full sha256")
     architecture = table.get("architecture", dict, {}) or None
     if not _is_plain(architecture or {}):
-        raise table.wrong("architecture has values other than texts, numbers, lists and tables")
+        raise table.error("architecture may only contain texts, numbers, lists and tables")
     plain = table.get("plain", bool, False)
     if plain and not file.endswith(".safetensors"):
-        raise table.wrong("only safetensors can be kept as they are")
+        raise table.error("plain is for .safetensors files only")
     return Part(
-        role, file, size if size > 0 else None, known if whole else None, sources, "" if whole else known,
-        architecture, plain,
-    )  # fmt: skip
+        role,
+        file,
+        bytes=size if size > 0 else None,
+        sha256=digits if whole else None,
+        sources=sources,
+        starts="" if whole else digits,
+        architecture=architecture,
+        plain=plain,
+    )
 
 
-def _source(table: _Table, value: Any) -> Source:
+def _source(table: _Table, value: Any) -> Origin:
     if not isinstance(value, dict):
-        raise table.wrong("a source is { url = ... }, { hub = ..., path = ... } or { drive = ... }")
+        raise table.error("a source must be { url = ... }, { hub = ..., path = ... } or { drive = ... }")
     source = _Table(f"{table.where}: source", value)
     source.only({"embedded", "hub", "path", "revision", "url", "drive"})
     if "hub" in value:
         path = source.get("path", str)
         if not all(NAME.fullmatch(step) for step in path.split("/")):
-            raise source.wrong(f"path cannot be {path!r}"[:300])
+            raise source.error(f"path cannot be {path!r}"[:300])
         return Hub(source.matched("hub", REPO), path, source.matched("revision", REVISION, "main"))
     if "drive" in value:
         return Drive(source.matched("drive", DRIVE))
     if "url" in value:
         return Url(_checked(source, source.get("url", str)))
     if value != {"embedded": True}:
-        raise source.wrong("it has neither url, hub nor drive")
+        raise source.error("one of url, hub and drive is missing")
     return Embedded()
 
 
@@ -200,11 +214,11 @@ def _checked(source: _Table, url: str) -> str:
     except ValueError:
         good = False
     if not good or any(c.isspace() for c in url):
-        raise source.wrong(f"url cannot be {url!r}; it starts with https://"[:300])
+        raise source.error(f"url cannot be {url!r}; it must start with https://"[:300])
     return url
 
 
 def _plain(url: str) -> bool:
-    """Whether somebody on the way could change what comes."""
+    """Whether the connection is unencrypted, so that the file could be changed on the way."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in LOOPBACK

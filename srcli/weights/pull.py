@@ -1,4 +1,4 @@
-"""Weights onto this machine: from their sources or from a file, checked before they get their name."""
+"""Download weights, import them from files, and remove them."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srcli.errors import SrcliError
-from srcli.weights import cache as home
-from srcli.weights import installing as keeping
-from srcli.weights import store
-from srcli.weights.download import DownloadError, Offline, Patience, Told, fetch
-from srcli.weights.download.base import Wanted, check_space
+from srcli.weights import cache, installing, store
+from srcli.weights.download import DownloadError, Offline, Patience, fetch
+from srcli.weights.download.base import Request, check_space
 from srcli.weights.download.http import discard
+from srcli.weights.entries import Entry, Origin, Part
 from srcli.weights.installing import WrongFile
-from srcli.weights.manifest import Entry, Part, Source
-from srcli.weights.store import WeightsMissing, kept
+from srcli.weights.store import WeightsMissing, path_of
 
-AT_ONCE = 4
+PARALLEL_DOWNLOADS = 4
 
 
 class LicenceError(SrcliError):
-    """A licence that the user has not accepted."""
+    """The user has not accepted a model's licence."""
 
     exit_code = 4
 
     def __init__(self, entry: Entry) -> None:
-        super().__init__(f"{entry.name}: {terms(entry)}; to accept: srcli models pull {entry.name} --accept-license")
+        super().__init__(
+            f"{entry.name}: {terms(entry)}; to accept it, run: srcli models pull {entry.name} --accept-license"
+        )
 
 
 class PullError(WeightsMissing):
-    """Weights that no source gave."""
+    """No source provided the weights."""
 
 
 def terms(entry: Entry) -> str:
-    """What the licence lets one do, in words."""
+    """A model's licence in words."""
     if entry.commercial is None:
         return (
             f"its authors state no licence ({entry.licence})" if entry.licence != "unstated" else "no licence is stated"
@@ -49,41 +49,53 @@ def terms(entry: Entry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a pull tells while it works: bytes of a file, and words."""
+    """Callbacks of a download.
+
+    bytes: called with a file, the bytes received and the total, if known.
+    say: called with messages.
+    """
 
     bytes: Callable[[str, int, int | None], None] = lambda file, done, total: None
     say: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class PullOptions:
+    """How to download.
+
+    offline: use only files that are already on this machine.
+    """
+
     offline: bool = False
     patience: Patience = field(default_factory=Patience)
     report: Report = field(default_factory=Report)
 
     @property
-    def silent(self) -> bool:
+    def is_offline(self) -> bool:
+        """Whether downloads are off, here or by SRCLI_OFFLINE."""
         return self.offline or os.environ.get("SRCLI_OFFLINE", "").lower() in ("1", "true", "yes", "on")
 
 
-def pull(entries: Sequence[Entry], how: How | None = None) -> dict[str, Path]:
-    """The files of models by name, what is missing downloaded, several at once. Raises LicenceError, or PullError for
-    the first file that no source gave; the others come all the same."""
-    how = how or How()
+def pull(entries: Sequence[Entry], options: PullOptions | None = None) -> dict[str, Path]:
+    """The files of models by name. Missing files are downloaded in parallel.
+
+    Raises LicenceError, or PullError if no source provides a file; the other files are still downloaded.
+    """
+    options = options or PullOptions()
     parts = {part.file: (entry, part) for entry in entries for part in entry.parts.values()}
-    wanted = [file for file, (_, part) in parts.items() if not kept(part).is_file()]
-    for file in wanted:
-        if not home.accepted(parts[file][0]):
+    missing = [file for file, (_, part) in parts.items() if not path_of(part).is_file()]
+    for file in missing:
+        if not cache.accepted(parts[file][0]):
             raise LicenceError(parts[file][0])
-    check_space(home.make(home.weights()), sum(parts[file][1].bytes or 0 for file in wanted))
-    found = {file: kept(part) for file, (_, part) in parts.items() if file not in wanted}
+    check_space(cache.make_folder(cache.weights_folder()), sum(parts[file][1].bytes or 0 for file in missing))
+    found = {file: path_of(part) for file, (_, part) in parts.items() if file not in missing}
     for file in found:
         store.verify(parts[file][1], quick=True)
-    return found | _together(wanted, lambda file: _pulled(*parts[file], how))
+    return found | _in_parallel(missing, lambda file: _pull_one(*parts[file], options))
 
 
-def _together(names: Sequence[str], work: Callable[[str], Path]) -> dict[str, Path]:
-    """Several pieces of work at once, in threads that do not outlive the process: an interrupt waits for no server."""
+def _in_parallel(names: Sequence[str], work: Callable[[str], Path]) -> dict[str, Path]:
+    """Run `work` for each name in daemon threads, so that an interrupt does not wait for a server."""
     waiting, done = deque(names), queue.Queue[tuple[str, Path | BaseException]]()
 
     def run() -> None:
@@ -95,7 +107,7 @@ def _together(names: Sequence[str], work: Callable[[str], Path]) -> dict[str, Pa
                 except BaseException as error:
                     done.put((name, error))
 
-    for _ in range(min(AT_ONCE, len(names))):
+    for _ in range(min(PARALLEL_DOWNLOADS, len(names))):
         threading.Thread(target=run, daemon=True).start()
     results = dict(done.get() for _ in names)
     failed = [error for name in names if isinstance(error := results[name], BaseException)]
@@ -106,84 +118,89 @@ def _together(names: Sequence[str], work: Callable[[str], Path]) -> dict[str, Pa
     return {name: path for name, path in results.items() if isinstance(path, Path)}
 
 
-def _pulled(entry: Entry, part: Part, how: How) -> Path:
-    """One file, from the first source that has it."""
-    path = kept(part)
+def _pull_one(entry: Entry, part: Part, options: PullOptions) -> Path:
+    """Download one file from the first source that provides it. Raises PullError."""
+    path = path_of(part)
     if not part.sources:
         raise PullError(no_source(entry, part))
-    with home.alone(path.name, lambda: how.report.say(f"another process is fetching {part.file}; waiting for it")):
-        if path.is_file():  # by now
+    with cache.locked(
+        path.name, lambda: options.report.say(f"another process is fetching {part.file}; waiting for it")
+    ):
+        if path.is_file():  # the other process has fetched it
             store.verify(part, quick=True)
             return path
         failures: list[SrcliError] = []
         for source in part.sources:
             try:
-                return _from(source, part, how)
+                return _fetch_from(source, part, options)
             except (DownloadError, WrongFile) as error:
                 failures.append(error)
         raise PullError(_why(entry, part, failures))
 
 
 def no_source(entry: Entry, part: Part) -> str:
+    """What to tell the user about a part that can only be imported."""
     page = f" (see {entry.page})" if entry.page else ""
     return (
-        f"{part.file} of {entry.name} cannot be downloaded from anywhere known{page}; "
-        f"if you have it: srcli models import FILE --as {entry.name}"
+        f"{part.file} of {entry.name} has no known download{page}; "
+        f"if you have the file, run: srcli models import FILE --as {entry.name}"
     )
 
 
 def _why(entry: Entry, part: Part, failures: Sequence[SrcliError]) -> str:
     reasons = "; ".join(dict.fromkeys(str(error) for error in failures))
     if all(isinstance(error, Offline) for error in failures):
-        return f"{part.file} is not on this machine: {reasons}; go online and run: srcli models pull {entry.name}"
-    begun = _temporary(part)
-    rest = f" goes on after {begun.stat().st_size / 1e6:,.1f} MB" if begun.is_file() else ""
-    if not any(isinstance(error, DownloadError) and error.passing for error in failures):
+        return f"{part.file} is not on this machine: {reasons}; when online, run: srcli models pull {entry.name}"
+    partial = _temporary(part)
+    rest = f" continues after {partial.stat().st_size / 1e6:,.1f} MB" if partial.is_file() else ""
+    if not any(isinstance(error, DownloadError) and error.temporary for error in failures):
         return f"cannot get {part.file}: {reasons}"
     return f"cannot get {part.file}: {reasons}; try again later: srcli models pull {entry.name}{rest}"
 
 
 def _temporary(part: Part) -> Path:
-    return home.weights() / f".{part.file}.part"
+    return cache.weights_folder() / f".{part.file}.part"
 
 
-def _from(source: Source, part: Part, how: How) -> Path:
-    wanted = Wanted(part.bytes, part.sha256, how.silent, how.patience)
-    temporary = home.make(home.weights()) / _temporary(part).name
-    told: Told = lambda done, total: how.report.bytes(part.file, done, total)  # noqa: E731 - a partial with its type
+def _fetch_from(source: Origin, part: Part, options: PullOptions) -> Path:
+    request = Request(size=part.bytes, sha256=part.sha256, offline=options.is_offline, patience=options.patience)
+    temporary = cache.make_folder(cache.weights_folder()) / _temporary(part).name
+
+    def on_bytes(done: int, total: int | None) -> None:
+        options.report.bytes(part.file, done, total)
+
     while True:
-        begun = temporary.is_file()
-        found = fetch(source, temporary, wanted, told)
-        own = found.path == temporary
+        partial = temporary.is_file()
+        found = fetch(source, temporary, request, on_bytes)
         try:
-            made = keeping.keep(found.path, part, str(source), keeping.linked, found.sha256)
+            made = installing.install(found.path, part, str(source), installing.link_or_copy, found.sha256)
         except WrongFile:
             discard(temporary)
-            if own and not begun:
+            if found.path == temporary and not partial:
                 raise
-            # Pieces of two versions make a third, and what another tool has left in the hub's cache may be an old one:
-            # once more, from the start and from the source itself.
-            wanted = replace(wanted, fresh=True)
+            # The parts may come from two versions, or the hub's cache may hold an old one: try again from the start,
+            # and from the source itself.
+            request = replace(request, fresh=True)
             continue
         discard(temporary)
         return made
 
 
-def bring(path: Path, entry: Entry, part: Part) -> Path:
-    """Import a file that the user has. Raises WrongFile, or LicenceError."""
-    if not home.accepted(entry):
+def import_file(path: Path, entry: Entry, part: Part) -> Path:
+    """Import a file as the weights of a part. Returns the stored file. Raises WrongFile or LicenceError."""
+    if not cache.accepted(entry):
         raise LicenceError(entry)
     if not path.is_file():
-        raise WrongFile(f"there is no file {path}")
-    with home.alone(kept(part).name):
-        return keeping.keep(path, part, path.name)
+        raise WrongFile(f"{path} does not exist")
+    with cache.locked(path_of(part).name):
+        return installing.install(path, part, path.name)
 
 
 def remove(part: Part) -> bool:
-    """Take a downloaded file away, also one that was only begun; whether it was there."""
-    path = kept(part)
-    with home.alone(path.name):
-        there = path.is_file()
+    """Remove a downloaded file or a partial download; returns whether the whole file existed."""
+    path = path_of(part)
+    with cache.locked(path.name):
+        existed = path.is_file()
         path.unlink(missing_ok=True)
         discard(_temporary(part))
-    return there
+    return existed

@@ -1,4 +1,4 @@
-"""Models that a user adds by importing a file."""
+"""Add models to the user's own manifest."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import json
 from pathlib import Path
 
 from srcli import files
-from srcli.weights import cache as home
-from srcli.weights import manifest, manifest_file, store
+from srcli.weights import cache, manifest, manifest_file, store
 from srcli.weights.convert import Converted
-from srcli.weights.manifest import Entry, ManifestError
+from srcli.weights.entries import DEGRADES, Entry, ManifestError
 
 
 def add(name: str, path: Path, converted: Converted) -> Entry:
-    """Write a new model of one part into the user's own manifest. The licence is the user's to know: it counts as
-    accepted. Raises ManifestError."""
+    """Add a model of one part to the user's own manifest.
+
+    path, converted: the file and its content. The licence counts as accepted: it is up to the user to know it.
+    Raises ManifestError.
+    """
     if not manifest_file.NAME.fullmatch(name):
-        raise ManifestError(f"a model's name has letters, digits, '.', '_' and '-', not {name!r}")
+        raise ManifestError(f"a model's name may only have letters, digits, '.', '_' and '-', unlike {name!r}")
     if converted.role == "prior":
-        raise ManifestError(f"{path} is a learned prior, which makes no model without its flow")
-    if converted.pipeline == manifest.DEGRADES:
+        raise ManifestError(f"{path} is a learned prior, which is not a model without its flow")
+    if converted.pipeline == DEGRADES:
         raise ManifestError(
-            f"{path} is the {converted.role} of DegFlow, half a model; run both halves with srcli degrade -m FLOW "
-            "--autoencoder FILE, or import it --as a model of the manifest"
+            f"{path} is only the {converted.role} of DegFlow; run both parts with srcli degrade -m FLOW "
+            "--autoencoder FILE, or import the file --as a model of the manifest"
         )
-    own = manifest.own_path()
-    home.make(own.parent)
+    target = manifest.user_path()
+    cache.make_folder(target.parent)
     low, high = converted.scales
     lines = (
         f"[models.{_quoted(name)}]",
@@ -38,19 +40,20 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
         f"file = {_quoted(name + _suffix(path))}",
         "sources = []",
     )
-    with home.alone("models"):
-        text = own.read_text(encoding="utf-8") if own.is_file() else ""
+    with cache.locked("models"):
+        text = target.read_text(encoding="utf-8") if target.is_file() else ""
         text += ("\n" if text else "") + "\n".join(lines) + "\n"
-        _, entries = manifest_file.parse(text, own)
-        manifest.load().with_entries(entries, str(own))  # before it is written: a wrong one would stop every command
-        files.write_text(own, text)
+        _, entries = manifest_file.parse(text, target)
+        # Checked before it is written: an invalid manifest would break every command.
+        manifest.load().with_entries(entries, str(target))
+        files.write_text(target, text)
     entry = manifest.load().find(name)
-    home.accept(entry)
+    cache.accept(entry)
     return entry
 
 
 def _suffix(path: Path) -> str:
-    """What a file is, whatever it is called."""
+    """The suffix that matches a file's content, whatever its name."""
     try:
         store.metadata(path)
     except store.WeightsMissing:
@@ -59,5 +62,5 @@ def _suffix(path: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML, which JSON's strings are."""
+    """A TOML basic string; JSON strings are a subset of these."""
     return json.dumps(text)

@@ -12,7 +12,7 @@ import typer
 
 from srcli.cli.shared import bench_view
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, bring
+from srcli.cli.shared.fetching import MANIFEST, fetch_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ def command(
         factors = _factors(scales, whole=data is not None)
         named = models is not None or bool(score)
         names = [n.strip() for n in (models or "").split(",") if n.strip()] if named else _embedded(factors, output)
-        bring([name for name in names if name != "bicubic"], output)
+        fetch_models([name for name in names if name != "bicubic"], output)
         if data is None:
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
@@ -127,9 +127,9 @@ def command(
             bench_view.scores(scored.rows, wanted, photos.folder.resolve().name, output)
         if report is not None:
             output.say(str(run.publish_quality(report, _command(), chosen, wanted, scored)))
-        for problem in scored.course.problems:
+        for problem in scored.log.problems:
             output.problem(problem)
-        if scored.course.problems:
+        if scored.log.problems:
             code = SOME_FAILED if scored.scores else 1
     if code:
         raise typer.Exit(code)

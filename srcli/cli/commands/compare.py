@@ -1,4 +1,4 @@
-"""`srcli compare`: a page to look at versions of a picture, or of many."""
+"""`srcli compare`: a page to compare versions of one or more pictures."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ def command(
             metavar="A B [C...]", help="Pictures, or folders of pictures matched by name.", show_default=False
         ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The page to write.")] = Path("compare.html"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="The HTML page to write.")] = Path("compare.html"),
     original: Annotated[
-        Path | None, typer.Option("--original", "--hr", help="The original, or a folder of originals: adds scores.")
+        Path | None, typer.Option("--original", "--hr", help="The original, or a folder of originals; adds scores.")
     ] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", help="A name for each input, in order.")] = None,
-    border: Annotated[int, typer.Option("--border", min=0, help="Pixels left out of the scores on each side.")] = 0,
-    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace a page that exists.")] = False,
-    terminal: Annotated[bool, typer.Option("--terminal", help="Show a preview here, write no page.")] = False,
+    label: Annotated[list[str] | None, typer.Option("--label", help="A label for each input, in order.")] = None,
+    border: Annotated[int, typer.Option("--border", min=0, help="Pixels to exclude from scores on each side.")] = 0,
+    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace an existing page.")] = False,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="Show a preview in the terminal instead of writing a page.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Write one self-contained page with a slider, zoom and pan in step, and the difference.
+    """Write a self-contained HTML page with a slider, synchronised zoom and pan, and a difference view.
 
-    PSNR-Y in dB and SSIM-Y stand beside the versions that have the original's size; nothing is resized for them.
+    Versions of the original's size are scored with PSNR-Y in dB and SSIM-Y; nothing is resized for scoring.
     """
     output = Output()
     with errors(debug):
@@ -66,9 +68,9 @@ def _check_output(out: Path, inputs: list[Path], overwrite: bool) -> None:
     from srcli.bench.compare import CompareError
 
     if out.resolve() in {p.resolve() for p in inputs} or out.is_dir():
-        raise CompareError(f"{out} is an input or a folder; name another page with -o")
+        raise CompareError(f"{out} is an input or a folder; choose another page with -o")
     if out.exists() and not overwrite:
-        raise CompareError(f"{out} exists; -y replaces it")
+        raise CompareError(f"{out} exists; use -y to replace it")
 
 
 def _preview(scene: Scene, labels: list[str], output: Output) -> None:
@@ -78,6 +80,6 @@ def _preview(scene: Scene, labels: list[str], output: Output) -> None:
 
     console = output.out
     if console.color_system != "truecolor":
-        raise CompareError("this terminal does not show 24-bit colour; leave out --terminal and open the page")
+        raise CompareError("this terminal does not support 24-bit colour; write a page instead, without --terminal")
     files = [*scene.shots, *([scene.original] if scene.original else [])]
     console.print(preview([images.read(p).rgb() for p in files], labels, console.width))

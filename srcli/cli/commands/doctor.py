@@ -1,4 +1,4 @@
-"""`srcli doctor`: what this installation is and what it will use."""
+"""`srcli doctor`: versions, devices and models of this installation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from srcli.cli.shared.console import Output, errors
 
 
 def command(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Show versions, devices, precision, folders and the models that are here with their hashes."""
+    """Show versions, devices, precision, folders, and installed models with their hashes."""
     output = Output(json)
     with errors(debug, json):
         facts = collect()
@@ -26,7 +26,7 @@ def command(
 
 
 def collect() -> dict[str, Any]:
-    """Everything that `doctor` shows, as one object."""
+    """Everything that `srcli doctor` shows, as one object."""
     import cv2
     import numpy
     import PIL
@@ -34,8 +34,7 @@ def collect() -> dict[str, Any]:
     import torch
 
     from srcli import runtime
-    from srcli.weights import cache as home
-    from srcli.weights import manifest, store
+    from srcli.weights import cache, manifest, store
 
     chosen = runtime.choose()
     devices = ["cpu"]
@@ -50,7 +49,7 @@ def collect() -> dict[str, Any]:
         "free_memory_gib": round(runtime.free_memory() / 2**30, 1),
         "cache_folder": platformdirs.user_cache_dir("srcli"),
         "config_folder": platformdirs.user_config_dir("srcli"),
-        "weights_folder": str(home.weights()),
+        "weights_folder": str(cache.weights_folder()),
         "models": [_model(entry) for entry in manifest.load().entries.values() if not store.missing(entry)],
     }
 

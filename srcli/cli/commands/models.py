@@ -1,4 +1,4 @@
-"""`srcli models`: list, show, fetch, check, import and convert models."""
+"""`srcli models`: list, show, download, verify, import and convert models."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, announce, how, progress
-from srcli.cli.shared.models_choice import parts_in, to_remove
-from srcli.cli.shared.models_view import description, facts, tell_file, tell_list
+from srcli.cli.shared.fetching import MANIFEST, announce, progress, pull_options
+from srcli.cli.shared.models_choice import agrees, known_models, parts_in, to_remove, usable
+from srcli.cli.shared.models_view import facts, print_file, print_list, print_model
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry, Manifest
+    pass
 
-JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-NAMES = Annotated[list[str], typer.Argument(metavar="NAME...", help="Models of the manifest.", show_default=False)]
+NAMES = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of models.", show_default=False)]
 
 app = typer.Typer(
-    help="List, fetch, check and convert models.",
+    help="List, download, verify, import and convert models.",
     no_args_is_help=True,
     epilog="""Examples:\n
   srcli models list\n
@@ -33,90 +33,97 @@ app = typer.Typer(
 
 @app.command("list")
 def list_models(
-    everything: Annotated[bool, typer.Option("--all", help="Also metrics and models without a download.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also list networks of metrics and models that cannot be downloaded.")
+    ] = False,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Available models: what each is for, scales, size, and whether it is installed."""
+    """List available models: purpose, scales, size, and whether each is installed."""
     output = Output(json)
     with errors(debug, json):
-        entries = [e for e in _known().entries.values() if everything or _ready_to_use(e)]
+        entries = [e for e in known_models().entries.values() if everything or usable(e)]
         for entry in entries:
             output.record(facts(entry))
         if not json:
-            tell_list(entries, output)
+            print_list(entries, output)
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A model of the manifest.")],
+    name: Annotated[str, typer.Argument(help="Name of a model.")],
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Everything that the manifest says of a model: source, hashes, paper, licence."""
+    """Show everything about a model: sources, hashes, paper, licence, scores."""
     output = Output(json)
     with errors(debug, json):
-        entry = _known().find(name)
+        entry = known_models().find(name)
         output.record(facts(entry))
         if not json:
-            description(entry, output)
+            print_model(entry, output)
 
 
 @app.command()
 def pull(
     names: NAMES,
     accept: Annotated[
-        bool, typer.Option("--accept-license", "--accept-licence", help="Agree to their terms; remembered.")
+        bool, typer.Option("--accept-license", "--accept-licence", help="Accept their licences; this is remembered.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Only from the hub's cache on this machine.")] = False,
-    retries: Annotated[int, typer.Option("--retries", min=1, help="Attempts without progress, per source.")] = 5,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds without a byte.")] = 30.0,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use only the Hugging Face cache on this machine.")
+    ] = False,
+    retries: Annotated[int, typer.Option("--retries", min=1, help="Attempts without progress per source.")] = 5,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds without data before an attempt is given up.")
+    ] = 30.0,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Fetch models: resumed, from the first source that answers, checked before a file gets its name."""
+    """Download models. Interrupted downloads are resumed, and files are checked before they are installed."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
+        from srcli.weights import cache, store
         from srcli.weights import pull as pulling
-        from srcli.weights import store
 
-        entries = [_known().find(name) for name in names]
+        entries = [known_models().find(name) for name in names]
         for entry in entries:
             if store.missing(entry):
                 announce(entry, output)
-            if not home.accepted(entry) and (accept or _agreed(entry, output)):
-                home.accept(entry)
+            if not cache.accepted(entry) and (accept or agrees(entry, output)):
+                cache.accept(entry)
         with progress(output) as report:
-            found = pulling.pull(entries, how(output, report, offline=offline, retries=retries, timeout=timeout))
+            found = pulling.pull(
+                entries, pull_options(output, report, offline=offline, retries=retries, timeout=timeout)
+            )
         for entry in entries:
             for part in entry.parts.values():
-                tell_file(entry, part, found[part.file], output)
+                print_file(entry, part, found[part.file], output)
 
 
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Models.", show_default="all that are here")
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Names of models.", show_default="all installed")
     ] = None,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Read every file again and compare its hash with what it was when it came. Exit code 4 where one differs."""
+    """Check the hashes of installed files. The exit code is 4 if one has changed."""
     output, wrong = Output(json), False
     with errors(debug, json):
         from srcli.errors import SrcliError
         from srcli.weights import store
 
-        known = _known()
+        known = known_models()
         chosen = [known.find(name) for name in names] if names else list(known.entries.values())
         for entry in chosen:
             for part in entry.parts.values():
-                if not names and not store.kept(part).is_file():
+                if not names and not store.path_of(part).is_file():
                     continue
                 problem = None
                 try:
@@ -125,7 +132,7 @@ def verify(
                     problem, wrong = str(error), True
                 output.record({"name": entry.name, "file": part.file, "good": problem is None, "error": problem})
                 if problem is None:
-                    output.say(f"{entry.name}: {store.kept(part)} is as it was")
+                    output.say(f"{entry.name}: {store.path_of(part)} is unchanged")
                 elif not json:
                     output.problem(f"{entry.name}: {problem}")
     sys.exit(4 if wrong else 0)
@@ -133,113 +140,117 @@ def verify(
 
 @app.command()
 def rm(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Models.", show_default=False)] = None,
-    file: Annotated[list[str] | None, typer.Option("--file", help="One file of a model, by its name.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Names of models.", show_default=False)
+    ] = None,
+    file: Annotated[list[str] | None, typer.Option("--file", help="Remove a single file, by name.")] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Also forget its hash, so that another version may come.")
+        bool, typer.Option("--forget", help="Also forget its hash, so that another version can be installed.")
     ] = False,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Remove downloaded files. What another model uses too stays; what is in the package stays."""
+    """Remove downloaded files, except those that another installed model uses."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
-        from srcli.weights import pull, store
+        from srcli.weights import cache, pull, store
 
         for entry, part in to_remove(names or [], file or [], output):
-            path, there = store.kept(part), pull.remove(part)
+            path, there = store.path_of(part), pull.remove(part)
             if forget:
-                home.pin(part.file, None)
+                cache.pin(part.file, None)
             output.record({"name": entry.name, "file": part.file, "path": str(path), "removed": there})
-            output.say(f"{'removed' if there else 'was not there:'} {path}")
+            output.say(f"{'removed' if there else 'not installed:'} {path}")
 
 
 @app.command()
 def path(
-    name: Annotated[str | None, typer.Argument(help="A model.", show_default="the folder of all")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a model.", show_default="the folder of all models")
+    ] = None,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Where the files of a model lie, or the folder of all that was downloaded."""
+    """Print where the files of a model are, or the folder of downloaded models."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
-        from srcli.weights import store
+        from srcli.weights import cache, store
 
         if name is None:
-            output.record({"path": str(home.weights())})
-            output.say(str(home.weights()))
+            output.record({"path": str(cache.weights_folder())})
+            output.say(str(cache.weights_folder()))
             return
-        for role, part in _known().find(name).parts.items():
-            there = store.kept(part).is_file()
-            output.record({"role": role, "path": str(store.kept(part)), "installed": there})
-            output.say(str(store.kept(part)) + ("" if there else "  (not here)"))
+        for role, part in known_models().find(name).parts.items():
+            there = store.path_of(part).is_file()
+            output.record({"role": role, "path": str(store.path_of(part)), "installed": there})
+            output.say(str(store.path_of(part)) + ("" if there else "  (not installed)"))
 
 
 @app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A published checkpoint: .safetensors, .pth, .pt or .ckpt.")],
-    name: Annotated[str, typer.Option("--as", help="The model it belongs to, or a new name.", show_default=False)],
-    role: Annotated[str | None, typer.Option("--part", help="Which of its parts.", show_default="found out")] = None,
+    name: Annotated[
+        str, typer.Option("--as", help="The model that the file belongs to, or a new name.", show_default=False)
+    ],
+    role: Annotated[
+        str | None, typer.Option("--part", help="Which part of the model the file is.", show_default="detected")
+    ] = None,
     accept: Annotated[
-        bool, typer.Option("--accept-license", "--accept-licence", help="Agree to its terms; remembered.")
+        bool, typer.Option("--accept-license", "--accept-licence", help="Accept its licence; this is remembered.")
     ] = False,
     manifest: MANIFEST = None,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Take over a checkpoint that you have: checked, converted, kept where `pull` would keep it. A new name makes a
-    model of your own."""
+    """Install a checkpoint file that you have: it is checked, converted and stored like a downloaded one. With a new
+    name, it becomes a model of your own."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache as home
-        from srcli.weights import manifest_file, pull
-        from srcli.weights import user_models as own
+        from srcli.weights import cache, manifest_file, pull, user_models
         from srcli.weights.convert import convert as converted
 
-        known = _known()
+        known = known_models()
         if role is None and manifest_file.NAME.fullmatch(name) and not known.has(name):
-            entry = own.add(name, file, converted(file))
+            entry = user_models.add(name, file, converted(file))
         else:
             entry = known.find(name)
         parts = parts_in(file, entry, role)
-        if not home.accepted(entry) and (accept or _agreed(entry, output)):
-            home.accept(entry)
+        if not cache.accepted(entry) and (accept or agrees(entry, output)):
+            cache.accept(entry)
         for part in parts:
-            tell_file(entry, part, pull.bring(file, entry, part), output)
+            print_file(entry, part, pull.import_file(file, entry, part), output)
 
 
 @app.command()
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="An official .pth, .pt or .ckpt file.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A published .pth, .pt or .ckpt file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The .safetensors file to write.", show_default=False)],
     role: Annotated[
-        str | None, typer.Option("--part", help="Which network, of a file with several.", show_default="the main one")
+        str | None,
+        typer.Option("--part", help="Which network to take from a file with several.", show_default="the main one"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace a file that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("-y", "--overwrite", help="Replace an existing file.")] = False,
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Turn an official checkpoint into safetensors that `srcli upscale -m` or `srcli degrade -m` runs. Nothing in it is
-    executed."""
+    """Convert a published checkpoint to safetensors for `srcli upscale -m` or `srcli degrade -m`. No code is run."""
     output = Output(json)
     with errors(debug, json):
         from srcli.batch import UsageError
         from srcli.weights.convert import convert as converted
-        from srcli.weights.convert import held, write
+        from srcli.weights.convert import roles_in, write
 
         if out.suffix != ".safetensors":
-            raise UsageError(f"the result is a .safetensors file, not {out.name}")
+            raise UsageError(f"--out must end in .safetensors, unlike {out.name}")
         if out.exists() and not overwrite:
-            raise UsageError(f"{out} exists; --overwrite replaces it")
+            raise UsageError(f"{out} exists; use --overwrite to replace it")
         made = converted(checkpoint, role)
         if role not in (None, made.role):
-            raise UsageError(f"{checkpoint} has no {role}; it holds {' and '.join(held(checkpoint))}")
+            raise UsageError(f"{checkpoint} has no {role}; it holds {' and '.join(roles_in(checkpoint))}")
         if out.exists() and out.samefile(checkpoint):
-            raise UsageError(f"{out} is the checkpoint itself; give another name")
+            raise UsageError(f"{out} is the checkpoint itself; choose another name")
         write(made, out, overwrite=overwrite)
         output.record({"path": str(out), "family": made.family, "architecture": dict(made.architecture)})
         output.say(f"{out} ({made.family}, {out.stat().st_size / 1e6:,.1f} MB)")
@@ -247,49 +258,26 @@ def convert(
 
 @app.command()
 def licenses(manifest: MANIFEST = None, json: JSON = False, debug: DEBUG = False) -> None:
-    """The licence of every model, whether it permits commercial use, and whether you have accepted it."""
+    """List the licence of each model, whether it allows commercial use, and whether you have accepted it."""
     output = Output(json)
     with errors(debug, json):
         from rich.table import Table
 
-        from srcli.weights import cache as home
+        from srcli.weights import cache
 
         table = Table("model", "licence", "commercial use", "accepted", "source", box=None, pad_edge=False)
-        for entry in _known().entries.values():
+        for entry in known_models().entries.values():
             use = {True: "yes", False: "no", None: "not stated"}[entry.commercial]
-            agreed = "not needed" if entry.commercial else "yes" if home.accepted(entry) else "no"
+            agreed = "not needed" if entry.commercial else "yes" if cache.accepted(entry) else "no"
             output.record(
-                {"name": entry.name, "licence": entry.licence, "commercial": entry.commercial, "accepted": agreed,
-                 "paper": entry.paper}
-            )  # fmt: skip
+                {
+                    "name": entry.name,
+                    "licence": entry.licence,
+                    "commercial": entry.commercial,
+                    "accepted": agreed,
+                    "paper": entry.paper,
+                }
+            )
             table.add_row(entry.name, entry.licence, use, agreed, entry.paper)
         if not json:
             output.table(table)
-
-
-# --- what the commands share ---
-
-
-def _known() -> Manifest:
-    from srcli.weights import manifest
-
-    return manifest.load()
-
-
-def _ready_to_use(entry: Entry) -> bool:
-    """Whether it makes pictures and can be had."""
-    from srcli.weights import store
-
-    return entry.pipeline is not None and all(p.sources or store.kept(p).is_file() for p in entry.parts.values())
-
-
-def _agreed(entry: Entry, output: Output) -> bool:
-    """Ask where somebody can answer."""
-    from srcli.weights import pull
-
-    if output.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    try:
-        return typer.confirm(f"{entry.name}: {pull.terms(entry)}. Accept?", err=True)
-    except typer.Abort:
-        raise KeyboardInterrupt from None

@@ -167,9 +167,14 @@ def run(
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
         generation = Generation(
-            autoencoder=autoencoder, flow=generator, cache=cache, versions=versions, grain=grain, solver=solver,
+            autoencoder=autoencoder,
+            flow=generator,
+            cache=cache,
+            versions=versions,
+            grain=grain,
+            solver=solver,
             steps=solver_steps,
-        )  # fmt: skip
+        )
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder)
         validate = validation_of(chosen, task, val) if val else None

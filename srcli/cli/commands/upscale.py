@@ -11,7 +11,7 @@ import typer
 
 from srcli.cli.shared import options
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, bring
+from srcli.cli.shared.fetching import MANIFEST, fetch_models
 from srcli.cli.shared.options import MACHINE, WRITING
 from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
 
@@ -154,7 +154,7 @@ def command(
     A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model}, {parent} (name of the picture's
     folder) and {folder} (its path below the input).
     """
-    output = Output(json, quiet, verbose)
+    output = Output(json, quiet=quiet, verbose=verbose)
     if debug:
         log_to_stderr()
     with errors(debug, json):
@@ -162,26 +162,37 @@ def command(
         from srcli.images.encode import Style
 
         target, ending = _target(scale, size, long_side, megapixels), options.suffix_of(suffix)
-        choice = batch.Choice(recursive, tuple(include or ()), tuple(exclude or ()), batch.parse_shard(shard))
-        plan = batch.plan(
-            options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending
-        )  # fmt: skip
+        choice = batch.Selection(
+            recursive=recursive,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            shard=batch.parse_shard(shard),
+        )
+        plan = batch.plan(options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending)
         if any(item.file == batch.STREAM for item in plan.items):
             _check_stdout(json)
             output.data_on_stdout = True
         tell_plan(plan, output)
-        style = Style(quality, compression, False, options.colour_of(background))
-        chosen = batch.Options(
-            ending, style, overwrite, dry_run, None if frame is None else frame - 1, strip, provenance,
-            int(max_pixels * 1e6), fail_fast, retry_failed,
-        )  # fmt: skip
+        style = Style(quality=quality, level=compression, lossless=False, background=options.colour_of(background))
+        chosen = batch.RunOptions(
+            suffix=ending,
+            style=style,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            frame=None if frame is None else frame - 1,
+            strip=strip,
+            provenance=provenance,
+            max_pixels=int(max_pixels * 1e6),
+            fail_fast=fail_fast,
+            retry_failed=retry_failed,
+        )
         from srcli.tiling.model import Sampling
         from srcli.upscaler import Upscaler, check
 
         runtime.reuse_heap()
         sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour, strict))
         if model_file is None:
-            bring([model], output)
+            fetch_models([model], output)
         memory = options.bytes_of(max_memory)
         source = _source(model, model_file, prior, lora)
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
@@ -189,7 +200,9 @@ def command(
         upscaler.settled(sampling)
         _warn(upscaler, sampling, output)
         kept = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
-        job = batch.Job(upscaler, target, sampling, options=chosen, sources=plan.sources, ledgers=kept)
+        job = batch.UpscaleBatch(
+            upscaler=upscaler, target=target, sampling=sampling, options=chosen, sources=plan.sources, ledgers=kept
+        )
         how = _how(upscaler)
         if verbose:
             reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"

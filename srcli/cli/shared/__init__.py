@@ -1,1 +1,1 @@
-"""What commands share: console, options, signals, tables."""
+"""Code shared by commands: console, options, signals, tables."""

@@ -1,4 +1,4 @@
-"""What `srcli bench` shows in a terminal."""
+"""The terminal output of `srcli bench`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 
 def progress(output: Output) -> Callable[[int, int], None]:
+    """A callback that shows how many pictures are done."""
     if output.json or not sys.stderr.isatty():
         return lambda done, total: None
     return lambda done, total: print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr)
 
 
 def scores(rows: list[Row], metrics: list[Metric], title: str, output: Output) -> None:
+    """Print a table of scores."""
     from rich.table import Table
     from rich.text import Text
 
@@ -37,11 +39,12 @@ def scores(rows: list[Row], metrics: list[Metric], title: str, output: Output) -
 
 
 def times(timings: list[Timing], peak: float, output: Output) -> None:
+    """Print a table of times."""
     from rich.table import Table
 
     stages = list(dict.fromkeys(s for t in timings for s in t.stages))
     title = f"seconds per output megapixel, {timings[0].repeats} runs after a warm-up"
-    table = Table(title=title, caption=f"the machine's own 3x3 convolution: {peak:.0f} GFLOP/s")
+    table = Table(title=title, caption=f"for comparison, a plain 3x3 convolution: {peak:.0f} GFLOP/s")
     headings = (
         "scale",
         "model",

@@ -1,4 +1,4 @@
-"""One way to speak: results on stdout, notices on stderr, JSON where it is asked for, errors in one sentence."""
+"""Output of commands: results on stdout, notices on stderr, JSON on request, errors in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import NoReturn
 
 from rich.console import Console
@@ -25,14 +25,19 @@ INTERRUPTED = 130
 
 @dataclass(slots=True)
 class Output:
-    """How a command reports. `json`: one object per line on stdout and nothing else there. `live`: the console of a
-    progress bar, while there is one: lines for the same terminal must go through it."""
+    """How a command reports.
+
+    json: write one JSON object per line to stdout, and nothing else.
+    live: the console of a progress bar while it is shown; lines for the same terminal must go through it.
+    data_on_stdout: whether stdout carries data, so that messages must go to stderr.
+    """
 
     json: bool = False
+    _: KW_ONLY
     quiet: bool = False
     verbose: bool = False
     live: Console | None = None
-    data_on_stdout: bool = False  # results of another kind go there, so words must not
+    data_on_stdout: bool = False
 
     @property
     def out(self) -> Console:
@@ -47,17 +52,17 @@ class Output:
         return self.live or Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def record(self, value: dict) -> None:
-        """A machine-readable result."""
+        """Print a machine-readable result, with --json."""
         if self.json:
             print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
 
     def say(self, text: str) -> None:
-        """A result for people."""
+        """Print a result for people."""
         if not (self.json or self.quiet):
             self.out.print(text, markup=False)
 
     def table(self, table: Table) -> None:
-        """A table, never cut where its output is no terminal."""
+        """Print a table, at full width if the output is not a terminal."""
         console = self.out
         if not console.is_terminal:
             console.width = max(
@@ -66,26 +71,27 @@ class Output:
         console.print(table)
 
     def notice(self, text: str) -> None:
-        """Something that a person should know and that is no result."""
+        """Print something that the user should know but that is not a result."""
         if not self.quiet:
             self.err.print(text, markup=False, style="yellow")
 
     def problem(self, text: str) -> None:
-        """A failure: shown even when quiet."""
+        """Print a failure, even when quiet."""
         self.err.print(text, markup=False, style="red")
 
 
 def _finite(value: dict) -> dict:
-    """JSON has no infinity, which becomes "inf", and no NaN: null."""
+    """Replace what JSON cannot express: infinity becomes "inf" and NaN becomes null."""
     odd = {k: v for k, v in value.items() if isinstance(v, float) and not math.isfinite(v)}
     return value | {k: None if math.isnan(v) else "inf" if v > 0 else "-inf" for k, v in odd.items()}
 
 
 @contextmanager
 def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
-    """Errors as one sentence: known ones with their exit code, others with 1; Ctrl-C as 130.
+    """Report errors in one sentence and exit: known ones with their exit code, others with 1, Ctrl-C with 130.
 
-    as_json: also as an object on stdout, so that a program that reads it sees why nothing came.
+    debug: also print a traceback.
+    as_json: also print the error as a JSON object on stdout, for programs that read it.
     """
 
     def stop(text: str, code: int) -> NoReturn:
@@ -94,9 +100,9 @@ def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
         sys.exit(code)
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not stop the run
+        if isinstance(stream, io.TextIOWrapper):  # file names that the terminal cannot show must not stop the run
             stream.reconfigure(errors="backslashreplace")
-    if not debug:  # libraries' remarks on damaged files; ours follow in one sentence
+    if not debug:  # libraries' warnings about damaged files; our errors say it in one sentence
         warnings.simplefilter("ignore")
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
@@ -111,4 +117,4 @@ def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
             stop(f"{where}{error.strerror or error}", 1)
-        stop(f"unexpected {type(error).__name__}: {error} (--debug shows more)", 1)
+        stop(f"unexpected {type(error).__name__}: {error} (use --debug to show the traceback)", 1)

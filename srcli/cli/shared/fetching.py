@@ -1,4 +1,4 @@
-"""Weights that a command needs: said, shown and fetched before it begins."""
+"""Fetch the weights that a command needs before it starts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import typer
 from srcli.cli.shared.console import Output
 
 if TYPE_CHECKING:
-    from srcli.weights.manifest import Entry
-    from srcli.weights.pull import How, Report
+    from srcli.weights.entries import Entry
+    from srcli.weights.pull import PullOptions, Report
 
 
 def _use_manifest(path: Path | None) -> Path | None:
-    """What this process knows from now on, in this command and in what it calls."""
+    """Add a manifest for the rest of this process."""
     if path is not None:
         from srcli.weights import manifest
 
@@ -31,40 +31,40 @@ def _use_manifest(path: Path | None) -> Path | None:
 MANIFEST = Annotated[
     Path | None,
     typer.Option(
-        "--manifest", help="More models, as TOML; they come before those of the package.", callback=_use_manifest
+        "--manifest", help="A TOML file with more models, which override those of the package.", callback=_use_manifest
     ),
 ]
 
 
-def bring(names: Sequence[str | None], output: Output) -> None:
-    """Fetch what models that enlarge pictures lack. Raises SrcliError."""
+def fetch_models(names: Sequence[str | None], output: Output) -> None:
+    """Fetch missing weights of models that upscale pictures. Raises SrcliError."""
     from srcli.weights import manifest
 
     known = manifest.load()
-    bring_entries([known.model(name) for name in names], output)
+    fetch_entries([known.model(name) for name in names], output)
 
 
-def bring_entries(entries: Sequence[Entry], output: Output) -> None:
-    """Fetch what models lack, after saying how much it is and on what terms. Raises SrcliError."""
+def fetch_entries(entries: Sequence[Entry], output: Output) -> None:
+    """Fetch missing weights of models, after announcing their size and licence. Raises SrcliError."""
     from srcli.weights import extras, store
     from srcli.weights import pull as pulling
 
     for entry in entries:
         extras.check(entry)
-    lacking = [entry for entry in entries if store.missing(entry)]
-    for entry in lacking:
+    incomplete = [entry for entry in entries if store.missing(entry)]
+    for entry in incomplete:
         announce(entry, output)
-    if lacking:
+    if incomplete:
         with progress(output) as report:
-            pulling.pull(lacking, pulling.How(report=report))
+            pulling.pull(incomplete, pulling.PullOptions(report=report))
 
 
 def announce(entry: Entry, output: Output) -> None:
-    """Size and licence of what is about to come."""
+    """Print the size, source and licence of a model's missing weights."""
     from srcli.weights import pull, store
 
     parts = [part for part in store.missing(entry) if part.sources]
-    if not parts:  # nothing will come
+    if not parts:
         return
     sizes = [part.bytes for part in parts]
     size = "of unknown size" if None in sizes else f"{sum(s for s in sizes if s) / 1e6:,.1f} MB"
@@ -72,16 +72,17 @@ def announce(entry: Entry, output: Output) -> None:
     output.notice(f"{entry.name}: {size}{' from ' + places if places else ''}; {pull.terms(entry)}")
 
 
-def how(output: Output, report: Report, *, offline: bool, retries: int, timeout: float) -> How:
+def pull_options(output: Output, report: Report, *, offline: bool, retries: int, timeout: float) -> PullOptions:
+    """The options of a download, from those of the command."""
     from srcli.weights import pull
     from srcli.weights.download import Patience
 
-    return pull.How(offline, Patience(retries, timeout=timeout), report)
+    return pull.PullOptions(offline, Patience(attempts=retries, timeout=timeout), report)
 
 
 @contextmanager
 def progress(output: Output) -> Iterator[Report]:
-    """A bar for each file that comes; nothing where nobody looks."""
+    """Show a progress bar per file, unless the output is quiet, JSON or not a terminal."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from srcli.weights.pull import Report
@@ -94,13 +95,13 @@ def progress(output: Output) -> Iterator[Report]:
         output.live = bar.console
         tasks, lock = {}, threading.Lock()
 
-        def told(file: str, done: int, total: int | None) -> None:
+        def on_bytes(file: str, done: int, total: int | None) -> None:
             with lock:
                 if file not in tasks:
                     tasks[file] = bar.add_task(file, total=total)
             bar.update(tasks[file], completed=done, total=total)
 
         try:
-            yield Report(told, output.notice)
+            yield Report(on_bytes, output.notice)
         finally:
             output.live = None

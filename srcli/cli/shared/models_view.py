@@ -1,4 +1,4 @@
-"""What `srcli models` shows: tables for people, objects for programs."""
+"""The output of `srcli models`: tables for people, objects for programs."""
 
 from __future__ import annotations
 
@@ -10,54 +10,70 @@ from srcli.cli.shared.console import Output
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from srcli.weights.manifest import Entry, Part
+    from srcli.weights.entries import Entry, Part
 
 
 def installed(entry: Entry) -> str:
+    """Whether a model is installed, in words."""
     from srcli.weights import store
 
     if entry.embedded:
         return "built in"
-    lacking = store.missing(entry)
-    if not lacking:
+    missing = store.missing(entry)
+    if not missing:
         return "yes"
-    if any(not part.sources for part in lacking):
+    if any(not part.sources for part in missing):
         return "to import"
-    return "no" if len(lacking) == len(entry.parts) else "in part"
+    return "no" if len(missing) == len(entry.parts) else "in part"
 
 
 def facts(entry: Entry) -> dict[str, Any]:
-    from srcli.weights import cache as home
-    from srcli.weights import store
+    """Everything about a model, as one object."""
+    from srcli.weights import cache, store
 
-    pins = home.pins()
+    pins = cache.pins()
     files = [
         {
-            "role": part.role, "file": part.file, "bytes": part.bytes, "sha256": part.sha256 or part.starts or None,
+            "role": part.role,
+            "file": part.file,
+            "bytes": part.bytes,
+            "sha256": part.sha256 or part.starts or None,
             "sources": [] if part.embedded else [str(source) for source in part.sources],
-            "path": str(store.kept(part)) if store.kept(part).is_file() else None,
+            "path": str(store.path_of(part)) if store.path_of(part).is_file() else None,
             "pinned_sha256": pins[part.file].sha256 if part.file in pins else None,
             "architecture": part.architecture,
         }
         for part in entry.parts.values()
-    ]  # fmt: skip
+    ]
     return {
-        "name": entry.name, "aliases": list(entry.aliases), "purpose": entry.purpose, "pipeline": entry.pipeline,
-        "scales": list(entry.scales), "paper": entry.paper, "licence": entry.licence, "commercial": entry.commercial,
-        "accepted": home.accepted(entry), "installed": installed(entry), "bytes": entry.bytes, "page": entry.page,
-        "needs": entry.needs, "measured": dict(entry.measured), "files": files,
-    }  # fmt: skip
+        "name": entry.name,
+        "aliases": list(entry.aliases),
+        "purpose": entry.purpose,
+        "pipeline": entry.pipeline,
+        "scales": list(entry.scales),
+        "paper": entry.paper,
+        "licence": entry.licence,
+        "commercial": entry.commercial,
+        "accepted": cache.accepted(entry),
+        "installed": installed(entry),
+        "bytes": entry.bytes,
+        "page": entry.page,
+        "needs": entry.needs,
+        "measured": dict(entry.measured),
+        "files": files,
+    }
 
 
-def tell_list(entries: list[Entry], output: Output) -> None:
+def print_list(entries: list[Entry], output: Output) -> None:
+    """Print a table of models."""
     output.table(table_of(entries))
     if any(not entry.commercial for entry in entries):
         output.say("* not for commercial use, or licence not stated")
-    output.say("srcli models show NAME has licence, source and scores")
+    output.say("for licence, source and scores, run: srcli models show NAME")
 
 
 def table_of(entries: list[Entry]) -> Table:
-    """Models by row. In a narrow terminal only the text that says what a model is for wraps."""
+    """A table with one model per row. In narrow terminals, only the purpose wraps."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -82,7 +98,8 @@ def size_of(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e6:,.1f} MB"
 
 
-def description(entry: Entry, output: Output) -> None:
+def print_model(entry: Entry, output: Output) -> None:
+    """Print everything about a model."""
     from rich.table import Table
 
     from srcli.weights import pull, store
@@ -103,20 +120,21 @@ def description(entry: Entry, output: Output) -> None:
         )
     output.table(table)
     for part in entry.parts.values():
-        digest = part.sha256 or (f"{part.starts}..." if part.starts else "unknown, pinned at the first download")
+        digest = part.sha256 or (f"{part.starts}..." if part.starts else "unknown; pinned at the first download")
         output.say(f"\n{part.role}: {part.file}, {size_of(part.bytes)}\n  sha256 {digest}")
-        output.say(f"  {store.kept(part)}" + ("" if store.kept(part).is_file() else "  (not here)"))
+        output.say(f"  {store.path_of(part)}" + ("" if store.path_of(part).is_file() else "  (not installed)"))
         for source in () if part.embedded else part.sources:
             output.say(f"  from {source}")
         if part.architecture:
             output.say(f"  {part.architecture}")
 
 
-def tell_file(entry: Entry, part: Part, path: Path, output: Output) -> None:
-    from srcli.weights import cache as home
+def print_file(entry: Entry, part: Part, path: Path, output: Output) -> None:
+    """Print where a part's file is, its size and how its hash was checked."""
+    from srcli.weights import cache
 
-    pin = home.pins().get(part.file)
+    pin = cache.pins().get(part.file)
     facts = {"name": entry.name, "role": part.role, "path": str(path), "bytes": path.stat().st_size}
     output.record(facts | {"sha256": pin.sha256 if pin else part.sha256})
-    known = "its hash was not known before and is kept now" if pin and not part.sha256 else "its hash is right"
+    known = "its hash was unknown and is now pinned" if pin and not part.sha256 else "its hash is correct"
     output.say(f"{path} ({path.stat().st_size / 1e6:,.1f} MB, {known})")

@@ -1,4 +1,4 @@
-"""A run over files as a person sees it: a bar, a line for each file, the end, and signals on the way."""
+"""Run a batch and report it: a progress bar, a line per file, a summary; and handle signals."""
 
 from __future__ import annotations
 
@@ -14,46 +14,57 @@ from srcli.cli.shared.console import INTERRUPTED, Output
 
 if TYPE_CHECKING:
     from srcli.batch import Control, Plan, Record
-    from srcli.batch.plan import Item
+    from srcli.batch.names import Item
 
     Progress = Callable[[Item, int, int], None]
 
 
 def log_to_stderr() -> None:
+    """Show debug messages."""
     logging.basicConfig()
     logging.getLogger("srcli").setLevel(logging.DEBUG)
 
 
 def tell_plan(plan: Plan, output: Output) -> None:
-    """What a person might not expect of a plan."""
+    """Print what users might not expect of a plan."""
 
     def some(names: list[str]) -> str:
         return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
     if plan.left_out:
         names = some([p.name for p in plan.left_out])
-        output.notice(f"left out, as results of earlier runs: {names}; name them to take them all the same")
+        output.notice(f"skipped as results of earlier runs: {names}; to process one anyway, give its path")
     if plan.renamed:
         names = some([f"{item.source.name} as {item.name}" for item in plan.renamed])
-        output.notice(f"named apart, since their results would have the same name: {names}")
+        output.notice(f"renamed, as their results would have the same name: {names}")
     if not plan.items:
-        output.notice("nothing to do: no picture is chosen")
+        output.notice("nothing to do: no pictures selected")
 
 
 def follow(
-    run: Callable[[Progress, Control], Iterator[Record]], plan: Plan, output: Output, how: dict[str, Any],
-    *, rated: bool = False, explain: bool = False,
-) -> int:  # fmt: skip
-    """All files of a plan, reported; the exit code. how: what the summary says of all of them. rated: whether the
-    progress that `run` tells is in pixels of results. explain: show what was measured of each picture."""
+    run: Callable[[Progress, Control], Iterator[Record]],
+    plan: Plan,
+    output: Output,
+    settings: dict[str, Any],
+    *,
+    rated: bool = False,
+    explain: bool = False,
+) -> int:
+    """Run a plan, report each file and return the exit code.
+
+    run: starts the run, given callbacks for progress and control.
+    settings: facts about all results, for the summary.
+    rated: whether progress is in pixels, so that a rate can be shown.
+    explain: whether to print the measurements of each picture.
+    """
     from srcli import batch
     from srcli.cli.shared import signals
 
     control, records, ended = batch.Control.new(), [], False
     code = 0
     try:
-        with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as told:
-            for record in run(told, control):
+        with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as progress:
+            for record in run(progress, control):
                 records.append(record)
                 _report(record, output, len(plan.items) == 1 and not plan.many, explain)
     except signals.Ended as signal:
@@ -63,7 +74,7 @@ def follow(
     left = sum((Counter(str(item.source) for item in plan.items) - reached).values())
     if not ended:
         code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
-    _sum_up(records, output, how, code, left)
+    _sum_up(records, output, settings, code, left)
     if control.finish.is_set() or ended:
         signals.leave(code)
     return code
@@ -71,7 +82,7 @@ def follow(
 
 @contextmanager
 def _progress(count: int, output: Output, rated: bool) -> Iterator[Progress]:
-    """A bar with the share of a file done, its speed and the time left; nothing where nobody looks."""
+    """Show a progress bar for the current file, unless the output is quiet, JSON or not a terminal."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     if output.quiet or output.json or not sys.stderr.isatty():
@@ -104,19 +115,24 @@ def _progress(count: int, output: Output, rated: bool) -> Iterator[Progress]:
 
 
 def _report(record: Record, output: Output, alone: bool, explain: bool) -> None:
-    """`alone`: no batch; then a skip is the failure of the run, and said even when quiet."""
+    """Print the record of a file.
+
+    alone: whether it is not a batch; a skipped file is then a failure, printed even when quiet.
+    """
     output.record(record.to_dict())
     if record.status == "failed":
         output.problem(f"failed: {record.error}")
     elif record.status == "skipped":
         (output.problem if alone else output.notice)(f"skipped: {record.error}")
     else:
-        how = f"{record.width}x{record.height}"
+        details = f"{record.width}x{record.height}"
         if record.status == "done":
-            how += f", {record.seconds:.1f} s" + (f", {record.tiles} tiles" if output.verbose and record.tiles else "")
+            details += f", {record.seconds:.1f} s" + (
+                f", {record.tiles} tiles" if output.verbose and record.tiles else ""
+            )
         if record.choice:
-            how += f"; {record.model}: {record.choice['why']}"
-        output.say(f"{record.output} ({how})" + (" would be made" if record.status == "planned" else ""))
+            details += f"; {record.model}: {record.choice['why']}"
+        output.say(f"{record.output} ({details})" + (" would be made" if record.status == "planned" else ""))
         if explain and record.choice:
             seen = ", ".join(f"{name} {value:g}" for name, value in record.choice["seen"].items() if value is not None)
             detail = "" if record.detail is None else f", detail {record.detail:g}"
@@ -126,11 +142,12 @@ def _report(record: Record, output: Output, alone: bool, explain: bool) -> None:
             output.notice(f"{record.input}: {note}")
 
 
-def _sum_up(records: list[Record], output: Output, how: dict[str, Any], code: int, left: int) -> None:
+def _sum_up(records: list[Record], output: Output, settings: dict[str, Any], code: int, left: int) -> None:
+    """Print the summary of a run."""
     counts = Counter(r.status for r in records)
     if left:
         counts["not done"] = left
     failed = [r.input for r in records if r.status == "failed"]
-    output.record({"summary": dict(counts), "exit_code": code, **how, "failed": failed})
+    output.record({"summary": dict(counts), "exit_code": code, **settings, "failed": failed})
     if len(records) > 1 or left:
         output.say(", ".join(f"{n} {status}" for status, n in counts.items()))

@@ -1,4 +1,4 @@
-"""Ctrl-C once: after the files in work; twice: at once. SIGTERM, or a terminal that goes away: at once."""
+"""Handle signals: the first Ctrl-C finishes the current files; a second one, SIGTERM or SIGHUP stops at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srcli.batch.run import Control
 
 
 class Ended(BaseException):
-    """A signal says to end now."""
+    """A signal asked to end now."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -26,8 +26,8 @@ class Ended(BaseException):
 
 @contextmanager
 def gently(control: Control, notice: Callable[[str], None]) -> Iterator[None]:
-    """Signals as requests to a run, while it lasts. Raises Ended where it is to end now."""
-    if threading.current_thread() is not threading.main_thread():  # Python allows no handlers elsewhere
+    """Turn signals into requests to a run. Raises Ended if it must end now."""
+    if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
         yield
         return
 
@@ -35,18 +35,18 @@ def gently(control: Control, notice: Callable[[str], None]) -> Iterator[None]:
         if control.finish.is_set():
             ended(number, frame)
         control.finish.set()
-        with contextlib.suppress(RuntimeError):  # the signal came while a line was written
-            notice("finishing the current file; Ctrl-C again stops at once")
+        with contextlib.suppress(RuntimeError):  # the signal came in the middle of a line
+            notice("finishing the current file; press Ctrl-C again to stop at once")
 
     def ended(number: int, frame: FrameType | None) -> None:
-        if not control.stop.is_set():  # once: the way out is not to be interrupted
+        if not control.stop.is_set():  # only once, so that the shutdown is not interrupted
             control.stop.set()
             raise Ended(number)
 
     chosen: dict[int, Any] = {signal.SIGINT: interrupted, signal.SIGTERM: ended}
     if hasattr(signal, "SIGHUP"):
         chosen[signal.SIGHUP] = ended
-    # What is ignored stays so: nohup and shells ask for that.
+    # Signals that are ignored stay ignored, as nohup and shells want.
     before = {n: signal.signal(n, h) for n, h in chosen.items() if signal.getsignal(n) != signal.SIG_IGN}
     try:
         yield
@@ -56,7 +56,7 @@ def gently(control: Control, notice: Callable[[str], None]) -> Iterator[None]:
 
 
 def leave(code: int) -> NoReturn:
-    """End without waiting for threads, which may be in the middle of a long decoding or encoding."""
+    """Exit without waiting for threads, which may be decoding or encoding a large file."""
     files.abandon()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

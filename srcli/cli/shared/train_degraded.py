@@ -1,4 +1,4 @@
-"""What `srcli train` shows a model instead of a recipe's own low-resolution pictures."""
+"""The degraded pictures for `srcli train`, if a recipe asks for them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     from srcli.training.data.photos import Photos, Source
     from srcli.training.recipe import Recipe
 
-SOLVER_STEPS = 8  # of a generator
+SOLVER_STEPS = 8  # default for a generator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """What was said of generated pictures: the generator's files, where they are kept, how many of each photo there
-    are, the noise and JPEG drawn over them, and how the path is solved: by few equal steps, which are exact enough and
-    many times faster."""
+    """Options for generated pictures.
+
+    autoencoder, flow: files of the generator.
+    cache: folder of the generated pictures.
+    versions: number of pictures per photo.
+    grain: amount of noise and JPEG added to them.
+    solver, steps: how the path is solved. A few equal steps are exact enough and many times faster.
+    """
 
     autoencoder: Path | None
     flow: Path | None
@@ -33,7 +38,7 @@ class Generation:
     steps: int | None
 
     def check(self, chosen: Recipe) -> None:
-        """Raises RecipeError for what has no effect."""
+        """Raise RecipeError for options that would have no effect."""
         from srcli.training.data.levels import LevelSpec
         from srcli.training.recipe import GENERATOR, RecipeError
 
@@ -41,16 +46,15 @@ class Generation:
         if not isinstance(crops, LevelSpec) and crops.degradation == GENERATOR:
             return
         if self.grain or any(v is not None for v in (self.flow, self.cache, self.solver, self.steps)):
-            raise RecipeError(
-                "--generator, --cache, --grain, --solver and --solver-steps go with --degradation degflow"
-            )
+            raise RecipeError("--generator, --cache, --grain, --solver and --solver-steps need --degradation degflow")
 
-    def way(self) -> Solver:
+    def make_solver(self) -> Solver:
+        """The solver of the path. Raises RecipeError."""
         from srcli.flows.ode import Solver
         from srcli.training.recipe import RecipeError
 
         if self.steps is not None and self.solver == "dopri5":
-            raise RecipeError("--solver-steps are those of --solver rk4; dopri5 chooses its own")
+            raise RecipeError("--solver-steps needs --solver rk4; dopri5 chooses its own steps")
         try:
             return Solver(self.solver or "rk4", self.steps or SOLVER_STEPS)
         except ValueError as error:
@@ -60,8 +64,7 @@ class Generation:
 def lowered(
     chosen: Recipe, photos: Photos | Pairs, generation: Generation, out: Path, device: str, output: Output
 ) -> Source:
-    """The photos, with the camera or the generator that a recipe wants. Pictures are generated now where they are
-    missing."""
+    """The photos of a recipe with its cameras or its generator. Missing pictures are generated now."""
     from srcli.training.data.cameras import Cameras
     from srcli.training.data.levels import LevelSpec
     from srcli.training.data.photos import Photos
@@ -82,11 +85,15 @@ def _generated(photos: Photos, generation: Generation, out: Path, device: str, o
     from srcli.methods.degflow.generated import Generated
 
     cache, each = generation.cache or out / "generated", generation.versions
-    ready = Degrader(find(None, generation.autoencoder, generation.flow), generation.way(), device=device)
-    output.say(f"generating {each} pictures of each photo in {cache}, before training; --max-minutes does not count it")
+    ready = Degrader(find(None, generation.autoencoder, generation.flow), generation.make_solver(), device=device)
+    output.say(f"generating {each} pictures per photo in {cache} before training; not counted by --max-minutes")
     with Progress(disable=not sys.stderr.isatty(), console=output.err, transient=True) as bar:
         task = bar.add_task("generating")
         return Generated(
-            photos, cache, ready, each=each, grain=generation.grain,
+            photos,
+            cache,
+            ready,
+            each=each,
+            grain=generation.grain,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
+        )

@@ -1,1 +1,1 @@
-"""One file per file format."""
+"""File formats, one per module."""

@@ -1,7 +1,7 @@
-"""Large JPEGs (ITU-T T.81) written strip by strip. Libraries want the whole picture first.
+"""Write large JPEGs (ITU-T T.81) strip by strip; libraries need the whole picture at once.
 
-Each strip is encoded as a picture of its own with the same tables; what remains of it is its entropy-coded data. Set
-between restart markers, whose interval is a strip, the pieces are one baseline JPEG: a decoder starts anew after each.
+Each strip is encoded as a separate picture with the same tables, and only its entropy-coded data is used. Separated by
+restart markers with an interval of one strip, these form one baseline JPEG, as decoders reset at each marker.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from PIL import Image
 
 from srcli.images.layout import Band, Layout, rows
 
-STRIP = 64  # rows: whole blocks at any subsampling
+STRIP = 64  # rows; whole blocks at any subsampling
 START, END, RESTART, INTERVAL = b"\xff\xda", b"\xff\xd9", 0xD0, b"\xff\xdd\0\4"
 
 
 def write(
     file: BinaryIO, layout: Layout, bands: Iterable[Band], quality: int, options: dict[str, Any], more: bytes
 ) -> None:
-    """options: Pillow's for the metadata. more: segments that stand behind Pillow's."""
+    """Write a JPEG.
+
+    options: Pillow's options for the metadata.
+    more: additional segments, after Pillow's.
+    """
     subsampling = 0 if quality >= 90 or layout.channels == 1 else 2
     block = 16 if subsampling else 8
     interval = -(-layout.size.width // block) * (STRIP // block)
@@ -40,7 +44,7 @@ def write(
 
 
 def _encoded(piece: np.ndarray, options: dict[str, Any]) -> tuple[bytes, bytes]:
-    """A strip as JPEG: everything up to its entropy-coded data, and that without the end marker."""
+    """Encode a strip: the header up to its entropy-coded data, and that data without the end marker."""
     buffer = io.BytesIO()
     Image.fromarray(piece[..., 0] if piece.shape[2] == 1 else piece).save(buffer, "JPEG", **options)
     data = buffer.getvalue()
@@ -50,7 +54,7 @@ def _encoded(piece: np.ndarray, options: dict[str, Any]) -> tuple[bytes, bytes]:
 
 
 def _with_height(header: bytes, height: int) -> bytes:
-    """The header up to its scan, with another height in its frame."""
+    """The header before its scan, with the height in its frame replaced."""
     places = _segments(header)
     frame = next(place for mark, place in places.items() if mark in (b"\xff\xc0", b"\xff\xc1"))
     return header[: frame + 5] + height.to_bytes(2, "big") + header[frame + 7 : places[START]]
@@ -61,7 +65,7 @@ def _scan(header: bytes) -> bytes:
 
 
 def _segments(data: bytes) -> dict[bytes, int]:
-    """Where the segments up to the scan begin, the last of each kind."""
+    """Offsets of the segments up to the scan, the last of each kind."""
     places, at = {}, 2
     while True:
         mark = data[at : at + 2]

@@ -1,4 +1,4 @@
-"""PNG (ISO/IEC 15948) written as its rows come. Libraries want the whole picture first."""
+"""Write PNG (ISO/IEC 15948) row by row; libraries need the whole picture at once."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numpy as np
 from srcli.images.layout import Band, Layout, rows
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by samples a pixel
-AT_ONCE = 64  # rows
-LAST_BLOCK = b"\x03\0"  # of deflate, without contents
-SAMPLE = 4096  # bytes of a band, at the least, that are packed in both ways
-ENOUGH = 1.03
-METRE = 39.3700787  # inches
+COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by samples per pixel
+ROWS = 64  # that are compressed together
+LAST_BLOCK = b"\x03\0"  # an empty final block of deflate
+SAMPLE = 4096  # minimum bytes of a band that are compressed both ways
+TOLERANCE = 1.03  # size at which the faster way is preferred, relative to the other
+METRE = 39.3700787  # in inches
 LATIN = "latin-1"
 
 
 def write(file: BinaryIO, layout: Layout, bands: Iterable[Band], level: int) -> None:
-    """A PNG of 8 or 16 bits with its profile, resolution, EXIF, XMP and text."""
+    """Write a PNG of 8 or 16 bits with its profile, resolution, EXIF, XMP and text."""
     file.write(SIGNATURE)
     header = (layout.size.width, layout.size.height, 8 * layout.kind.itemsize, COLOUR_TYPES[layout.samples], 0, 0, 0)
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", *header))
     _describe(file, layout)
-    file_start, checksum = b"\x78\x9c", 1  # of a zlib stream; its blocks are made band by band
+    file_start, checksum = b"\x78\x9c", 1  # of a zlib stream, whose blocks are made band by band
     above = np.zeros(layout.size.width * layout.samples * layout.kind.itemsize, np.uint8)
-    for piece in rows(bands, AT_ONCE):
+    for piece in rows(bands, ROWS):
         lines = np.ascontiguousarray(piece.astype(layout.kind.newbyteorder(">"), copy=False))
         lines = lines.view(np.uint8).reshape(len(piece), -1)
         data = _filtered(lines, above, layout.samples * layout.kind.itemsize)
@@ -40,16 +40,16 @@ def write(file: BinaryIO, layout: Layout, bands: Iterable[Band], level: int) -> 
 
 
 def _packed(data: bytes, level: int) -> bytes:
-    """Deflate blocks that end on a byte, none of them the last.
+    """Deflate blocks that end on a byte, none of them the final one.
 
-    Filtered photographs have hardly anything but single bytes to gain from: run lengths and Huffman codes alone take a
-    ninth of the time for a hundredth more. A part of the band tells.
+    On filtered photographs, matching strings gains hardly anything: run lengths and Huffman codes alone take a ninth of
+    the time for about 1% more bytes. A part of the band decides which way is used.
     """
     strategy = zlib.Z_RLE
     if level > 1:
         part = data[: max(SAMPLE, len(data) // 8)]
         searched = len(_deflated(part, level, zlib.Z_FILTERED))
-        strategy = zlib.Z_RLE if len(_deflated(part, 1, zlib.Z_RLE)) < ENOUGH * searched else zlib.Z_FILTERED
+        strategy = zlib.Z_RLE if len(_deflated(part, 1, zlib.Z_RLE)) < TOLERANCE * searched else zlib.Z_FILTERED
     return _deflated(data, level, strategy)
 
 
@@ -59,7 +59,7 @@ def _deflated(data: bytes, level: int, strategy: int) -> bytes:
 
 
 def _filtered(lines: np.ndarray, above: np.ndarray, pixel: int) -> bytes:
-    """Rows with their filters: of Sub, Up and Paeth each time the one with the least sum of absolute differences."""
+    """Filter rows with Sub, Up or Paeth, whichever has the smallest sum of absolute differences."""
     up = np.vstack([above, lines[:-1]])
     left, corner = np.zeros_like(lines), np.zeros_like(lines)
     left[:, pixel:], corner[:, pixel:] = lines[:, :-pixel], up[:, :-pixel]
@@ -80,7 +80,7 @@ def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
 
 
 def _describe(file: BinaryIO, layout: Layout) -> None:
-    """The chunks that stand before the pixels."""
+    """Write the chunks that precede the pixels."""
     data = layout.metadata
     if layout.icc:
         _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(layout.icc, 9))
@@ -115,7 +115,7 @@ def _text(file: BinaryIO, key: str, text: str) -> None:
 
 
 def _international(file: BinaryIO, key: str, text: bytes, *, pack: bool) -> None:
-    """An iTXt chunk, without language and translated key."""
+    """Write an iTXt chunk, without language and translated key."""
     body = zlib.compress(text, 9) if pack else text
     _chunk(file, b"iTXt", key.encode(LATIN) + b"\0" + bytes([pack, 0]) + b"\0\0" + body)
 

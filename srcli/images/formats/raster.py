@@ -1,4 +1,4 @@
-"""Pictures that Pillow reads, with the bits it would drop, and PFM."""
+"""Read the formats that Pillow knows, at their full bit depth, and PFM."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from srcli.images.colour import ProfileError, space_of, srgb
 from srcli.images.picture import Picture
 from srcli.images.source import ImageError, check_frame, check_size, decoding, upright
 
-# Pillow's other formats reach for programs (EPS) or are containers of drawings.
+# Pillow's other formats run programs (EPS) or hold drawings.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000", "TGA", "ICO")
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 _PILLOWS_LIMIT = threading.Lock()
 
 
 class RasterSource:
-    """A file that Pillow opens."""
+    """A file read by Pillow."""
 
-    def __init__(self, data: bytes, name: str, most: int, formats: tuple[str, ...] = FORMATS) -> None:
+    def __init__(self, data: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> None:
         self.name, self.data = name, data
         with decoding(name):
             self.image = _opened(data, formats)
-            check_size(name, *self.image.size, most)
+            check_size(name, *self.image.size, max_pixels)
             count = getattr(self.image, "n_frames", 1) if self.image.format in ANIMATED else 1
         self.frames, self.animated = count, count > 1
         loop = self.image.info.get("loop")
@@ -48,7 +48,7 @@ class RasterSource:
 
 
 def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
-    # Our own limit takes the place of Pillow's, which is the process's.
+    # Our own limit replaces Pillow's, which is global to the process.
     with _PILLOWS_LIMIT:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -58,9 +58,9 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
 
 
 def from_pil(image: Image.Image, deep: np.ndarray | None = None) -> Picture:
-    """A Pillow image as a picture: oriented, palette resolved, CMYK turned into RGB.
+    """Convert a Pillow image to a picture: upright, without palette, CMYK as RGB.
 
-    deep: the image's pixels (H, W, C) with more than 8 bits, as stored, where Pillow has cut them.
+    deep: the stored pixels (H, W, C) of more than 8 bits, if Pillow has reduced them.
     """
     described, notes = metadata.collect(image)
     icc, delay = image.info.get("icc_profile"), float(image.info.get("duration") or 0)
@@ -76,18 +76,26 @@ def from_pil(image: Image.Image, deep: np.ndarray | None = None) -> Picture:
         pixels = pixels.reshape(*pixels.shape[:2], -1)
     colour, alpha = (pixels, None) if pixels.shape[2] in (1, 3) else (pixels[..., :-1], pixels[..., -1])
     icc, more = usable(icc, colour.shape[2])
-    return Picture(np.ascontiguousarray(colour), alpha, icc, described, span, notes + more, delay)
+    return Picture(
+        np.ascontiguousarray(colour),
+        alpha=alpha,
+        icc=icc,
+        metadata=described,
+        span=span,
+        notes=notes + more,
+        delay=delay,
+    )
 
 
 def _plain(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, tuple[str, ...]]:
-    """Any 8-bit image as L, LA, RGB or RGBA."""
+    """Convert any 8-bit image to L, LA, RGB or RGBA. Returns it with its profile and notes."""
     if image.mode == "CMYK":
         image, note = cmyk_to_rgb(image, icc)
         return image, srgb(), (note,)
     transparent = image.has_transparency_data
     grey = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and _grey_palette(image))
     if image.mode in ("P", "PA") and grey:
-        image = image.convert("RGBA" if transparent else "RGB")  # Pillow has no way from palette to grey with alpha
+        image = image.convert("RGBA" if transparent else "RGB")  # Pillow cannot convert a palette to grey with alpha
     modes = ("LA" if transparent else "L") if grey else ("RGBA" if transparent else "RGB")
     return image.convert(modes), icc, ()
 
@@ -98,38 +106,42 @@ def _grey_palette(image: Image.Image) -> bool:
 
 
 def cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, str]:
-    """Inks as sRGB by their profile, or by the simple formula, and a note that says which."""
+    """Convert CMYK to sRGB with its profile, or with the simple formula. Returns the image and a note."""
     if icc is not None:
         try:
             made = ImageCms.profileToProfile(
-                image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"),
-                ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB", flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )  # fmt: skip
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+                ImageCms.createProfile("sRGB"),
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                "RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
             assert made is not None
-            return made, "CMYK is converted to RGB by its profile"
+            return made, "CMYK was converted to RGB with its profile"
         except (ImageCms.PyCMSError, OSError):
             pass
-    return image.convert("RGB"), "CMYK without a usable profile is converted to RGB by the simple formula"
+    return image.convert("RGB"), "CMYK without a usable profile was converted to RGB with the simple formula"
 
 
 def usable(icc: Any, channels: int) -> tuple[bytes | None, tuple[str, ...]]:
-    """A profile that fits the channels, and a note where it does not."""
+    """The profile if it fits the channels, else None and a note."""
     if not isinstance(icc, bytes) or not icc:
         return None, ()
     kind = icc[16:20]
     if kind != (b"GRAY" if channels == 1 else b"RGB "):
         if kind == b"RGB " and channels == 1:
-            return icc, ()  # common, and harmless: grey is the same in every RGB space of that curve
-        return None, ("the colour profile is not of this kind of picture and is left out",)
+            return icc, ()  # common and harmless: greys depend only on the tone curve
+        return None, ("the colour profile does not fit the picture's channels and was left out",)
     try:
         space_of(icc)
     except ProfileError as error:
-        return icc, (f"{error}: its colours are taken as they are",)
+        return icc, (f"{error}; colours are used without conversion",)
     return icc, ()
 
 
 def deep_pixels(kind: str, data: bytes) -> np.ndarray | None:
-    """Pixels (H, W, C) of a file with more than 8 bits a channel, as uint16 over its whole range; None for others."""
+    """Pixels (H, W, C) of a file with more than 8 bits per channel, scaled to uint16; None for other files."""
     if kind == "PNG" and data[24] == 16:
         return _planes(imagecodecs.png_decode(data))
     if kind == "AVIF" and (bits := _avif_bits(data)) > 8:
@@ -153,19 +165,19 @@ def _widened(pixels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _avif_bits(data: bytes) -> int:
-    """Bits of a channel by the pixi box."""
+    """Bits per channel, from the pixi box."""
     at = data.find(b"pixi")
     return data[at + 9] if at >= 0 and at + 9 < len(data) else 8
 
 
 def _jpeg2k_bits(data: bytes) -> int:
-    """Bits of the first component by the SIZ segment."""
+    """Bits of the first component, from the SIZ segment."""
     at = data.find(b"\xff\x51")
     return (data[at + 40] & 0x7F) + 1 if at >= 0 and at + 40 < len(data) else 8
 
 
 def _netpbm_maximum(data: bytes) -> int:
-    """The largest value that a P5 or P6 header announces."""
+    """The maximum value in a P5 or P6 header."""
     if data[:2] not in (b"P5", b"P6"):
         return 255
     words: list[bytes] = []
@@ -177,10 +189,10 @@ def _netpbm_maximum(data: bytes) -> int:
 
 
 def stored(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float], tuple[str, ...]]:
-    """Pixels of any number type as uint8, uint16, or float32 with their span, and notes.
+    """Convert pixels of any number type to uint8, uint16 or float32. Returns them with their span and notes.
 
-    Signed and wide integers and floats get the range that holds them: from 0 or their least value to the least of 1
-    (floats), 255, 65535 that is not below their largest, or that itself.
+    For signed or wide integers and floats, black is 0 or the smallest value if negative, and white is the first of 1
+    (floats only), 255 and 65535 that is not below the largest value, or else that value.
     """
     if pixels.dtype in (np.uint8, np.uint16):
         return pixels, (0.0, 1.0), ()
@@ -188,7 +200,7 @@ def stored(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float], tuple[s
     values = pixels.astype(np.float32)
     finite = np.isfinite(values)
     if not finite.all():
-        notes += (f"{int((~finite).sum())} values are not finite and become 0",)
+        notes += (f"{int((~finite).sum())} values were not finite and were set to 0",)
         values = np.where(finite, values, np.float32(0))
     low, largest = min(0.0, float(values.min(initial=0))), float(values.max(initial=0))
     floats = np.issubdtype(pixels.dtype, np.floating)
@@ -196,7 +208,7 @@ def stored(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float], tuple[s
     if not floats and low == 0 and high in (255.0, 65535.0):
         return values.astype(np.uint8 if high == 255 else np.uint16), (0.0, 1.0), notes
     if not floats:
-        notes += (f"{pixels.dtype} pixels become floats",)
+        notes += (f"{pixels.dtype} pixels were converted to floats",)
     return values, (low, high), notes
 
 
@@ -205,17 +217,17 @@ def is_pfm(data: bytes) -> bool:
 
 
 class PfmSource:
-    """A Portable FloatMap: float32, rows from the bottom."""
+    """A Portable FloatMap: float32, rows from bottom to top."""
 
     frames, animated = 1, False
     loop: int | None = None
 
-    def __init__(self, data: bytes, name: str, most: int) -> None:
+    def __init__(self, data: bytes, name: str, max_pixels: int) -> None:
         self.name = name
         with decoding(name):
             kind, sizes, scale, body = data.split(b"\n", 3)
             width, height = (int(v) for v in sizes.split())
-            check_size(name, width, height, most)
+            check_size(name, width, height, max_pixels)
             channels = 3 if kind.strip() == b"PF" else 1
             order = "<f4" if float(scale) < 0 else ">f4"
             rows = np.frombuffer(body, order, height * width * channels).reshape(height, width, channels)

@@ -1,4 +1,4 @@
-"""Files of cameras and phones that need an extra package: HEIC and raw sensor data."""
+"""HEIC and raw camera files, which need extra packages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 
 
 class MissingPackage(ImageError):
-    """A format whose reader is not installed."""
+    """The package that reads a format is not installed."""
 
 
 def is_raw(data: bytes, suffix: str) -> bool:
-    """Camera files are TIFFs inside, or have a signature; their suffix tells them from pictures."""
+    """Whether data is a raw camera file: a TIFF or a known signature, with a raw suffix."""
     return suffix in SUFFIXES and (
         data[:4] in (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"IIU\0", b"FUJI") or _is_cr3(data)
     )
@@ -34,30 +34,32 @@ def is_heic(data: bytes) -> bool:
 
 
 def need_heic(name: str) -> None:
-    """Let Pillow read HEIC, or say what is missing."""
+    """Enable HEIC in Pillow. Raises MissingPackage."""
     try:
         import pillow_heif
     except ImportError:
-        raise MissingPackage(f"{name} is HEIC: pip install 'srcli[heic]' to read it") from None
+        raise MissingPackage(f"{name} is a HEIC file; to read it, run: pip install 'srcli[heic]'") from None
     pillow_heif.register_heif_opener()
 
 
 class RawSource:
-    """Raw sensor data, developed by LibRaw with the camera's white balance to 16-bit sRGB."""
+    """Raw sensor data, developed to 16-bit sRGB by LibRaw with the camera's white balance."""
 
     frames, animated = 1, False
     loop: int | None = None
 
-    def __init__(self, data: bytes, name: str, most: int) -> None:
-        self.data, self.name, self.most = data, name, most
+    def __init__(self, data: bytes, name: str, max_pixels: int) -> None:
+        self.data, self.name, self.max_pixels = data, name, max_pixels
 
     def picture(self, frame: int = 0) -> Picture:
         check_frame(self.name, frame, 1)
         try:
             import rawpy
         except ImportError:
-            raise MissingPackage(f"{self.name} is a camera's raw file: pip install 'srcli[raw]' to read it") from None
+            raise MissingPackage(
+                f"{self.name} is a raw camera file; to read it, run: pip install 'srcli[raw]'"
+            ) from None
         with decoding(self.name), rawpy.imread(io.BytesIO(self.data)) as sensor:
-            check_size(self.name, sensor.sizes.width, sensor.sizes.height, self.most)
+            check_size(self.name, sensor.sizes.width, sensor.sizes.height, self.max_pixels)
             pixels = sensor.postprocess(use_camera_wb=True, output_bps=16)
-        return Picture(np.ascontiguousarray(pixels), notes=("raw sensor data is developed to 16-bit sRGB",))
+        return Picture(np.ascontiguousarray(pixels), notes=("raw sensor data was developed to 16-bit sRGB",))

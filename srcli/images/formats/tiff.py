@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF pages, with tifffile."""
+"""Read TIFF and BigTIFF with tifffile."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def is_tiff(data: bytes) -> bool:
 
 
 class TiffSource:
-    """The pages of a TIFF; thumbnails and masks among them are left out."""
+    """The pages of a TIFF, without thumbnails and masks."""
 
     animated = False
     loop: int | None = None
 
-    def __init__(self, data: bytes, name: str, most: int) -> None:
-        self.name, self.data, self.most = name, data, most
+    def __init__(self, data: bytes, name: str, max_pixels: int) -> None:
+        self.name, self.data, self.max_pixels = name, data, max_pixels
         with decoding(name):
             self.file = tifffile.TiffFile(io.BytesIO(data))
             pages = [self.file.pages[i].aspage() for i in range(len(self.file.pages))]
@@ -48,9 +48,9 @@ class TiffSource:
         check_frame(self.name, frame, self.frames)
         page = self.pages[frame]
         with decoding(self.name):
-            check_size(self.name, page.imagewidth, page.imagelength, self.most)
+            check_size(self.name, page.imagewidth, page.imagelength, self.max_pixels)
             if page.photometric in (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW):
-                raise ImageError(f"{self.name} holds raw sensor data; give it the suffix .dng and install srcli[raw]")
+                raise ImageError(f"{self.name} holds raw sensor data; rename it to .dng and install srcli[raw]")
             return self._page(page, frame)
 
     def _page(self, page: tifffile.TiffPage, frame: int) -> Picture:
@@ -66,29 +66,42 @@ class TiffSource:
         pixels, span, more = raster.stored(upright(pixels, int(_value(page, ORIENTATION) or 1)))
         colour, alpha = _split(pixels, alpha_kind, span)
         icc, profile_notes = raster.usable(icc, colour.shape[2])
-        return Picture(np.ascontiguousarray(colour), alpha, icc, described, span, notes + more + profile_notes)
+        return Picture(
+            np.ascontiguousarray(colour),
+            alpha=alpha,
+            icc=icc,
+            metadata=described,
+            span=span,
+            notes=notes + more + profile_notes,
+        )
 
     def _by_pillow(self, frame: int, described: Metadata) -> Picture:
-        """Colour models that Pillow converts."""
+        """Read a page whose colour model Pillow converts."""
         with Image.open(io.BytesIO(self.data), formats=("TIFF",)) as image:
             image.seek(self.pages[frame].index)
             picture = raster.from_pil(_from_lab(image) if image.mode == "LAB" else image.convert("RGB"))
-        return Picture(picture.colour, None, None, described, notes=("LAB and YCbCr are converted to 8-bit RGB",))
+        return Picture(
+            picture.colour,
+            alpha=None,
+            icc=None,
+            metadata=described,
+            notes=("LAB and YCbCr were converted to 8-bit RGB",),
+        )
 
     def _metadata(self, page: tifffile.TiffPage) -> tuple[Metadata, tuple[str, ...]]:
         notes: tuple[str, ...] = ()
         exif = None
         try:
             tags = Image.Exif()
-            tags.load(self.data)  # a TIFF is the block that EXIF is made of
+            tags.load(self.data)  # an EXIF block is a TIFF
             exif = description(tags)
-        except Exception as error:  # tags of any type
+        except Exception as error:  # tags can have any type
             notes = (f"the EXIF data cannot be kept: {error}",)
         xmp, iptc = _value(page, XMP), _value(page, IPTC)
         if isinstance(xmp, str):
             xmp = xmp.encode()
         packet = upright_xmp(xmp) if isinstance(xmp, bytes) and b"<" in xmp else None
-        return Metadata(exif, packet, iptc if isinstance(iptc, bytes) else None, _dpi(page)), notes
+        return Metadata(exif=exif, xmp=packet, iptc=iptc if isinstance(iptc, bytes) else None, dpi=_dpi(page)), notes
 
 
 def _value(page: tifffile.TiffPage, code: int) -> Any:
@@ -97,12 +110,12 @@ def _value(page: tifffile.TiffPage, code: int) -> Any:
 
 
 def _loose_ycbcr(page: tifffile.TiffPage) -> bool:
-    """YCbCr outside JPEG is not converted by tifffile."""
+    """Whether a page is YCbCr without JPEG compression, which tifffile does not convert."""
     return page.photometric == PHOTOMETRIC.YCBCR and page.compression not in JPEGS
 
 
 def _pixels(page: tifffile.TiffPage) -> tuple[np.ndarray, int]:
-    """Pixels (H, W, C) over the whole range of their type; kind of alpha: 0 none, 1 premultiplied, 2 straight."""
+    """Pixels (H, W, C) scaled to the range of their type, and the kind of alpha: 0 none, 1 associated, 2 straight."""
     pixels = page.asarray()
     if page.axes.startswith("S") and pixels.ndim == 3:
         pixels = np.moveaxis(pixels, 0, -1)
@@ -117,7 +130,7 @@ def _pixels(page: tifffile.TiffPage) -> tuple[np.ndarray, int]:
         pixels = _inverted(pixels)
     base = BASE.get(int(page.photometric), 1)
     if pixels.shape[2] < base:
-        raise ImageError(f"{pixels.shape[2]} channels where {base} belong")
+        raise ImageError(f"the page has {pixels.shape[2]} channels instead of {base}")
     kinds = [int(k) for k in page.extrasamples]
     kind = kinds[0] if kinds and kinds[0] in (1, 2) and pixels.shape[2] > base else 0
     if page.photometric == PHOTOMETRIC.SEPARATED:
@@ -126,7 +139,7 @@ def _pixels(page: tifffile.TiffPage) -> tuple[np.ndarray, int]:
 
 
 def _whole_range(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """Integers of odd widths stretched to 8 or 16 bits."""
+    """Scale integers of other widths to 8 or 16 bits."""
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
     if pixels.dtype == np.uint8 and bits < 8:
@@ -146,12 +159,12 @@ def _eight(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint16:
         pixels = np.rint(pixels / 257).astype(np.uint8)
     if pixels.dtype != np.uint8:
-        raise ImageError(f"inks of type {pixels.dtype} are not supported")
+        raise ImageError(f"CMYK of type {pixels.dtype} is not supported")
     return np.ascontiguousarray(pixels)
 
 
 def _split(pixels: np.ndarray, kind: int, span: tuple[float, float]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour and straight alpha."""
+    """Split pixels into colour and straight alpha."""
     if not kind:
         return pixels, None
     colour, alpha = pixels[..., :-1], pixels[..., -1]

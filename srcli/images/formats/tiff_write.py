@@ -1,4 +1,4 @@
-"""TIFF written strip by strip, with tifffile; BigTIFF where 4 GB may not do."""
+"""Write TIFF strip by strip with tifffile, as BigTIFF if 4 GB may not suffice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from srcli.images.layout import Band, Layout, rows
 
 STRIP = 64  # rows
-CLASSIC = 2**32 - 2**26  # bytes that offsets of a classic TIFF reach, with room for the directories
+CLASSIC = 2**32 - 2**26  # bytes of pixels that fit in a classic TIFF, with room for the directories
 EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 NAMES = {EXIF: "ExifTag", GPS: "GPSTag"}
 TEXTS = {
@@ -26,10 +26,14 @@ TEXTS = {
 }  # fmt: skip
 
 
-def write(file: BinaryIO, pages: Iterable[tuple[Layout, Iterable[Band]]], most: int, level: int) -> list[str]:
-    """Pages of 8, 16 or 32 bits, deflated with a predictor. most: bytes of all their pixels, or more. Returns no
-    notes: TIFF keeps everything."""
-    big = most > CLASSIC
+def write(file: BinaryIO, pages: Iterable[tuple[Layout, Iterable[Band]]], max_bytes: int, level: int) -> list[str]:
+    """Write pages of 8, 16 or 32 bits, deflated with a predictor.
+
+    max_bytes: upper bound on the bytes of all pixels.
+
+    Returns no notes: TIFF can hold everything.
+    """
+    big = max_bytes > CLASSIC
     directories = []
     with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as writer:
         for layout, bands in pages:
@@ -60,7 +64,7 @@ def write(file: BinaryIO, pages: Iterable[tuple[Layout, Iterable[Band]]], most: 
 
 
 def _strips(bands: Iterable[Band], layout: Layout, level: int) -> Iterator[bytes]:
-    """Strips encoded here: tifffile takes whole pages otherwise."""
+    """Encode strips here, since tifffile would need whole pages."""
     predict = imagecodecs.floatpred_encode if layout.kind == np.float32 else imagecodecs.delta_encode
     for piece in rows(bands, STRIP):
         strip = np.ascontiguousarray(piece, layout.kind.newbyteorder("<"))
@@ -68,7 +72,7 @@ def _strips(bands: Iterable[Band], layout: Layout, level: int) -> Iterator[bytes
 
 
 def _tags(layout: Layout, big: bool) -> tuple[list[tuple], dict[int, dict]]:
-    """Tags of a page, and the directories that are appended behind it."""
+    """Tags of a page, and the directories to be appended after it."""
     data = layout.metadata
     tags: list[tuple] = []
     inner: dict[int, dict] = {}
@@ -84,13 +88,13 @@ def _tags(layout: Layout, big: bool) -> tuple[list[tuple], dict[int, dict]]:
         for directory in (EXIF, GPS):
             if entries := dict(block.get_ifd(directory)):
                 inner[int(directory)] = entries
-                # By name, or tifffile leaves it out; its place is entered when it has one.
+                # By name, or tifffile leaves it out; its offset is filled in later.
                 tags.append((NAMES[directory], 16 if big else 4, 1, 0, True))
     return tags, inner
 
 
 def _append(file: BinaryIO, page: int, tag: int, entries: dict, big: bool) -> None:
-    """A directory at the end of the file, and its place in the page's tag."""
+    """Append a directory to the file and enter its offset in the page's tag."""
     file.seek(0, io.SEEK_END)
     place = file.tell() + file.tell() % 2
     data = _directory(entries, place, big)
@@ -101,7 +105,7 @@ def _append(file: BinaryIO, page: int, tag: int, entries: dict, big: bool) -> No
 
 
 def _value_of(file: BinaryIO, page: int, tag: int, big: bool) -> int:
-    """Where the value of a page's tag stands."""
+    """The offset of the value of a page's tag."""
 
     def number(place: int, form: str) -> int:
         file.seek(place)

@@ -115,7 +115,9 @@ class Generated:
 
     def _grained(self, lower: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
         """The picture and what noise and JPEG change in it. It is not resampled once more, which would soften it."""
-        noise = Noise("gaussian", float(rng.uniform(0, self.grain)), False, int(rng.integers(2**31)))
+        noise = Noise(
+            kind="gaussian", sigma=float(rng.uniform(0, self.grain)), grey=False, seed=int(rng.integers(2**31))
+        )
         change = taken(lower, scale, noise, Jpeg(round(rng.uniform(QUALITY, 100)), halved=False)).astype(np.int16)
         return (lower + change - taken(lower, scale, None, None)).clip(0, 255).astype(np.uint8)
 

@@ -42,12 +42,28 @@ def autoencoder(checkpoint: Checkpoint) -> Converted:
         "base_dim": size(state, "encoder.stem.weight"),
         "latent_dim": size(state, "encoder.conv_out.weight"),
     }
-    return Converted("degflow", "degflow", "autoencoder", SCALES, architecture, state, checkpoint.source)
+    return Converted(
+        family="degflow",
+        pipeline="degflow",
+        role="autoencoder",
+        scales=SCALES,
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
 def flow(checkpoint: Checkpoint) -> Converted:
     state = _own(checkpoint, (FLOW,))
-    return Converted("degflow", "degflow", "flow", SCALES, _flow(state), state, checkpoint.source)
+    return Converted(
+        family="degflow",
+        pipeline="degflow",
+        role="flow",
+        scales=SCALES,
+        architecture=_flow(state),
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
 def _plain(key: str) -> str:
@@ -91,5 +107,11 @@ def _flow(state: State) -> dict[str, Any]:
 
 
 # A file that holds both was made for the flow, so that is asked for first.
-FLOW_FAMILY = Family("degflow", "the flow of DegFlow", has_flow, flow, "flow")
-AUTOENCODER_FAMILY = Family("degflow-ae", "the autoencoder of DegFlow", has_autoencoder, autoencoder, "autoencoder")
+FLOW_FAMILY = Family(name="degflow", title="the flow of DegFlow", detect=has_flow, convert=flow, role="flow")
+AUTOENCODER_FAMILY = Family(
+    name="degflow-ae",
+    title="the autoencoder of DegFlow",
+    detect=has_autoencoder,
+    convert=autoencoder,
+    role="autoencoder",
+)

@@ -80,7 +80,7 @@ class LinfModel:
         )
         top, left = int(rows.min()), int(cols.min())
         needed = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
-        return needed.within(low, least=LEAST_PIXELS)
+        return needed.within(low, minimum=LEAST_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly."""
@@ -210,7 +210,7 @@ class LinfModel:
         """The patches that must be made to know those of `core`."""
         grid = Size(-(-size.height // self.patch), -(-size.width // self.patch))
         if self.prior is None or not self._predicts(sampling):
-            return core.within(grid, self.notch.radius, least=LEAST_PATCHES)
+            return core.within(grid, self.notch.radius, minimum=LEAST_PATCHES)
         return core.within(grid, self.notch.radius + self.prior.radius, self.prior.align, LEAST_PATCHES)
 
     def _blocks(self, features: LinfFeatures, area: Window, size: Size) -> Iterator[tuple[Window, slice, Queries]]:

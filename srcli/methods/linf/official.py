@@ -131,7 +131,7 @@ class OfficialLinf:
         """The part of the LR image whose features `decode` reads for a window."""
         if self.prior is not None or self.reach is None:
             return Window.whole(low)
-        return self._grid(size, low).region(self._patches(window)).within(low, least=LEAST_PIXELS)
+        return self._grid(size, low).region(self._patches(window)).within(low, minimum=LEAST_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly; with a prior, for an output at the scales of its training."""

@@ -38,7 +38,15 @@ def convert(checkpoint: Checkpoint) -> Converted:
         "flow_layers": found["flow_layers"],
         "patch": found["patch_size"],
     }
-    return Converted("linf", "linf-official", "flow", SCALES, architecture, state, checkpoint.source)
+    return Converted(
+        family="linf",
+        pipeline="linf-official",
+        role="flow",
+        scales=SCALES,
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
-FAMILY = Family("linf", "LINF", detect, convert)
+FAMILY = Family(name="linf", title="LINF", detect=detect, convert=convert)

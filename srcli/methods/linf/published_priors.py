@@ -24,7 +24,15 @@ def convert(checkpoint: Checkpoint) -> Converted:
     root(channels // 3, "a third of its latents' channels")
     architecture = {**_module(state), "channels": channels}
     agree(args, {"in_chans": channels, "dim": architecture["width"], "name": NAMES[architecture["kind"]]})
-    return Converted("linf-lp", "linf-official", "prior", SCALES, architecture, state, checkpoint.source)
+    return Converted(
+        family="linf-lp",
+        pipeline="linf-official",
+        role="prior",
+        scales=SCALES,
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
 def _module(state: State) -> dict[str, Any]:
@@ -44,4 +52,4 @@ def _module(state: State) -> dict[str, Any]:
     raise Misfit("its latent module is none of U-Net, EDSR and Swin")
 
 
-FAMILY = Family("linf-lp", "the learned prior of LINF-LP", detect, convert)
+FAMILY = Family(name="linf-lp", title="the learned prior of LINF-LP", detect=detect, convert=convert)

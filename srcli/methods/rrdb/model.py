@@ -48,7 +48,7 @@ class RrdbModel(FixedScale):
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image whose features `decode` reads for a window."""
         core = self._core(window, size, low)
-        return core.within(low, margin=MARGIN, least=LEAST_PIXELS)
+        return core.within(low, margin=MARGIN, minimum=LEAST_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly."""
@@ -72,7 +72,7 @@ class RrdbModel(FixedScale):
 
     def decode(self, features: RrdbFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         low, region = features.low, features.region
-        area = self._core(window, size, low).within(low, margin=MARGIN, least=LEAST_PIXELS)
+        area = self._core(window, size, low).within(low, margin=MARGIN, minimum=LEAST_PIXELS)
         with self.stages("decode"):
             part = area.cut(features.maps, region)
             made = self.network.picture(part.contiguous(memory_format=torch.channels_last)).float()

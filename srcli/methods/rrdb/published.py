@@ -20,7 +20,15 @@ def convert(checkpoint: Checkpoint) -> Converted:
     doublings = count(state, r"upconv(\d+)\.weight")
     architecture: dict[str, Any] = encoders.rrdb(state) | {"kind": "srflow-rrdb", "upsampling": doublings}
     scales = (1.0, float(2 ** min(doublings, 8)))
-    return Converted("rrdb", "rrdb", "encoder", scales, architecture, state, checkpoint.source)
+    return Converted(
+        family="rrdb",
+        pipeline="rrdb",
+        role="encoder",
+        scales=scales,
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
-FAMILY = Family("rrdb", "the RRDB of SRFlow", detect, convert)
+FAMILY = Family(name="rrdb", title="the RRDB of SRFlow", detect=detect, convert=convert)

@@ -110,7 +110,7 @@ class SRFlowModel(FixedScale):
         low, lr = Size(*lr.shape[-2:]), even_sided(lr)
         region = region or Window.whole(even_size(low))
         # What is inside depends only on pixels within the radii, so cropping the margin is exact.
-        part = region.within(even_size(low), margin=self._margin, align=2, least=self.least_low)
+        part = region.within(even_size(low), margin=self._margin, align=2, minimum=self.least_low)
         with self.stages("encode"):
             features = self.flow.features(part.cut(lr))
             residual = None
@@ -234,7 +234,7 @@ class SRFlowModel(FixedScale):
         for number, level in enumerate(self.levels):
             whole = Size(*(n * self.flow.scale >> number + 1 for n in (even.height, even.width)))
             margin = 2 * self.flow.steps + (level.split is not None)
-            grids.append(grids[-1].scaled(0.5).within(whole, margin=margin, least=self.least[number]))
+            grids.append(grids[-1].scaled(0.5).within(whole, margin=margin, minimum=self.least[number]))
         return grids
 
     @staticmethod

@@ -34,7 +34,15 @@ def convert(checkpoint: Checkpoint) -> Converted:
         "steps": _steps(state),
         "hidden": size(state, FIRST),
     }
-    return Converted("srflow", "srflow-official", "flow", (1.0, float(scale)), architecture, state, checkpoint.source)
+    return Converted(
+        family="srflow",
+        pipeline="srflow-official",
+        role="flow",
+        scales=(1.0, float(scale)),
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
 def _steps(state: State) -> int:
@@ -58,4 +66,4 @@ def _stacked(number: int, blocks: int, scale: int) -> Sequence[int]:
     raise Misfit(f"its flow sees {number} of {blocks} RRDB blocks, and no published network tells which")
 
 
-FAMILY = Family("srflow", "SRFlow", detect, convert)
+FAMILY = Family(name="srflow", title="SRFlow", detect=detect, convert=convert)

@@ -23,7 +23,15 @@ def convert(checkpoint: Checkpoint) -> Converted:
     }
     agree(checkpoint.args, {"dim": width})
     scales = (1.0, float(2 ** min(len(latents), 8)))
-    return Converted("srflow-lp", "srflow-official", "prior", scales, architecture, state, checkpoint.source)
+    return Converted(
+        family="srflow-lp",
+        pipeline="srflow-official",
+        role="prior",
+        scales=scales,
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
-FAMILY = Family("srflow-lp", "the learned prior of SRFlow-LP", detect, convert)
+FAMILY = Family(name="srflow-lp", title="the learned prior of SRFlow-LP", detect=detect, convert=convert)

@@ -1,4 +1,4 @@
-"""Published checkpoints to safetensors files that say what they are: `convert(path)`, then `write(converted, out)`.
+"""Convert published checkpoints to self-describing safetensors files: `convert(path)`, then `write(converted, out)`.
 
 Families of published checkpoints belong to the methods, whose declarations name them (`Method.published`).
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from srcli.checkpoints.family import Checkpoint, Converted, ConvertError, Family, Misfit, Source
+from srcli.checkpoints.family import Checkpoint, Converted, ConvertError, Family, Misfit, SourceFile
 from srcli.checkpoints.shapes import account, check_indices, check_invertible
 from srcli.files import WriteError
 from srcli.methods import registry
@@ -22,39 +22,49 @@ from srcli.weights.convert import lpips, ours
 from srcli.weights.convert.container import read
 
 __all__ = [
-    "Checkpoint", "ConvertError", "Converted", "Family", "Misfit", "Source", "convert", "families", "held", "write",
-]  # fmt: skip
+    "Checkpoint",
+    "ConvertError",
+    "Converted",
+    "Family",
+    "Misfit",
+    "SourceFile",
+    "convert",
+    "families",
+    "roles_in",
+    "write",
+]
 
 
 def families() -> tuple[Family, ...]:
-    """All families, in the order in which they are asked: those of the methods, then what LPIPS is made of."""
+    """All families, in the order in which they are tried: those of the methods, then the parts of LPIPS."""
     return (*registry.families(), lpips.HEADS, lpips.TRUNK)
 
 
-OURS = Family("srcli", "weights of srcli", lambda keys: False, ours.convert)  # told by its metadata
+# Recognised by its metadata, not by its keys.
+OURS = Family(name="srcli", title="weights of srcli", detect=lambda keys: False, convert=ours.convert)
 
 
 def convert(path: Path, role: str | None = None) -> Converted:
-    """A published checkpoint (.pth, .pt, .ckpt, .safetensors) under the names of our networks, every key accounted for;
-    or what `write` or `srcli train export` has made, as it is.
+    """Read a checkpoint and rename its tensors to those of our networks; every key must be accounted for.
 
-    role: which network, of a file that holds several; where it does not have that one, or for None, the one that the
-    file was made for. Code in the file does not run. Raises `ConvertError` (exit code 4), one sentence that names the
-    file.
+    path: a published checkpoint (.pth, .pt, .ckpt, .safetensors), or a file made by `write` or `srcli train export`.
+    role: the network to take from a file with several; None, or a role the file lacks, takes its main network.
+
+    Code in the file is not run. Raises ConvertError.
     """
     checkpoint = read(path)
     families = _families(path, checkpoint)
     return _converted(path, checkpoint, next((f for f in families if f.role == role), families[0]))
 
 
-def held(path: Path) -> list[str]:
-    """The roles of the networks in a file, first the one that it was made for. Raises `ConvertError`."""
+def roles_in(path: Path) -> list[str]:
+    """The roles of the networks in a file, its main network first. Raises ConvertError."""
     checkpoint = read(path)
     return [_converted(path, checkpoint, family).role for family in _families(path, checkpoint)]
 
 
 def _families(path: Path, checkpoint: Checkpoint) -> list[Family]:
-    """Those of the networks in a file, at least one."""
+    """The families of the networks in a file, at least one. Raises ConvertError."""
     if "architecture" in checkpoint.metadata:
         return [OURS]
     keys = checkpoint.tensors.keys()
@@ -62,7 +72,7 @@ def _families(path: Path, checkpoint: Checkpoint) -> list[Family]:
     if not found:
         known = ", ".join(f.title for f in families())
         example = next(iter(keys), "nothing")[:80]
-        raise ConvertError(f"{path} holds an unknown network (its first key is {example}); known are {known}")
+        raise ConvertError(f"{path} holds an unknown network (its first key is {example}); supported are {known}")
     return [family for family in found if family.role] if found[0].role else found[:1]
 
 
@@ -78,10 +88,13 @@ def _converted(path: Path, checkpoint: Checkpoint, family: Family) -> Converted:
 
 
 def write(converted: Converted, out: Path, *, overwrite: bool = False) -> dict[str, str]:
-    """Save as safetensors, under a temporary name until it is whole; returns the metadata: architecture, family,
-    pipeline, role, scales and what it was made from. Raises `ConvertError` where the file exists already."""
+    """Save as safetensors, written to a temporary file and renamed.
+
+    Returns the metadata: architecture, family, pipeline, role, scales and source file. Raises ConvertError if `out`
+    exists, WriteError if it cannot be written.
+    """
     if out.exists() and not overwrite:
-        raise ConvertError(f"{out} exists already")
+        raise ConvertError(f"{out} already exists")
     metadata = {
         "architecture": json.dumps(converted.architecture),
         "family": converted.family,

@@ -1,4 +1,4 @@
-"""What LPIPS is made of: ImageNet networks of torchvision, of which the features are kept, and its authors' heads."""
+"""The weights of LPIPS: the features of torchvision's ImageNet networks, and the authors' linear heads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ def heads(checkpoint: Checkpoint) -> Converted:
     state = {HEAD.sub(r"lin\1.weight", key): value for key, value in checkpoint.tensors.items()}
     widths = [size(state, f"lin{number}.weight", 1) for number in range(len(state))]
     architecture = {"kind": "lpips-heads", "widths": widths}
-    return Converted("lpips-heads", "lpips", "heads", (1.0, 1.0), architecture, state, checkpoint.source)
+    return Converted(
+        family="lpips-heads",
+        pipeline="lpips",
+        role="heads",
+        scales=(1.0, 1.0),
+        architecture=architecture,
+        tensors=state,
+        source=checkpoint.source,
+    )
 
 
 def has_features(keys: Collection[str]) -> bool:
@@ -37,9 +45,17 @@ def trunk(checkpoint: Checkpoint) -> Converted:
             known = made().state_dict().keys()
         if state.keys() == known:
             architecture = {"kind": "trunk", "name": name}
-            return Converted("torchvision", "lpips", "trunk", (1.0, 1.0), architecture, state, checkpoint.source)
-    raise Misfit(f"its features are those of no network that LPIPS knows: {', '.join(TRUNKS)}")
+            return Converted(
+                family="torchvision",
+                pipeline="lpips",
+                role="trunk",
+                scales=(1.0, 1.0),
+                architecture=architecture,
+                tensors=state,
+                source=checkpoint.source,
+            )
+    raise Misfit(f"its features match none of LPIPS's networks: {', '.join(TRUNKS)}")
 
 
-HEADS = Family("lpips-heads", "the heads of LPIPS", has_heads, heads)
-TRUNK = Family("torchvision", "an ImageNet network of torchvision", has_features, trunk)
+HEADS = Family(name="lpips-heads", title="the heads of LPIPS", detect=has_heads, convert=heads)
+TRUNK = Family(name="torchvision", title="an ImageNet network of torchvision", detect=has_features, convert=trunk)

@@ -1,4 +1,4 @@
-"""Safetensors that `srcli` itself has written, converted or trained: they say their architecture."""
+"""Safetensors files written by `srcli` itself, whose metadata names their architecture."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ from srcli.methods.registry import methods, players
 
 
 def convert(checkpoint: Checkpoint) -> Converted:
-    """Raises Misfit for metadata that make no sense."""
-    said = checkpoint.metadata
+    """Read the architecture from the metadata. Raises Misfit if it is invalid."""
+    metadata = checkpoint.metadata
     try:
-        architecture, scales = json.loads(said["architecture"]), json.loads(said.get("scales", "null"))
+        architecture, scales = json.loads(metadata["architecture"]), json.loads(metadata.get("scales", "null"))
     except ValueError as error:
-        raise Misfit(f"its metadata are no JSON: {error}") from None
+        raise Misfit(f"its metadata is not JSON: {error}") from None
     if not isinstance(architecture, dict):
-        raise Misfit("its architecture is no table")
+        raise Misfit("its architecture is not a table")
     kind = architecture.get("kind")
     # The usual method and role where a file does not say, as those of `srcli train export` once did not.
     taken = players(kind) if isinstance(kind, str) else []
     if not taken:
-        raise Misfit(f"no model is made of a network of the kind {str(kind)[:40]!r}")
-    pipeline, role = said.get("pipeline", taken[0][0]), said.get("role", taken[0][1])
+        raise Misfit(f"no model uses a network of the kind {str(kind)[:40]!r}")
+    pipeline, role = metadata.get("pipeline", taken[0][0]), metadata.get("role", taken[0][1])
     if (pipeline, role) not in taken:
-        raise Misfit(f"a network of the kind {kind} is no {role[:40]} in the pipeline {pipeline[:40]}")
-    family = said.get("family", pipeline)
+        raise Misfit(f"a network of the kind {kind} cannot be the {role[:40]} of the pipeline {pipeline[:40]}")
+    family = metadata.get("family", pipeline)
     return Converted(
-        family, pipeline, role, _range(scales, pipeline), architecture, checkpoint.tensors, checkpoint.source
+        family=family,
+        pipeline=pipeline,
+        role=role,
+        scales=_range(scales, pipeline),
+        architecture=architecture,
+        tensors=checkpoint.tensors,
+        source=checkpoint.source,
     )
 
 

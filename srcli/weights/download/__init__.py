@@ -1,6 +1,6 @@
-"""Files from the hub, from web servers and from Google Drive: resumed, patient, and honest about what went wrong."""
+"""Download files from the Hugging Face Hub, web servers and Google Drive, with resuming and retries."""
 
-from srcli.weights.download.base import DownloadError, Offline, Patience, Told
+from srcli.weights.download.base import DownloadError, Offline, OnBytes, Patience
 from srcli.weights.download.fetch import fetch
 
-__all__ = ["DownloadError", "Offline", "Patience", "Told", "fetch"]
+__all__ = ["DownloadError", "Offline", "OnBytes", "Patience", "fetch"]

@@ -1,4 +1,4 @@
-"""What all ways of downloading share."""
+"""Types and checks shared by all downloads."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from pathlib import Path
 
 from srcli.errors import SrcliError
 
-Told = Callable[[int, int | None], None]  # bytes there, bytes in all
-SPARE = 64 * 2**20  # bytes that a download leaves free
+OnBytes = Callable[[int, int | None], None]  # bytes received so far, total bytes if known
+SPARE = 64 * 2**20  # bytes of disk space that a download leaves free
 
 
 class DownloadError(SrcliError):
-    """A file that did not come. passing: whether the same may work a moment later; after: seconds that the server asks
-    to wait."""
+    """A download failed.
+
+    temporary: whether trying again may help.
+    after: seconds that the server asks to wait first.
+    """
 
     exit_code = 4
 
-    def __init__(self, text: str, *, passing: bool = False, after: float = 0.0) -> None:
+    def __init__(self, text: str, *, temporary: bool = False, after: float = 0.0) -> None:
         super().__init__(text)
-        self.passing, self.after = passing, after
+        self.temporary, self.after = temporary, after
 
 
 class Offline(DownloadError):
-    """A download that was not begun."""
+    """A download that is needed while downloads are off."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """attempts: without progress, for each source. wait: seconds before the second, doubled each time. timeout:
-    seconds without an answer or a byte. slowest: bytes a second below which a connection is given up, judged over as
-    many seconds as `timeout`."""
+    """When to give up.
+
+    attempts: tries per source without progress.
+    wait: seconds before the second attempt, doubled for each further one.
+    timeout: seconds without a response or a byte.
+    slowest: bytes per second below which a connection is dropped, measured over `timeout` seconds.
+    """
 
     attempts: int = 5
     wait: float = 1.0
@@ -40,10 +47,14 @@ class Patience:
     slowest: int = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """size, sha256: of the file, where they are known; with the hash it does not matter who sends it. offline: take
-    only what is on this machine. fresh: not what another tool has left."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The file to download.
+
+    size, sha256: of the file, None if unknown; with a known hash, the sender need not be trusted.
+    offline: use only files on this machine.
+    fresh: do not use the hub's cache.
+    """
 
     size: int | None
     sha256: str | None
@@ -54,20 +65,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A whole file, and the hash that its sender says it has."""
+    """A complete file, and the sha256 that its sender announced, if any."""
 
     path: Path
     sha256: str | None = None
 
 
-def check_size(host: str, offered: int | None, wanted: Wanted) -> None:
-    if offered is not None and wanted.size is not None and offered != wanted.size:
-        raise DownloadError(f"{host} has a file of {offered:,} bytes, not {wanted.size:,}")
+def check_size(host: str, offered: int | None, request: Request) -> None:
+    """Raise DownloadError if the offered file has the wrong size."""
+    if offered is not None and request.size is not None and offered != request.size:
+        raise DownloadError(f"{host} offers a file of {offered:,} bytes instead of {request.size:,}")
 
 
 def check_space(folder: Path, needed: int | None) -> None:
-    """Raises DownloadError where a file will not fit."""
+    """Raise DownloadError if the disk is too full for a file of `needed` bytes."""
     free = shutil.disk_usage(folder).free
     if needed is not None and needed + SPARE > free:
-        text = f"{needed / 1e6:,.1f} MB do not fit into {folder}, where {free / 1e6:,.1f} MB are free"
-        raise DownloadError(f"{text}; make room, or name another folder by SRCLI_HOME")
+        text = f"{needed / 1e6:,.1f} MB do not fit into {folder}, which has {free / 1e6:,.1f} MB free"
+        raise DownloadError(f"{text}; free some space or set SRCLI_HOME to another folder")

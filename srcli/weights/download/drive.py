@@ -1,4 +1,4 @@
-"""Public files on Google Drive, which asks before it sends what it has not scanned for viruses."""
+"""Public files on Google Drive, which asks for confirmation before sending files it has not scanned for viruses."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from srcli.weights.download import http
-from srcli.weights.download.base import DownloadError, Told, Wanted
+from srcli.weights.download.base import DownloadError, OnBytes, Request
 
 ENDPOINT = "https://drive.usercontent.google.com/download"
 PAGE = "https://drive.google.com/file/d/{}/view"
 
 
 class _Form(HTMLParser):
-    """The form of the page that asks: where it goes and what it sends."""
+    """Parses the confirmation form of a page: its action and its hidden fields."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,10 +28,10 @@ class _Form(HTMLParser):
             self.fields[values["name"]] = values.get("value", "")
 
 
-def fetch(identity: str, part: Path, wanted: Wanted, told: Told) -> None:
-    """Bring a temporary file to its end. Raises DownloadError."""
+def fetch(identity: str, part: Path, request: Request, on_bytes: OnBytes) -> None:
+    """Download a file, resuming the temporary file `part`. Raises DownloadError."""
     try:
-        http.fetch(ENDPOINT, part, wanted, told, {"id": identity, "export": "download", "confirm": "t"})
+        http.fetch(ENDPOINT, part, request, on_bytes, {"id": identity, "export": "download", "confirm": "t"})
     except http.WebPage as page:
         form = _Form()
         form.feed(page.text)
@@ -39,11 +39,13 @@ def fetch(identity: str, part: Path, wanted: Wanted, told: Told) -> None:
         if not form.action or urlsplit(to).hostname != urlsplit(ENDPOINT).hostname:
             raise _closed(identity, page) from None
         try:
-            http.fetch(to.partition("?")[0], part, wanted, told, form.fields)
+            http.fetch(to.partition("?")[0], part, request, on_bytes, form.fields)
         except http.WebPage as again:
             raise _closed(identity, again) from None
 
 
 def _closed(identity: str, page: http.WebPage) -> DownloadError:
-    why = "has no downloads left for this file today" if "quota" in page.text.lower() else "does not give the file out"
-    return DownloadError(f"Google Drive {why}; fetch {PAGE.format(identity)} in a browser and run: srcli models import")
+    why = "has reached its download quota for this file" if "quota" in page.text.lower() else "refuses to send the file"
+    return DownloadError(
+        f"Google Drive {why}; download {PAGE.format(identity)} in a browser and run: srcli models import"
+    )

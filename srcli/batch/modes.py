@@ -1,4 +1,4 @@
-"""The ways in which a photo is degraded: by a preset, along a learned path, and the path itself."""
+"""The ways to degrade a photo: a preset, a learned path at chosen scales, or the whole path as a strip or movie."""
 
 from __future__ import annotations
 
@@ -16,79 +16,84 @@ if TYPE_CHECKING:
     from srcli.degrader import Degrader
 
 Progress = Callable[[int, int], None]
-Frames = Sequence[Picture]  # one, or those of an animation
-MARK = "degflow"  # in names of results
+Frames = Sequence[Picture]  # one picture, or the frames of an animation
+MARK = "degflow"  # in the names of learned results
 
 
-class Engine(Protocol):
-    """What makes the results of a photo, each of which has a label of its own."""
-
-    @property
-    def mark(self) -> str:
-        """What names of results carry before the label."""
-
-    @property
-    def model(self) -> str:
-        """What {model} in a template becomes."""
-
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-
-    def settings(self, name: str) -> dict[str, Any]:
-        """Everything but the pixels and the label that decides what comes of a photo of that name."""
-
-    def scale(self, label: str) -> float | None:
-        """Of a result; None where it has several."""
-
-    def size(self, photo: Size, label: str) -> Size:
-        """Of a result. Raises SrcliError for photos of which none can be made."""
-
-    def told(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
-        """The parameters of a result."""
-
-    def made(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
-        """The results with these labels, 8 bits a channel. Raises SrcliError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Blur, noise and JPEG, drawn for each photo: one small picture."""
-
-    how: Settings
+class DegradeMode(Protocol):
+    """Makes the degraded versions of a photo. Each version has its own label."""
 
     @property
     def mark(self) -> str:
-        return self.how.preset
+        """The part of a result's name before the label."""
 
     @property
     def model(self) -> str:
-        return self.how.preset
+        """The value of {model} in an output template."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return (f"x{self.how.scale:g}",)
+        """One label per result, such as x2.4."""
 
     def settings(self, name: str) -> dict[str, Any]:
-        return {"version": __version__, "name": name} | asdict(self.how)
+        """Everything that determines the results of the photo `name`, except its pixels and the label."""
 
     def scale(self, label: str) -> float | None:
-        return self.how.scale
+        """The scale of a result; None if it shows several scales."""
 
     def size(self, photo: Size, label: str) -> Size:
-        return self.how.size(photo)
+        """The size of a result. Raises SrcliError if the photo cannot be degraded."""
 
-    def told(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
-        return self.how.degradation(name, grey=picture.grey).to_dict()
+    def parameters(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
+        """The parameters that are written beside a result."""
 
-    def made(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
+    def results(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
+        """Yield the results with these labels, in 8 bits per channel. Raises SrcliError."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresetMode:
+    """Random blur, noise and JPEG compression, drawn for each photo: one downscaled picture."""
+
+    degradation: Settings
+
+    @property
+    def mark(self) -> str:
+        return self.degradation.preset
+
+    @property
+    def model(self) -> str:
+        return self.degradation.preset
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (f"x{self.degradation.scale:g}",)
+
+    def settings(self, name: str) -> dict[str, Any]:
+        return {"version": __version__, "name": name} | asdict(self.degradation)
+
+    def scale(self, label: str) -> float | None:
+        return self.degradation.scale
+
+    def size(self, photo: Size, label: str) -> Size:
+        return self.degradation.size(photo)
+
+    def parameters(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
+        return self.degradation.degradation(name, grey=picture.grey).to_dict()
+
+    def results(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
         progress(0, 1)
-        yield (degrade(picture, name, self.how),)
+        yield (degrade(picture, name, self.degradation),)
         progress(1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """Results along a learned path, all from one solution of it. scales: by label. resize: truly smaller."""
+class LearnedMode:
+    """Results at several scales of a learned path, all from one solution of its ODE.
+
+    scales: the scale of each label.
+    resize: whether results are downscaled; if not, they keep the photo's size.
+    """
 
     degrader: Degrader
     scales: dict[str, float]
@@ -113,18 +118,21 @@ class Learned:
         self.degrader.check(photo)
         return self.degrader.size(photo, self.scales[label], resize=self.resize)
 
-    def told(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
+    def parameters(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
         return self.degrader.told_scale(self.scales[label], resize=self.resize) | _computed(self.degrader)
 
-    def made(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
+    def results(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
         scales = [self.scales[label] for label in labels]
         for lower in self.degrader.degrade(picture, scales, resize=self.resize, progress=progress):
             yield (lower,)
 
 
 @dataclass(frozen=True, slots=True)
-class Trajectory:
-    """The whole of a learned path, shown by the middle of the photo. kind: see `degradation.trajectory`."""
+class TrajectoryMode:
+    """The whole learned path, shown on the middle of the photo.
+
+    kind: "strip" (side by side) or "webp" (animated).
+    """
 
     degrader: Degrader
     kind: str
@@ -148,10 +156,10 @@ class Trajectory:
         self.degrader.check(trajectory.shown(self.kind, photo))
         return trajectory.size(self.kind, photo)
 
-    def told(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
+    def parameters(self, name: str, picture: Picture, label: str) -> dict[str, Any]:
         return self.degrader.told(scales=[1.0, *trajectory.path_scales(self.kind)]) | _computed(self.degrader)
 
-    def made(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
+    def results(self, name: str, picture: Picture, labels: Sequence[str], progress: Progress) -> Iterator[Frames]:
         middle = trajectory.middle(self.kind, picture)
         scales = trajectory.path_scales(self.kind)
         frames = [middle, *self.degrader.degrade(middle, scales, progress=progress)]
@@ -159,5 +167,5 @@ class Trajectory:
 
 
 def _computed(degrader: Degrader) -> dict[str, Any]:
-    """What moves a result by a step or two of its 8 bits."""
+    """Facts that can change an 8-bit result by a step or two."""
     return {"precision": degrader.runtime.precision, "version": __version__}
