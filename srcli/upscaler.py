@@ -116,7 +116,7 @@ class Upscaler:
         cls, path: Path | str, prior: Path | str | None = None, lora: Path | str | None = None, **options: Any
     ) -> Upscaler:
         """A model from a checkpoint as its authors publish it (.pth, .pt, .ckpt), or from safetensors that `srcli` has
-        written. prior: the learned prior of LINF-LP and SRFlow-LP, lora: the low-rank change of a flow map, which have
+        written. prior: the learned prior of LINF-LP and SRFlow-LP, lora: the LoRA of a flow map, which have
         files of their own. options: as above. Raises `ConvertError`, exit code 4."""
         others = (None if file is None else Path(file) for file in (prior, lora))
         return cls(load_files(Path(path), *others), **options)

@@ -24,7 +24,7 @@ def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] |
     What the network declares (`Trainable.float32_parameters`) stays in float32; everything else is float16.
     `data` describes the training photos in one line; `scores` are measured on the exported weights. The metadata say
     for which pipeline the weights are, in which role, and what they belong to by its digest: the file of the flow of a
-    prior or of a low-rank change, the tensors of the autoencoder of a flow in its latents.
+    prior or of a LoRA, the tensors of the autoencoder of a flow in its latents.
     """
     path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
     if not path.is_file():

@@ -74,7 +74,7 @@ def command(
         Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
     ] = None,
     lora: Annotated[
-        Path | None, typer.Option("--lora", help="With -m: the file of a flow map's low-rank change, for --detail.")
+        Path | None, typer.Option("--lora", help="With -m: the file of a flow map's LoRA, for --detail.")
     ] = None,
     detail: Annotated[
         float,

@@ -15,7 +15,7 @@ RECIPES = {
     "flowmap-base": "Train the velocity of a flow map, from flowsr: the first stage.",
     "flowmap": "Train it on to jump any part of the way: self-distillation.",
     "flowmap-guided": "Train it on to learn the guided flow.",
-    "flowmap-lora": "Train a low-rank change of a frozen flow map: the dial of --detail.",
+    "flowmap-lora": "Train a LoRA of a frozen flow map: the dial of --detail.",
     "degflow-ae": "Train the autoencoder of a path of degradation: the first stage.",
     "degflow": "Train the flow along that path, between levels of degradation.",
     "degflow-decoder": "Train the autoencoder's decoder on beside the finished flow.",

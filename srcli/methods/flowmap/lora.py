@@ -1,4 +1,4 @@
-"""Low-rank changes of a network (LoRA, Hu et al. 2021), kept apart from its weights: W + k B A for a factor k."""
+"""Low-rank adaptation of a network (LoRA, Hu et al. 2021), kept apart from its weights: W + k B A for a factor k."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last stage of the flow map: a low-rank change of the frozen network, for pictures that pass for photos."""
+"""The last stage of the flow map: a LoRA of the frozen network, for pictures that pass for photos."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FlowmapLoraTask(MapTask[Lora]):
         super().__init__(recipe, network, frozen)
         options = recipe.options | {"steps": tuple(recipe.options.get("steps", LoraOptions().steps))}
         self.chosen, self.lora = LoraOptions(**options), network
-        path = frozen.find_flow("velocity", "a low-rank change needs its network")
+        path = frozen.find_flow("velocity", "a LoRA needs its network")
         base = store.load_network(path)
         if not isinstance(base, VelocityNet) or not network.fits(base):
             raise RecipeError(f"{path} is not a velocity network of the recipe's architecture")

@@ -13,14 +13,14 @@ from srcli.tiling.model import Sampling, gaussian_field
 
 
 class FlowmapModel(PathModel):
-    """The network is told where a step begins and where it goes to. `Sampling.detail` is the factor of the low-rank
-    change: 0 the network alone, 1 as the change was trained, up to 2 sharper and less faithful. A network with noise
+    """The network is told where a step begins and where it goes to. `Sampling.detail` is the factor of the LoRA:
+    0 the network alone, 1 as the change was trained, up to 2 sharper and less faithful. A network with noise
     begins at the enlarged picture with that noise, times the temperature."""
 
     def __init__(self, network: VelocityNet, lora: Lora | None = None) -> None:
         super().__init__(network)
         if lora is not None and not lora.fits(network):
-            raise ValueError("the low-rank change belongs to a network of another architecture")
+            raise ValueError("the LoRA belongs to a network of another architecture")
         self.lora = lora
         self.most_detail = 0.0 if lora is None else 2.0
         self.default_temperature, self.samples = (1.0, True) if network.noise else (0.0, False)
