@@ -80,6 +80,7 @@ class Method:
     lacks: what is said, after "which", of a model on which a dial has no effect, by dial.
     tasks: what can be trained.
     published: paths of the families of published checkpoints that it reads, in the order in which they are asked.
+    readers: paths of functions that read its own file formats: the state dict in a file, or None for another format.
     load: path of a function that makes the networks from the files of all roles, where a file is not a network.
     """
 
@@ -94,6 +95,7 @@ class Method:
     lacks: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
     published: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
     load: str = ""
 
     def control(self, name: str) -> Control | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from srcli.methods.method import Method, Task, resolve
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from srcli.checkpoints.family import Family
     from srcli.tiling.model import Model
@@ -24,6 +24,7 @@ DECLARATIONS: tuple[str, ...] = (
     "srcli.methods.srflow.method:SRFLOW",
     "srcli.methods.srflow.method:SRFLOW_OFFICIAL",
     "srcli.methods.rrdb.method:RRDB",
+    "srcli.methods.realesrgan.method:REALESRGAN",
     "srcli.methods.flowsr.method:FLOWSR",
     "srcli.methods.flowmap.method:FLOWMAP",
     "srcli.methods.flowsr_sd.method:FLOWSR_SD",
@@ -110,6 +111,11 @@ def players(kind: str) -> list[tuple[str, str]]:
 def tasks() -> dict[str, tuple[Method, Task]]:
     """All tasks by name, with their methods."""
     return {task.name: (method, task) for method in methods().values() for task in method.tasks}
+
+
+def readers() -> list[Callable[[Path], dict[str, Tensor] | None]]:
+    """Readers of file formats that methods have of their own."""
+    return [resolve(path) for method in methods().values() for path in method.readers]
 
 
 def families() -> list[Family]:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from srcli.checkpoints.family import Checkpoint, ConvertError, SourceFile
+from srcli.methods import registry
 from srcli.weights.store import sha256
 
 MAX_BYTES = 16 * 2**30
@@ -62,6 +63,9 @@ def read(path: Path) -> Checkpoint:
     elif not start.startswith(LEGACY):
         if _looks_like_safetensors(start, size):
             return _safetensors(path, size)
+        for reader in registry.readers():
+            if (state := reader(path)) is not None:
+                return _checkpoint(path, state, 2 * size, "", {})  # float16 has become float32
         raise ConvertError(f"{path} is not a checkpoint: it was written by neither torch.save nor safetensors")
     content = _load(path)
     return _unwrapped(path, content, size)

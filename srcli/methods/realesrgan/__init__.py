@@ -1,0 +1,1 @@
+"""Real-ESRGAN's networks: degraded photos at one scale, and the format of most community models."""
