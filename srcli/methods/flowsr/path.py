@@ -14,13 +14,11 @@ from srcli.geometry import Size, Window
 from srcli.methods.flowsr.colour import WAVELET_RADIUS, Tint, tint, wavelet
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.resampling import enlarge, mirrored
+from srcli.tiling.kernels import CANVAS_PIXELS
 from srcli.tiling.model import Decoded, Sampling, Scales, Stages
 
 # Around the picture the canvas goes on as its mirror image: zeros beyond the border reach into it less.
 RIM = 16
-# Below this area PyTorch picks other kernels, which round differently: smaller windows are grown to it, so that a tile
-# has the bits of the whole.
-LEAST_PIXELS = 64_000
 PROBE = 192  # pixels a side of the small picture that colours are compared on
 
 
@@ -78,7 +76,7 @@ class PathModel(ABC):
         margin = 2 * (far + sampling.steps * (self.network.radius + self.network.align))
         canvas = self._canvas(size)
         sides = min(window.height + margin, canvas.height), min(window.width + margin, canvas.width)
-        grown = max(sides[0] * sides[1], min(LEAST_PIXELS, canvas.height * canvas.width))
+        grown = max(sides[0] * sides[1], min(CANVAS_PIXELS, canvas.height * canvas.width))
         # Five maps at a quarter of the resolution, two thin ones and two pictures at the full one; measured.
         numbers = self.network.head.out_channels / 16 * 5 + self.network.thin * 2 + 2 * 3
         return int(4 * numbers * grown)
@@ -104,7 +102,7 @@ class PathModel(ABC):
         canvas, steps, goal = self._canvas(size), sampling.steps, window.shifted(RIM, RIM)
         areas = [goal]  # from the last to the first: pixels inside depend only on those within the radius
         for _ in range(steps):
-            areas.insert(0, areas[0].within(canvas, self.network.radius, self.network.align, LEAST_PIXELS))
+            areas.insert(0, areas[0].within(canvas, self.network.radius, self.network.align, CANVAS_PIXELS))
         with self.stages("enlarge"):
             x = self.start(self._enlarged(lr, areas[0], size), areas[0], sampling)
         with self.stages("flow"):

@@ -17,13 +17,10 @@ from srcli.methods.linf.queries import Queries, grid_queries, patch_centres
 from srcli.networks.notch import Notch
 from srcli.networks.patches import from_patches, grid, rows
 from srcli.resampling import LinearTaps, interpolate, linear_taps
+from srcli.tiling.kernels import ENCODED_PIXELS, PATCHES
 from srcli.tiling.model import Decoded, Sampling, Scales, Stages, gaussian_field
 
 QUERIES_AT_ONCE = 4096  # features of that many queries stay in the cache
-# Below these areas PyTorch picks other kernels, which round differently: smaller windows are grown to them, so that
-# a tile has the bits of the whole.
-LEAST_PIXELS = 7000
-LEAST_PATCHES = 1600
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class LinfModel:
         )
         top, left = int(rows.min()), int(cols.min())
         needed = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
-        return needed.within(low, minimum=LEAST_PIXELS)
+        return needed.within(low, minimum=ENCODED_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly."""
@@ -210,8 +207,8 @@ class LinfModel:
         """The patches that must be made to know those of `core`."""
         grid = Size(-(-size.height // self.patch), -(-size.width // self.patch))
         if self.prior is None or not self._predicts(sampling):
-            return core.within(grid, self.notch.radius, minimum=LEAST_PATCHES)
-        return core.within(grid, self.notch.radius + self.prior.radius, self.prior.align, LEAST_PATCHES)
+            return core.within(grid, self.notch.radius, minimum=PATCHES)
+        return core.within(grid, self.notch.radius + self.prior.radius, self.prior.align, PATCHES)
 
     def _blocks(self, features: LinfFeatures, area: Window, size: Size) -> Iterator[tuple[Window, slice, Queries]]:
         """Bands of patch rows with about QUERIES_AT_ONCE queries each, and their place among all rows * columns."""

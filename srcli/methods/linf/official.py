@@ -22,10 +22,10 @@ from srcli.methods.linf.queries import Queries, official_coordinates, official_q
 from srcli.networks.latent import UNet
 from srcli.networks.patches import from_patches, rows, to_patches
 from srcli.resampling import interpolate, linear_taps, mirrored
+from srcli.tiling.kernels import ENCODED_PIXELS
 from srcli.tiling.model import Decoded, Sampling, Scales, Stages, TooSmall, gaussian_field
 
 QUERIES_AT_ONCE = 4096
-LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
 LEAST_MAP = 8  # patches a side that the U-Net can pool three times
 KEPT = 2**29  # bytes of conditions that are kept from the prior's pass for the inverse
 PAIRED = (2, 3, 4)  # scales of the paired test sets in the published configurations
@@ -131,7 +131,7 @@ class OfficialLinf:
         """The part of the LR image whose features `decode` reads for a window."""
         if self.prior is not None or self.reach is None:
             return Window.whole(low)
-        return self._grid(size, low).region(self._patches(window)).within(low, minimum=LEAST_PIXELS)
+        return self._grid(size, low).region(self._patches(window)).within(low, minimum=ENCODED_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly; with a prior, for an output at the scales of its training."""

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from srcli.geometry import Size, Window
 from srcli.methods.realesrgan.network import ESRGAN, Compact
 from srcli.tiling.fixed_scale import FixedScale
+from srcli.tiling.kernels import ENCODED_PIXELS
 from srcli.tiling.model import Decoded, Sampling
 
 # Pixels of the small picture around a tile. What lies farther away changes pixels of x4plus by at most 1/255:
 # `benchmarks/quality/halo.py` measures it.
 HALO = 64
-LEAST_PIXELS = 7000  # smaller areas are grown to it: other kernels would round differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class RealESRGANModel(FixedScale):
         """Pixels of the small picture that a window of the output is made from, with what the last layers see."""
         core = self.own_window(window, size, low).scaled(1 / self.scale)
         margin = self.network.margin * self.fold
-        return core.within(self._folded(low), margin=margin, align=self.fold, minimum=LEAST_PIXELS)
+        return core.within(self._folded(low), margin=margin, align=self.fold, minimum=ENCODED_PIXELS)
 
     def _folded(self, low: Size) -> Size:
         return Size(*(-(-n // self.fold) * self.fold for n in (low.height, low.width)))

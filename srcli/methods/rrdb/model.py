@@ -10,10 +10,10 @@ from torch import Tensor
 from srcli.geometry import Size, Window
 from srcli.networks.rrdb import StackedRRDB
 from srcli.tiling.fixed_scale import FixedScale
+from srcli.tiling.kernels import ENCODED_PIXELS
 from srcli.tiling.model import Decoded, Sampling
 
 MARGIN = 2  # LR pixels that the doublings and the two last convolutions see, rounded up
-LEAST_PIXELS = 7000  # smaller regions are grown to it: other kernels would round differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RrdbModel(FixedScale):
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the LR image whose features `decode` reads for a window."""
         core = self._core(window, size, low)
-        return core.within(low, margin=MARGIN, minimum=LEAST_PIXELS)
+        return core.within(low, margin=MARGIN, minimum=ENCODED_PIXELS)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region, roughly."""
@@ -72,7 +72,7 @@ class RrdbModel(FixedScale):
 
     def decode(self, features: RrdbFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
         low, region = features.low, features.region
-        area = self._core(window, size, low).within(low, margin=MARGIN, minimum=LEAST_PIXELS)
+        area = self._core(window, size, low).within(low, margin=MARGIN, minimum=ENCODED_PIXELS)
         with self.stages("decode"):
             part = area.cut(features.maps, region)
             made = self.network.picture(part.contiguous(memory_format=torch.channels_last)).float()

@@ -18,13 +18,11 @@ from srcli.methods.srflow.prior import LevelPrior
 from srcli.networks.notch import Notch
 from srcli.resampling import interpolate, linear_taps
 from srcli.tiling.fixed_scale import FixedScale
+from srcli.tiling.kernels import NUMBERS_PER_THREAD
 from srcli.tiling.model import Decoded, Sampling, gaussian_field
 
 FOLD = 4  # period of the weave that the prior leaves: the finest split has pixels of 2, the next of 4
 BLOCK = 640  # side of what is decoded at once, in pixels of the network's own scale; a multiple of PATCH
-# Up to this many numbers a thread PyTorch takes other convolutions, which round differently: smaller windows are grown
-# beyond, so that a tile has the bits of the whole.
-FEW = 20480
 TEMPERATURE = 0.8  # where none is asked for, as in the paper
 # Shares of the temperature, or of the prior's latents, at which exploded patches are made again, beginning at
 # TEMPERATURE or below: half of a temperature that makes everything explode would still make noise.
@@ -59,7 +57,7 @@ class SRFlowModel(FixedScale):
         self.default_temperature, self.most_detail = (TEMPERATURE, 0.0) if prior is None else (0.0, 1.0)
         self.levels = flow.flowUpsamplerNet.fold(inverse=True)
         self.notch = Notch(FOLD) if flow.centred else None  # published flows are as their authors made them
-        few = FEW * torch.get_num_threads()
+        few = NUMBERS_PER_THREAD * torch.get_num_threads()
         self.least = [few // level.narrowest + 1 for level in self.levels]  # positions of a level's windows
         self.least_low = few // 3 + 1  # pixels of an LR window
 
