@@ -14,8 +14,8 @@ from srcli.tiling.fixed_scale import FixedScale
 from srcli.tiling.kernels import ENCODED_PIXELS
 from srcli.tiling.model import Decoded, Sampling
 
-# Pixels of the small picture around a tile. What lies farther away changes pixels of x4plus by at most 1/255:
-# `benchmarks/quality/halo.py` measures it.
+# Pixels of the small picture around a tile. In three photos, what lies farther away changed a pixel of x4plus by 1.2 of
+# 255 at most (`benchmarks/quality/halo.py`).
 HALO = 64
 
 
