@@ -105,6 +105,18 @@ class Model(Protocol):
         """The part `window` of the whole output of `size`."""
 
 
+class KeepsPicture:
+    """What models share whose features are the small picture itself: they enlarge it window by window."""
+
+    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
+        """All of it: enlarging takes what it needs."""
+        return Window.whole(low)
+
+    def encode_bytes(self, region: Window) -> int:
+        """Nothing is computed."""
+        return 0
+
+
 def gaussian_field(seed: int, channels: int, window: Window) -> Tensor:
     """Standard normal noise (channels, height, width) at absolute grid positions.
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from srcli.geometry import Size, Window
 from srcli.resampling import enlarged
-from srcli.tiling.model import Decoded, Sampling, Scales, Stages
+from srcli.tiling.model import Decoded, KeepsPicture, Sampling, Scales, Stages
 
 
-class PlainModel:
+class PlainModel(KeepsPicture):
     """Bicubic enlargement (Keys 1981), the most faithful answer where no network knows better."""
 
     scales = Scales(1.0, 8.0)
@@ -25,14 +25,6 @@ class PlainModel:
     def to(self, device: torch.device) -> PlainModel:
         """Returns itself: there is nothing to move."""
         return self
-
-    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
-        """All of it: enlarging takes what it needs."""
-        return Window.whole(low)
-
-    def encode_bytes(self, region: Window) -> int:
-        """Encoding keeps the picture as it is."""
-        return 0
 
     def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
         """Working memory of decoding a window, roughly."""

@@ -15,7 +15,7 @@ from srcli.methods.flowsr.colour import WAVELET_RADIUS, Tint, tint, wavelet
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.resampling import enlarge, mirrored
 from srcli.tiling.kernels import CANVAS_PIXELS
-from srcli.tiling.model import Decoded, Sampling, Scales, Stages
+from srcli.tiling.model import Decoded, KeepsPicture, Sampling, Scales, Stages
 
 # Around the picture the canvas goes on as its mirror image: zeros beyond the border reach into it less.
 RIM = 16
@@ -29,7 +29,7 @@ class PathFeatures:
     lr: Tensor
 
 
-class PathModel(ABC):
+class PathModel(KeepsPicture, ABC):
     """Any scale from 1 to 8: the network works on the enlarged picture and is not told the scale. What is made of the
     network at each step is `velocity`."""
 
@@ -60,14 +60,6 @@ class PathModel(ABC):
         return self
 
     # --- tiling facts ---
-
-    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
-        """All of it: enlarging takes what it needs."""
-        return Window.whole(low)
-
-    def encode_bytes(self, region: Window) -> int:
-        """Encoding keeps the picture as it is."""
-        return 0
 
     def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
         """Working memory of decoding a window, roughly, with its surroundings, of which each step needs its own: the

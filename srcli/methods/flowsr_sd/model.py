@@ -21,7 +21,7 @@ from srcli.methods.flowsr_sd import tiles as sd_tiling
 from srcli.methods.flowsr_sd.text_encoder import Prompts
 from srcli.methods.flowsr_sd.tiles import Grid, blended
 from srcli.resampling import enlarge, interpolate, linear_taps
-from srcli.tiling.model import Decoded, Sampling, Scales, Stages, gaussian_field
+from srcli.tiling.model import Decoded, KeepsPicture, Sampling, Scales, Stages, gaussian_field
 
 FACTOR = 8  # pixels to a latent pixel
 ALIGN = 64  # pixels: the U-Net halves the latents three times
@@ -62,7 +62,7 @@ class SdFeatures:
     restored: Restored | None = None
 
 
-class FlowsrSd:
+class FlowsrSd(KeepsPicture):
     """Any scale from 1 to 8: the picture is enlarged first. Temperature scales the noise of the encoder's sample; at 0
     it is the mean. Detail mixes with the bicubic enlargement, which is all there is at 0.
 
@@ -102,16 +102,9 @@ class FlowsrSd:
 
     # --- tiling facts ---
 
-    def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
-        """All of it."""
-        return Window.whole(low)
-
-    def encode_bytes(self, region: Window) -> int:
-        """Nothing that depends on the picture: tiles have a fixed size; one takes about 2 GB in float32."""
-        return 0
-
     def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
-        """Working memory that a window takes, roughly, beside that of one tile."""
+        """Working memory that a window takes, roughly, beside that of one tile, which is about 2 GB in float32 whatever
+        the picture."""
         return 4 * 3 * 9 * (window.height + 2 * WAVELET_RADIUS) * (window.width + 2 * WAVELET_RADIUS)
 
     # --- the picture ---
