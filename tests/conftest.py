@@ -9,17 +9,17 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import children
 import pytest
-from weights_server import running
+
+from tests.support import children
+from tests.support.places import REFERENCE
+from tests.weights.server import running
 
 # One thread, here and in programs that tests start: the networks are small, and two threads that wait for each other on
 # a busy machine take ten times as long. Torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest.register_assert_rewrite("flowsr_sd_steps")  # else a failure there would not tell the shapes
-
-REFERENCE = Path(__file__).parents[2] / "shared"
+pytest.register_assert_rewrite("tests.methods.flowsr_sd.steps")  # else a failure there would not tell the shapes
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +50,9 @@ def reference() -> Path:
 def tiny_degflow(tmp_path_factory):
     """The files of a generator of degradations with random weights, of the kind that we train."""
     from safetensors.torch import save_file
-    from test_degflow import SMALL_AE, SMALL_FLOW, lively
 
     from srcli.degrader import Parts
+    from tests.methods.degflow.test_pipeline import SMALL_AE, SMALL_FLOW, lively
 
     folder = tmp_path_factory.mktemp("degflow")
     for name, architecture in (("ae", SMALL_AE), ("flow", SMALL_FLOW | {"tileable": True})):
@@ -125,6 +125,6 @@ def trunk(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """ae.safetensors and flow.safetensors of short runs of DegFlow, and the runs."""
-    from degflow_steps import train_both
+    from tests.methods.degflow.steps import train_both
 
     return train_both(tmp_path_factory.mktemp("degflow"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +11,9 @@ from srcli import SrcliError, Target, Upscaler
 from srcli.images.picture import Picture
 from srcli.images.read import from_pil
 from srcli.tiling.strips import NotFinite
+from tests.support.places import EXAMPLES
 
-CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").crop((40, 30, 100, 80))
+CAT = Image.open(EXAMPLES / "cat.png").crop((40, 30, 100, 80))
 SMALL = CAT.crop((0, 0, 40, 32))
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("srflow-lp-s", "srflow-s")]
 
@@ -74,7 +73,7 @@ def test_scale_one_keeps_the_picture(upscaler):
 
 
 def test_better_than_bicubic(upscaler):
-    photo = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB").crop((0, 0, 224, 148))
+    photo = Image.open(EXAMPLES / "cat.png").convert("RGB").crop((0, 0, 224, 148))
     small = photo.resize((112, 74), Image.Resampling.BICUBIC)
 
     def error(image: Image.Image) -> float:
@@ -134,7 +133,7 @@ def test_wrong_arrays_are_refused(upscaler):
 
 
 def test_large_pictures_are_encoded_in_parts_and_equal_the_whole():
-    photo = from_pil(Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB"))
+    photo = from_pil(Image.open(EXAMPLES / "cat.png").convert("RGB"))
     small = Upscaler("linf-lp-s", precision="fp32")
     whole = small.run(photo, Target(scale=1.6)).picture.colour
     small.engine.budget = 30 * 2**20

@@ -1,0 +1,267 @@
+"""Encoders of published checkpoints by their definition, and pipelines that make the same picture in tiles."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from srcli.geometry import Size, Target, Window
+from srcli.images.read import from_pil
+from srcli.methods.linf.official import OfficialLinf
+from srcli.methods.registry import assemble
+from srcli.methods.rrdb.model import RrdbModel
+from srcli.methods.srflow.official import OfficialSRFlow
+from srcli.methods.srflow.published_model import PublishedSRFlow
+from srcli.networks.swinir import SwinIR
+from srcli.tiling.model import Sampling
+from srcli.tiling.strips import OutOfMemory
+from srcli.tiling.tiles import strips
+from srcli.weights.store import network_of
+from tests.support.layouts import ENCODERS, PRIORS, SRFLOW, UNET, filled, layout_of, linf
+
+
+@pytest.fixture(autouse=True)
+def _no_grad():
+    with torch.no_grad():
+        yield
+
+
+def network(architecture: dict, seed: int = 0):
+    return network_of(architecture, filled(layout_of(architecture), seed), None)
+
+
+def grey(low: tuple[int, int]) -> Tensor:
+    return 0.5 + 0.05 * torch.randn(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
+
+
+# --- encoders ---
+
+
+def attended(block: dict[str, Tensor], x: Tensor, window: int, heads: int, shift: int) -> Tensor:
+    """What a block's attention adds to a token, token by token: (h, w, C), already normed."""
+    height, width, dim = x.shape
+    out, size = torch.empty_like(x), dim // heads
+    q, k, v = (x @ block["attn.qkv.weight"].T + block["attn.qkv.bias"]).view(height, width, 3, heads, size).unbind(2)
+    table = block["attn.relative_position_bias_table"]
+
+    def place(position: int, length: int) -> tuple[int, bool]:
+        """Window of a position on the shifted axis, and whether the shift has brought it there from the other end."""
+        moved = (position - shift) % length
+        return moved // window, position < shift
+
+    for y, x0 in np.ndindex(height, width):
+        mine = place(y, height), place(x0, width)
+        near = [p for p in np.ndindex(height, width) if (place(p[0], height), place(p[1], width)) == mine]
+        bias = []
+        for py, px in near:
+            dy = (y - shift) % height % window - (py - shift) % height % window
+            dx = (x0 - shift) % width % window - (px - shift) % width % window
+            bias.append(table[(dy + window - 1) * (2 * window - 1) + dx + window - 1])
+        keys, values = (torch.stack([t[p] for p in near]) for t in (k, v))
+        scores = (keys * q[y, x0]).sum(-1) / size**0.5 + torch.stack(bias)
+        out[y, x0] = (scores.softmax(0)[..., None] * values).sum(0).flatten()
+    return out @ block["attn.proj.weight"].T + block["attn.proj.bias"]
+
+
+def test_swinir_is_its_definition():
+    sizes = {"dim": 8, "depths": [2], "heads": [2], "window": 4, "features": 6, "image": 8}
+    net = network({"kind": "swinir"} | sizes)
+    assert isinstance(net, SwinIR)
+    state, image = net.state_dict(), torch.randn(1, 3, 8, 12)
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        return F.layer_norm(x, (8,), state[f"{name}.weight"], state[f"{name}.bias"])
+
+    def conv(name: str, x: Tensor) -> Tensor:  # (C, h, w)
+        return F.conv2d(x[None], state[f"{name}.weight"], state[f"{name}.bias"], padding=1)[0]
+
+    first = conv("conv_first", image[0])
+    x = start = norm("patch_embed.norm", first.permute(1, 2, 0))
+    for number, shift in ((0, 0), (1, 2)):
+        prefix = f"layers.0.residual_group.blocks.{number}."
+        block = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        x = x + attended(block, norm(f"{prefix}norm1", x), 4, 2, shift)
+        hidden = F.gelu(norm(f"{prefix}norm2", x) @ block["mlp.fc1.weight"].T + block["mlp.fc1.bias"])
+        x = x + hidden @ block["mlp.fc2.weight"].T + block["mlp.fc2.bias"]
+    x = start + conv("layers.0.conv", x.permute(2, 0, 1)).permute(1, 2, 0)
+    deep = conv("conv_after_body", norm("norm", x).permute(2, 0, 1)) + first
+    expected = F.leaky_relu(conv("conv_before_upsample.0", deep), 0.01)
+    torch.testing.assert_close(net(image)[0], expected, atol=2e-5, rtol=1e-4)
+
+
+def test_swinir_reflects_what_is_missing_and_cuts_it_off():
+    net = network(ENCODERS["swinir"])
+    image = torch.randn(1, 3, 13, 18)
+    padded = net(F.pad(image, (0, 6, 0, 3), mode="reflect"))
+    torch.testing.assert_close(net(image), padded[..., :13, :18])
+
+
+def test_rdn_is_its_definition():
+    net = network(ENCODERS["rdn"])
+    state, image = net.state_dict(), torch.randn(1, 3, 9, 11)
+
+    def conv(name: str, x: Tensor) -> Tensor:
+        weight = state[f"{name}.weight"]
+        return F.conv2d(x, weight, state[f"{name}.bias"], padding=weight.shape[-1] // 2)
+
+    first = conv("SFENet1", image)
+    h, fused = conv("SFENet2", first), []
+    for block in range(3):
+        seen = h
+        for layer in range(2):
+            seen = torch.cat([seen, conv(f"RDBs.{block}.convs.{layer}.conv.0", seen).relu()], 1)
+        h = conv(f"RDBs.{block}.LFF", seen) + h
+        fused.append(h)
+    torch.testing.assert_close(net(image), conv("GFF.1", conv("GFF.0", torch.cat(fused, 1))) + first)
+
+
+@pytest.mark.parametrize("name", ["edsr", "rdn", "rrdb"])
+def test_radius_is_what_the_encoder_sees(name):
+    net, middle = network(ENCODERS[name]), 40
+    image = torch.zeros(1, 3, 81, 81, dtype=torch.float64)
+    moved = image.clone()
+    moved[..., middle, middle] = 1e9
+    net = net.double()
+    for parameter in net.parameters():
+        parameter.abs_()  # nothing that reaches a pixel is cancelled there
+    change = (net(moved) - net(image)).abs().amax((0, 1)) > 0
+    rows = change.any(1).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (middle - net.radius, middle + net.radius)
+
+
+# --- tiles ---
+
+
+def official_linf(encoder: str, patch: int, prior: str | None = None) -> OfficialLinf:
+    second = None if prior is None else network(PRIORS[prior] | {"channels": 3 * patch**2}, 1)
+    return OfficialLinf(network(linf(encoder, patch)), second)
+
+
+LINFS = {
+    **{f"{e} {p}": official_linf(e, p) for e in ENCODERS for p in (1, 3)},
+    "unet 3": official_linf("edsr", 3, "unet"),
+    "unet 1": official_linf("edsr", 1, "unet"),
+    "swin swinir": official_linf("swinir", 3, "swin_latent"),
+}
+SRFLOWS = {
+    "srflow x4": PublishedSRFlow(network(SRFLOW)),
+    "srflow x8": PublishedSRFlow(network(SRFLOW | {"scale": 8})),
+    "srflow-lp": PublishedSRFlow(network(SRFLOW), network(UNET, 1)),
+}
+RRDBS = {
+    f"rrdb x{2**n}": RrdbModel(
+        network({"kind": "srflow-rrdb", "blocks": 2, "features": 8, "growth": 4, "upsampling": n})
+    )
+    for n in (2, 3)
+}
+
+
+def in_tiles(model, lr: Tensor, size: Size, tile: Size, sampling: Sampling) -> Tensor:
+    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
+    for window in chain.from_iterable(strips(size, tile)):
+        region = model.region(window, size, low, sampling)
+        part = model.decode(model.encode(lr, size, region), window, size, sampling)
+        out[..., window.top : window.bottom, window.left : window.right] = part
+    return out
+
+
+def whole(model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
+    return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
+
+
+@pytest.mark.parametrize("name", LINFS)
+@settings(max_examples=5, deadline=None)
+@given(
+    low=st.tuples(st.integers(12, 100), st.integers(12, 60)),
+    size=st.tuples(st.integers(60, 160), st.integers(60, 160)),
+    tile=st.tuples(st.integers(16, 150), st.integers(16, 150)),
+    sampling=st.sampled_from([Sampling(), Sampling(temperature=0.7, seed=3), Sampling(detail=0, temperature=0.4)]),
+)
+def test_official_linf_tiles_exactly(name, low, size, tile, sampling):
+    with torch.no_grad():
+        lr, size = grey(low), Size(*(max(n, m) for n, m in zip(low, size, strict=True)))
+        made = in_tiles(LINFS[name], lr, size, Size(*tile), sampling)
+        torch.testing.assert_close(made, whole(LINFS[name], lr, size, sampling), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", SRFLOWS | RRDBS)
+@settings(max_examples=4, deadline=None)
+@given(
+    low=st.tuples(st.integers(16, 60), st.integers(16, 60)),
+    share=st.sampled_from([1.0, 0.8, 0.4]),
+    tile=st.tuples(st.integers(40, 150), st.integers(40, 150)),
+    sampling=st.sampled_from([Sampling(), Sampling(temperature=0.4, seed=3), Sampling(detail=0, temperature=0.0)]),
+)
+def test_fixed_scales_tile_exactly(name, low, share, tile, sampling):
+    with torch.no_grad():
+        model = (SRFLOWS | RRDBS)[name]
+        lr, size = grey(low), Size(*(max(n, round(n * share * model.scales.high)) for n in low))
+        made, expected = in_tiles(model, lr, size, Size(*tile), sampling), whole(model, lr, size, sampling)
+        # Truncation to 8 bits makes a step of what is a rounding error.
+        step = 1 / 255 + 1e-6 if share == 1 and name in SRFLOWS else 0
+        assert (made - expected).abs().max() <= step + 2e-4
+        assert ((made - expected).abs() > 2e-4).float().mean() < 1e-3
+        assert model.exploded == 0
+
+
+def test_latents_of_the_upsampled_picture_are_made_in_windows(monkeypatch):
+    model, lr = SRFLOWS["srflow-lp"], grey((26, 34))
+    expected = OfficialSRFlow(model.flow).initial(lr)
+    monkeypatch.setattr("srcli.methods.srflow.published_model.LEVEL_BLOCK", 7)
+    for made, whole_one in zip(model._initial(lr, model.flow.features(lr)), expected, strict=True):
+        torch.testing.assert_close(made, whole_one, atol=1e-5, rtol=1e-4)
+
+
+def test_rrdb_is_the_published_network():
+    # Long skip from the last block, nearest doublings, 0.2 below zero.
+    net, lr = RRDBS["rrdb x4"].network, grey((10, 12))
+    h = net.RRDB_trunk(net.conv_first(lr))
+    h = h + net.trunk_conv(h)
+    for conv in (net.upconv1, net.upconv2):
+        h = F.leaky_relu(conv(F.interpolate(h, scale_factor=2, mode="nearest")), 0.2)
+    expected = net.conv_last(F.leaky_relu(net.HRconv(h), 0.2))
+    torch.testing.assert_close(whole(RRDBS["rrdb x4"], lr, Size(40, 48), Sampling()), expected, atol=1e-5, rtol=0)
+
+
+def test_swinir_sees_the_mirrored_picture():
+    # The script flips up to the next multiple of 8, always by at least a pixel, and asks for the upper left part.
+    model, lr = LINFS["swinir 1"], grey((16, 21))
+    twice = torch.cat([lr, lr.flip(2)], 2)
+    padded = torch.cat([twice, twice.flip(3)], 3)[..., :24, :24]
+    maps = model.encode(lr, Size(48, 63)).maps
+    torch.testing.assert_close(maps, model.linf.encode(padded * 2 - 1))
+    clean = OfficialLinf(model.linf)
+    clean.window = 0
+    expected = whole(clean, padded, Size(72, 72), Sampling())[..., :48, :63]
+    made = whole(model, lr, Size(48, 63), Sampling())
+    # The script gives the cell of the unpadded output, which differs: so far apart, and no farther.
+    grid, other = model._grid(Size(48, 63), Size(16, 21)), clean._grid(Size(72, 72), Size(24, 24))
+    assert torch.equal(grid.rows, other.rows[:48])
+    assert torch.equal(grid.cols, other.cols[:63])
+    assert (made - expected).abs().max() < 0.2
+
+
+def test_a_picture_that_must_be_seen_whole_is_encoded_once(monkeypatch):
+    from srcli import Upscaler, runtime
+
+    upscaler = Upscaler("linf-lp-s", precision="fp32", tile=32)
+    model = assemble("linf-official", {"flow": LINFS["unet 3"].linf, "prior": LINFS["unet 3"].prior})
+    upscaler.engine.model, upscaler.engine.budget = model, 1
+    calls, encode = [], model.encode
+    monkeypatch.setattr(model, "encode", lambda *a: calls.append(a) or encode(*a))
+    from PIL import Image
+
+    picture = from_pil(Image.fromarray(np.full((40, 40, 3), 128, np.uint8)))
+    made = upscaler.run(picture, Target(scale=3))
+    assert made.tiles > 4
+    assert len(calls) == 1
+    monkeypatch.setattr(runtime, "free_memory", lambda: 2**20)
+    with pytest.raises(OutOfMemory, match="as a whole"):
+        upscaler.run(picture, Target(scale=3))
