@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from srcli.drawing import panes
 from srcli.drawing.canvas import Canvas
 from srcli.drawing.colours import hsv, mix
 from srcli.drawing.dice import Dice
-from srcli.drawing.icons import draw_icon
 from srcli.drawing.scenes import scene
-from srcli.drawing.windows import choose_look, frame, menu, title
+from srcli.drawing.screen import panes
+from srcli.drawing.screen.icons import draw_icon
+from srcli.drawing.screen.windows import choose_look, frame, menu, title
 
 
 def screen(dice: Dice, width: int, height: int) -> Image.Image:

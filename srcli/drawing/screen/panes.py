@@ -12,7 +12,7 @@ from srcli.drawing.canvas import Canvas
 from srcli.drawing.colours import WHITE, hsv, lifted, mix
 from srcli.drawing.dice import Dice
 from srcli.drawing.scenes import scene
-from srcli.drawing.windows import Area, Look, bevel, field
+from srcli.drawing.screen.windows import Area, Look, bevel, field
 
 Icons = list[tuple[int, int, int]]  # left, top, side: drawn by the caller
 PROGRAM = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from srcli.drawing.comics import comic
+from srcli.drawing.art.comics import comic
+from srcli.drawing.art.logos import logo
 from srcli.drawing.dice import Dice
-from srcli.drawing.logos import logo
 from srcli.drawing.scenes import scene
 
 CMYK_ANGLES = (15.0, 75.0, 0.0, 45.0)
