@@ -44,7 +44,7 @@ CLEAN, RESTORER, PLAIN = "linf-lp-s", "flowsr-s", "bicubic"
 # what is nearly clean gets less, because detail amplifies what little there is. Graphics that were made smaller have
 # smooth edges, which the clean model restores best; graphics as they were drawn have sharper ones than any photograph,
 # which it breaks.
-# `benchmarks/choice.py` prints what these thresholds choose, and what that gains and loses.
+# `benchmarks/quality/choice.py` prints what these thresholds choose, and what that gains and loses.
 TABLE = (
     Rule("two-valued", RESTORER, 0.0, "one or two colours", {}, {"colours": 2}),
     Rule("gradient", PLAIN, 0.0, "smooth, without edges", {"sharp": 0.95}, {"edges": 0.0, "noise": 1.0}),

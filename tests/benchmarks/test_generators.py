@@ -20,7 +20,7 @@ from tests.support.places import BENCHMARKS, EXAMPLES
 
 @pytest.fixture
 def script(monkeypatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "training"))
     monkeypatch.delitem(sys.modules, "degflow", raising=False)
     import degflow  # type: ignore[import-not-found]
 

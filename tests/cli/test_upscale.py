@@ -291,7 +291,7 @@ def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
 
 
 def test_help_imports_nothing_heavy():
-    """`benchmarks/startup.py` measures how quick it is."""
+    """`benchmarks/speed/startup.py` measures how quick it is."""
     code = (
         "import sys; from typer.testing import CliRunner; from srcli.cli.app import app\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"

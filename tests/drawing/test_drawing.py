@@ -17,7 +17,7 @@ from srcli.drawing.dice import Dice
 from srcli.drawing.kinds import BY_NAME
 from tests.support.places import BENCHMARKS
 
-SCRIPT = BENCHMARKS / "graphics.py"
+SCRIPT = BENCHMARKS / "quality" / "graphics.py"
 SIZES = [(1, 1), (16, 16), (33, 47), (64, 48), (200, 140)]
 
 

@@ -42,7 +42,7 @@ class SoftLimit:
         return torch.where(size > self.knee, (self.knee + room * (1 - 1 / (1 + beyond))).copysign(x), x)
 
 
-# Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/guard.py --before`.
+# Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/quality/guard.py --before`.
 STRETCH = SoftLimit(6.0, 9.0)
 RESIDUAL = SoftLimit(0.2, 0.3)
 EXPLODED = 2.0  # a residual as large as the range of the picture, before it is bounded, counts as exploded

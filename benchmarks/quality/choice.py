@@ -1,11 +1,11 @@
 """What `auto` chooses for damaged pictures, and what that gains over bicubic interpolation.
 
-    python benchmarks/choice.py --photos Set14 Set5 --graphics GRAPHICS/truth [--scales 2,3,4] [--csv FILE]
+    python benchmarks/quality/choice.py --photos Set14 Set5 --graphics GRAPHICS/truth [--scales 2,3,4] [--csv FILE]
 
 Every picture is made smaller by Pillow's bicubic on 8 bits, damaged (JPEG, JPEG saved again as PNG, noise of the
 colours and grey, two values), and enlarged again by `auto`. A line for each kind of damage and scale: the models and
 details taken with their counts, and the gain in PSNR-Y (dB) over bicubic of the same small picture: mean, least, and
-the pictures that lose more than 0.3 dB. Graphics come from benchmarks/graphics.py.
+the pictures that lose more than 0.3 dB. Graphics come from benchmarks/quality/graphics.py.
 """
 
 from __future__ import annotations

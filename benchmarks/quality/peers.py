@@ -1,7 +1,7 @@
 """What other upscalers make of a folder of photos, for `srcli bench --score` and `srcli compare`.
 
     pip install ncnn
-    python benchmarks/peers.py --data Set5/ --out peers/ --model waifu2x-cunet-x2 --scale 2 --pad 18
+    python benchmarks/quality/peers.py --data Set5/ --out peers/ --model waifu2x-cunet-x2 --scale 2 --pad 18
     srcli bench --data Set5/ --score peers/waifu2x-cunet-x2 --models linf-lp-s --scale 2
 
 A model is NAME.param and NAME.bin of ncnn in --models, run at its own scale, or FSRCNN's NAME.pb (which needs

@@ -1,6 +1,6 @@
 """What a generator of degradations does to held-back photos, as Markdown.
 
-    python benchmarks/degflow.py --data photos/ --names runs/ae/held_out.txt --large large/ \\
+    python benchmarks/training/degflow.py --data photos/ --names runs/ae/held_out.txt --large large/ \\
         --autoencoder ae.safetensors --flow flow.safetensors --lpips-weights lpips_squeeze_v01.safetensors
 
 The true levels are made by a camera that is drawn for each photo by its name, or real ones (--pairs, the Test part of

@@ -1,7 +1,7 @@
 """Time of LINF-LP at the size of the papers: EDSR-LINF with 3x3 patches and the U-Net prior, as published checkpoints
 have it, with random weights, on one thread.
 
-    python benchmarks/paper_size.py [--side 96] [--scale 4] [--repeats 9] [--precision bf16]
+    python benchmarks/speed/paper_size.py [--side 96] [--scale 4] [--repeats 9] [--precision bf16]
 """
 
 from __future__ import annotations

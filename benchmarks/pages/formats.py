@@ -1,6 +1,6 @@
 """What becomes of files of every kind: makes the table of docs/formats.md from folders of pictures.
 
-python benchmarks/formats.py FOLDER... [--scale 2] [--detail 0]
+python benchmarks/pages/formats.py FOLDER... [--scale 2] [--detail 0]
 """
 
 from __future__ import annotations

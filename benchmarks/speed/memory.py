@@ -1,7 +1,8 @@
 """Memory above idle of large results that go to a file.
 
-    python benchmarks/memory.py [--megapixels 12 37.5] [--format png] [--model NAME] [--detail 1]
-    python benchmarks/memory.py --degrade --megapixels 12 [--scales 2.4] [--model NAME] [--autoencoder FILE --flow FILE]
+    python benchmarks/speed/memory.py [--megapixels 12 37.5] [--format png] [--model NAME] [--detail 1]
+    python benchmarks/speed/memory.py --degrade --megapixels 12 [--scales 2.4] [--model NAME] \\
+        [--autoencoder FILE --flow FILE]
 
 Every case runs in a process of its own, which first makes a small picture; what it has then is idle.
 """

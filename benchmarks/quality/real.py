@@ -1,7 +1,8 @@
 """What can be measured of results that have no original, as Markdown.
 
     srcli upscale photos/ -o results/flowsr-s -n flowsr-s -s 4
-    python benchmarks/real.py results/flowsr-s peers/upscayl-lite-4x --low photos/ --niqe-parameters niqe.safetensors
+    python benchmarks/quality/real.py results/flowsr-s peers/upscayl-lite-4x --low photos/ \\
+        --niqe-parameters niqe.safetensors
 
 A row is a folder. Colour drift is the mean CIEDE2000 of the low frequencies against the small picture, enlarged; the
 grid score is that of period 4, at which the networks here fold pixels, whatever the scale. The weave is how much more

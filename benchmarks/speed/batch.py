@@ -4,7 +4,7 @@ The whole command (reading, decoding, computing, encoding, ledger) runs over the
 the same network gets the same pictures, decoded, one after the other in this process. Both are timed from the second
 picture on.
 
-    python benchmarks/batch.py [--count 500] [--side 96] [--scale 2] [--threads 1] [--rounds 1]
+    python benchmarks/speed/batch.py [--count 500] [--side 96] [--scale 2] [--threads 1] [--rounds 1]
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from srcli import images, runtime
 from srcli.geometry import Target
 from srcli.upscaler import Upscaler
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 MIB = 2**20
 
 

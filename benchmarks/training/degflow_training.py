@@ -1,10 +1,10 @@
 """Super-resolution trained on generated pictures of all scales against training at a few scales alone, as Markdown.
 
     for arm in "levels --levels 2,4" degflow "degflow --grain 2" "levels --levels 1.1-4"; do
-        srcli train flowsr-base --recipe benchmarks/degflow_training.toml --data photos/ --hold-out 20 \\
+        srcli train flowsr-base --recipe benchmarks/training/degflow_training.toml --data photos/ --hold-out 20 \\
             --degradation $arm --out ...
     done
-    python benchmarks/degflow_training.py --data photos/ --names runs/generated/held_out.txt \\
+    python benchmarks/training/degflow_training.py --data photos/ --names runs/generated/held_out.txt \\
         --lpips-weights lpips_squeeze_v01.safetensors \\
         generated=generated.safetensors discrete=discrete.safetensors camera=camera.safetensors
 

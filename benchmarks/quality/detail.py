@@ -1,6 +1,7 @@
 """What `--detail` of a rectified flow should do, as Markdown: PSNR-Y and LPIPS-Squeeze v0.1 of three dials.
 
-    python benchmarks/detail.py flowsr-s.safetensors --data Set14/ photos/ --lpips-weights lpips_squeeze_v01.safetensors
+    python benchmarks/quality/detail.py flowsr-s.safetensors --data Set14/ photos/ \\
+        --lpips-weights lpips_squeeze_v01.safetensors
 
 trained: the network is told the detail. velocity: the network at detail 0, a regression, blended with that at detail 1.
 back-projection: what the full result, made small again, lacks of its input is enlarged and added, the more the less

@@ -1,6 +1,6 @@
 """Draw sixty graphics of all kinds with known truth, and small versions to enlarge.
 
-    python benchmarks/graphics.py graphics/
+    python benchmarks/quality/graphics.py graphics/
     srcli upscale graphics/x4 -o results/ -s 4
 
 OUT/truth has the graphics, OUT/x2 and so on smaller ones by Pillow's antialiased bicubic on 8 bits. OUT/native has

@@ -1,7 +1,7 @@
 """A contact sheet: the same part of each picture as several folders of results have it, side by side, pixel for pixel.
 
     srcli upscale photos/ -o results/linf -s 4
-    python benchmarks/sheet.py results/linf peers/upscayl-lite-4x --low photos/ --out docs/sheet.jpg
+    python benchmarks/quality/sheet.py results/linf peers/upscayl-lite-4x --low photos/ --out docs/sheet.jpg
 
 A row is a picture, a column is a folder; the first column is what bicubic makes of the small picture (--low). Pictures
 are matched by name, that of the small picture or else of the last folder's. Without --at the part is where the folders

@@ -1,6 +1,6 @@
 """The pictures and choices in the README's "Which model for my picture?".
 
-    python benchmarks/which.py --out docs/which
+    python benchmarks/pages/which.py --out docs/which
 
 Makes six small pictures from `examples/` and `srcli.drawing`, lets `auto` choose a model for each and prints what it
 chose. For each it writes a picture 160 pixels wide: a part of the input with its pixels enlarged as they are, above the
@@ -23,7 +23,7 @@ from srcli.images import open_bytes
 from srcli.images.write import to_pil
 from srcli.tiling.model import Sampling
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SCALE, GAP = 4, 4
 WIDTH, HEIGHT = 40, 24  # of the part shown, in pixels of the input
 

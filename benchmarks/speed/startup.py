@@ -1,6 +1,6 @@
 """Time of `srcli --help` against `import torch` on the same machine, in pairs. The goal is a ratio below 0.3.
 
-    python benchmarks/startup.py [--pairs 10]
+    python benchmarks/speed/startup.py [--pairs 10]
 
 Prints the medians and the median ratio of the pairs; exits with 1 if the ratio misses the goal.
 """

@@ -1,6 +1,6 @@
 """The learned prior against the same flow sampled at every temperature, as Markdown: LPIPS-Squeeze v0.1 and PSNR-Y.
 
-    python benchmarks/prior_table.py --data Set5/ Set14/ --lpips-weights lpips_squeeze_v01.safetensors
+    python benchmarks/quality/prior_table.py --data Set5/ Set14/ --lpips-weights lpips_squeeze_v01.safetensors
 
 Low-resolution pictures are made by Pillow's bicubic on 8 bits; PSNR-Y cuts a border of the scale. `holds` says for each
 row whether the prior is better in LPIPS than the flow at every temperature, and better in PSNR than at its best one.

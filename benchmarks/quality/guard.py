@@ -1,6 +1,7 @@
 """Whether results show what went in: every embedded model on folders of pictures, at several scales.
 
-    python benchmarks/guard.py FOLDER... [--models NAMES] [--scales 1.5,2,3.5,4,8] [--crop 160] [--before] [--sheet F]
+    python benchmarks/quality/guard.py FOLDER... [--models NAMES] [--scales 1.5,2,3.5,4,8] [--crop 160] \\
+        [--before] [--sheet F]
 
 Pictures are cut to the middle `--crop` pixels a side, 0 for all of them. The table has, by model and scale, the median
 and the largest disagreement (`srcli.tiling.guard`: of local means, black 0 and white 1) before the guard, exploded

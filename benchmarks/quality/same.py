@@ -1,7 +1,7 @@
 """Whether results are byte for byte those of another version: hashes of what every embedded model makes.
 
-    python benchmarks/same.py PHOTOS --out before.json        # with one version
-    python benchmarks/same.py PHOTOS --against before.json    # with the other, on the same machine
+    python benchmarks/quality/same.py PHOTOS --out before.json        # with one version
+    python benchmarks/quality/same.py PHOTOS --against before.json    # with the other, on the same machine
 
 Each photo is made smaller by 8-bit bicubic first, so that results have about its size. Exits with 1 where one differs.
 """
