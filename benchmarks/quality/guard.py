@@ -28,8 +28,8 @@ from srcli.images.layout import whole
 from srcli.images.picture import Picture
 from srcli.images.write import to_pil
 from srcli.methods.linf import flow
+from srcli.tiling import strips
 from srcli.tiling.guard import LIMIT
-from srcli.tiling.tiles import strips
 
 MODELS = "linf-lp-s,linf-s,srflow-lp-s,srflow-s,flowsr-s,flowmap-s,auto"
 SHOWN, SIDE = 16, 200
