@@ -52,7 +52,7 @@ def tiny_degflow(tmp_path_factory):
     from safetensors.torch import save_file
 
     from srcli.degrader import Parts
-    from tests.methods.degflow.test_pipeline import SMALL_AE, SMALL_FLOW, lively
+    from tests.methods.degflow.networks import SMALL_AE, SMALL_FLOW, lively
 
     folder = tmp_path_factory.mktemp("degflow")
     for name, architecture in (("ae", SMALL_AE), ("flow", SMALL_FLOW | {"tileable": True})):
@@ -120,11 +120,3 @@ def trunk(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     save_file(squeezenet().state_dict(), file)
     return file
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """ae.safetensors and flow.safetensors of short runs of DegFlow, and the runs."""
-    from tests.methods.degflow.steps import train_both
-
-    return train_both(tmp_path_factory.mktemp("degflow"))

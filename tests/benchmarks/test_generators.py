@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from srcli import degrader
 from srcli.flows.ode import Solver
-from tests.methods.degflow.test_pipeline import lively
+from tests.methods.degflow.networks import lively
 from tests.support.places import BENCHMARKS, EXAMPLES
 
 

@@ -18,8 +18,8 @@ from srcli.geometry import Size, Window
 from srcli.methods.srflow.model import SRFlowModel
 from srcli.tiling.model import Sampling
 from srcli.weights.convert import FAMILIES, ConvertError, convert, write
-from tests.cli.test_upscale import photo, shape, srcli
 from tests.methods.linf.test_parity import fixture, weights
+from tests.support.command import photo, shape, srcli
 from tests.support.layouts import ENCODERS, PRIORS, SRFLOW, UNET, filled, layout_of, linf, saved, wrapped
 
 RRDB = {"kind": "srflow-rrdb", "blocks": 2, "features": 8, "growth": 4, "upsampling": 3}

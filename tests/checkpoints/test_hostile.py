@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from srcli.weights.convert import ConvertError, convert
-from tests.cli.test_upscale import photo, srcli
+from tests.support.command import photo, srcli
 from tests.support.layouts import filled, layout_of, linf, saved, wrapped
 
 STATE = filled(layout_of(linf("edsr")))

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from srcli.cli.app import app
+from tests.support.command import photo, shape, srcli
 from tests.support.places import EXAMPLES
-
-RUNNER = CliRunner()
-
-
-def srcli(*arguments: object):
-    return RUNNER.invoke(app, [str(a) for a in arguments])
-
-
-def photo(path: Path, height: int = 20, width: int = 24, mode: str = "RGB") -> Path:
-    with Image.open(EXAMPLES / "cat.png") as cat:
-        cat.crop((60, 40, 60 + width, 40 + height)).convert(mode).save(path)
-    return path
-
-
-def shape(path: Path) -> tuple[int, int]:
-    with Image.open(path) as image:
-        return image.size
 
 
 def visible(folder: Path) -> list[Path]:
@@ -288,32 +267,3 @@ def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
     result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
     assert result.exit_code == 1
     assert "exists; --overwrite replaces it" in result.stderr
-
-
-def test_help_imports_nothing_heavy():
-    """`benchmarks/speed/startup.py` measures how quick it is."""
-    code = (
-        "import sys; from typer.testing import CliRunner; from srcli.cli.app import app\n"
-        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
-        "assert not {'torch', 'cv2', 'numpy', 'PIL'} & set(sys.modules), sorted(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_version_and_doctor():
-    from srcli import __version__
-
-    assert __version__ in srcli("--version").stdout
-    facts = json.loads(srcli("doctor", "--json").stdout)
-    assert [m["name"] for m in facts["models"][:2]] == ["auto", "linf-lp-s"]
-    assert all(len(f["sha256"]) == 64 for m in facts["models"] for f in m["files"])
-
-
-def test_the_command_itself_returns_its_exit_code(tmp_path):
-    environment = os.environ | {"NO_COLOR": "1"}
-    run = subprocess.run(
-        [sys.executable, "-m", "srcli", "upscale", str(tmp_path / "no.png")],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
-    assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.strip() == f"failed: {tmp_path / 'no.png'} does not exist"

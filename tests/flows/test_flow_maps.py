@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from srcli.flows import flow_maps as flow_map
 from srcli.methods.flowmap.times import FORMULATIONS, Jumps
 from srcli.methods.flowsr.times import across
-from srcli.training import losses
-
-W = 3.5
-SIGMA = 0.005
-EXACT = {"atol": 1e-9, "rtol": 1e-9}
-
-
-class Toy:
-    """The fixture's network in float64 (`description.json`)."""
-
-    def __init__(self, folder: Path) -> None:
-        here = folder / "parity" / "flowmap"
-        self.given, self.wanted = load_file(here / "in/inputs.safetensors"), load_file(here / "out/outputs.safetensors")
-        self.weights = load_file(here / "weights/toy.safetensors")
-        self.x = flow_map.interpolant(self.given["lr"], self.given["hr"], self.s)
-
-    @property
-    def s(self) -> Tensor:
-        return self.given["s"]
-
-    @property
-    def t(self) -> Tensor:
-        return self.given["t"]
-
-    @property
-    def velocity(self) -> Tensor:
-        return self.given["hr"] - self.given["lr"]
-
-    def u(self, prompt: str = "pos") -> flow_map.Field:
-        w, y, c = self.weights, self.given[prompt], self.given["lr"]
-
-        def field(x: Tensor, s: Tensor, t: Tensor) -> Tensor:
-            e = torch.stack([s, t, (3 * s).sin(), (3 * (t - s)).sin()], 1)
-            scale, shift = (e @ w["tm.weight"].T + w["tm.bias"] + y @ w["cond.weight"].T).chunk(2, 1)
-            h = F.conv2d(torch.cat([x, c], 1), w["c1.weight"], w["c1.bias"], padding=1)
-            h = F.silu(h * (1 + across2(scale)) + across2(shift))
-            return F.conv2d(h, w["c2.weight"], w["c2.bias"], padding=1)
-
-        return field
-
-    def log_weight(self) -> Tensor:
-        w = self.weights
-        hidden = (torch.stack([self.s, self.t], 1) @ w["w1.weight"].T + w["w1.bias"]).tanh()
-        return (hidden @ w["w2.weight"].T + w["w2.bias"]).squeeze(1)
-
-    def close(self, name: str, value: Tensor) -> None:
-        torch.testing.assert_close(value.detach().reshape(self.wanted[name].shape), self.wanted[name], **EXACT)
-
-
-def across2(values: Tensor) -> Tensor:
-    return values[:, :, None, None]
+from tests.flows.toy import EXACT, SIGMA, Toy, W
 
 
 @pytest.fixture(scope="module")
@@ -303,72 +249,3 @@ def test_only_noise_at_the_start_makes_more_steps_sharper():
     assert with_noise[-1] > 0.8
     # A bridge alone, without noise when the model is used, leaves what begins in the middle there.
     assert max(far_from_the_mean(0.0, 0.2)) < 0.3
-
-
-# --- weighting ---
-
-
-def test_uncertainty_begins_alike_everywhere_and_finds_the_loss_to_expect():
-    torch.manual_seed(0)
-    weights = flow_map.Uncertainty()
-    s, t = torch.rand(64), torch.ones(64)
-    assert torch.equal(weights(0, s, t), torch.full((64,), -4.0))
-    optimizer = torch.optim.Adam(weights.parameters(), lr=1e-2)
-    loss = 0.01 + 0.2 * s  # each place has its own
-    for _ in range(400):
-        optimizer.zero_grad()
-        flow_map.weighted(loss, weights(1, s, t)).backward()
-        optimizer.step()
-    torch.testing.assert_close(weights(1, s, t).exp(), loss, rtol=0.25, atol=0)
-    assert torch.equal(weights(0, s, t), torch.full((64,), -4.0))
-
-
-def test_normalised_losses_have_bounded_weight():
-    loss = torch.tensor([1e-6, 0.1, 100.0], requires_grad=True)
-    value = flow_map.normalised(loss, 1.0)
-    torch.testing.assert_close(value, loss / (loss + 1e-3))
-    value.sum().backward()
-    torch.testing.assert_close(loss.grad, 1 / (loss.detach() + 1e-3))
-    assert torch.equal(flow_map.normalised(loss, 0.0), loss)
-
-
-# --- the adversary ---
-
-
-def test_the_pair_losses_have_their_values():
-    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
-    of_generator = (F.softplus(torch.tensor(1.5)) + F.softplus(torch.tensor(-4.0))) / 2
-    of_judge = (F.softplus(torch.tensor(-1.5)) + F.softplus(torch.tensor(4.0))) / 2
-    assert flow_map.generator_loss(real, fake).item() == pytest.approx(of_generator.item())
-    assert losses.relativistic_pair(real, fake).item() == pytest.approx(of_judge.item())
-
-
-@pytest.mark.parametrize("penalty", [0.0, 1.0, 3.0])
-def test_the_penalties_are_the_squared_gradients_at_both_kinds(penalty):
-    torch.manual_seed(0)
-    real, fake, slope = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.randn(2, 4, 4)
-    strength = torch.tensor(2.0, requires_grad=True)
-
-    def judge(image: Tensor) -> Tensor:
-        return strength * (slope * image.square()).flatten(1).sum(1)
-
-    made = flow_map.discriminator_loss(judge, real, fake, penalty)
-    pair = losses.relativistic_pair(judge(real), judge(fake))
-
-    def mean_square(image: Tensor) -> Tensor:
-        return (2 * strength * slope * image).square().flatten(1).sum(1).mean()
-
-    expected = pair + penalty / 2 * (mean_square(real) + mean_square(fake))
-    assert made.item() == pytest.approx(expected.item(), rel=1e-5)
-    gradients = [torch.autograd.grad(value, strength)[0].item() for value in (made, expected)]
-    assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
-
-
-def test_the_penalty_does_not_depend_on_how_many_logits_there_are():
-    image = torch.randn(2, 1, 8, 8, requires_grad=True)
-
-    def of(logits: Callable[[Tensor], Tensor]) -> float:
-        return flow_map.gradient_penalty(logits(image), image).item()
-
-    assert of(lambda i: 3 * i) == pytest.approx(9.0)
-    assert of(lambda i: 3 * i[..., :2, :2]) == pytest.approx(9.0)

@@ -1,4 +1,4 @@
-"""Metadata, frames and pages: kept, corrected where pixels changed, left out on request."""
+"""Metadata: kept, corrected where pixels changed, left out on request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,21 +17,16 @@ from srcli.geometry import Size
 from srcli.images.amend import amend
 from srcli.images.formats import tiff_write
 from srcli.images.layout import Layout
-from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, Provenance, finished, stripped
+from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, finished
 from srcli.images.picture import Picture
 from srcli.images.read import decode
+from tests.images.steps import MADE, photo, write
 
-RNG = np.random.default_rng(0)
-MADE = Provenance("1.2.3", "linf-lp-s", 2.0, 1.0, 0.0, 0)
 XMP = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
     b'exif:PixelXDimension="14"><dc:title>sea</dc:title><tiff:Orientation>6</tiff:Orientation></rdf:Description></x:xmpmeta>'
 )
 IPTC = b"\x1c\x02\x78\x00\x07a title"
-
-
-def photo(height: int = 10, width: int = 14) -> np.ndarray:
-    return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def camera() -> bytes:
@@ -48,14 +42,6 @@ def jpeg(**options) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(photo()).save(buffer, "JPEG", **options)
     return buffer.getvalue()
-
-
-def write(path: Path, picture: Picture, made: Provenance | None = MADE, *, strip: bool = False) -> tuple[str, ...]:
-    """As the tool does: the picture is already the large one."""
-    data, notes = finished(stripped(picture.metadata) if strip else picture.metadata, picture.size, made)
-    layout = replace(Layout.of(picture), metadata=data)
-    with images.Destination(path, picture.size) as destination:
-        return notes + destination.write(layout, [(picture.colour, picture.alpha)])
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
@@ -209,165 +195,3 @@ def test_exif_that_cannot_be_written_is_said(tmp_path):
 
 def test_formats_without_metadata_say_so(tmp_path):
     assert any("no metadata" in note for note in write(tmp_path / "a.ppm", decode(jpeg(exif=camera()))))
-
-
-def animated(kind: str, **options) -> bytes:
-    """Four frames of a square that moves over a transparent ground."""
-    frames = []
-    for i in range(4):
-        frame = np.zeros((20, 24, 4), np.uint8)
-        frame[3:13, 1 + 4 * i : 9 + 4 * i] = (250, 60, 20 + 60 * i, 100)  # or the alpha would be left out of a WebP
-        frame[4:12, 2 + 4 * i : 8 + 4 * i, 3] = 255
-        frames.append(Image.fromarray(frame))
-    buffer = io.BytesIO()
-    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=[50, 100, 150, 200], **options)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("kind", "suffix", "options"),
-    [
-        ("GIF", ".gif", {"loop": 3, "disposal": 2}),
-        ("WEBP", ".webp", {"loop": 3, "lossless": True}),
-        ("PNG", ".png", {"loop": 3, "disposal": 1}),
-    ],
-)
-def test_animations_keep_frames_delays_and_loop(tmp_path, kind, suffix, options):
-    from typer.testing import CliRunner
-
-    from srcli.cli.app import app
-
-    path = tmp_path / f"a{suffix}"
-    path.write_bytes(animated(kind, **options))
-    result = CliRunner().invoke(app, ["upscale", str(path), "-s", "2", "--detail", "0"])
-    assert result.exit_code == 0, result.output
-    before, after = images.open_file(path), images.open_file(tmp_path / f"a_x2{suffix}")
-    assert (after.frames, after.loop) == (4, before.loop)
-    for i in range(4):
-        small, large = before.picture(i), after.picture(i)
-        assert large.delay == small.delay == 50 * (i + 1)
-        assert large.size == Size(40, 48)
-        # The square is where it was, and nothing of the frame before is left.
-        seen = large.alpha[1::2, 1::2] > 127
-        assert (seen != (small.alpha > 127)).mean() < 0.06
-
-
-def test_one_frame_can_be_taken(tmp_path):
-    from typer.testing import CliRunner
-
-    from srcli.cli.app import app
-
-    (tmp_path / "a.png").write_bytes(animated("PNG"))
-    arguments = ["upscale", str(tmp_path / "a.png"), "-s", "2", "--detail", "0", "--frame"]
-    assert CliRunner().invoke(app, [*arguments, "3"]).exit_code == 0
-    made = images.open_file(tmp_path / "a_x2.png")
-    assert made.frames == 1
-    assert made.picture().alpha[16, 2 * 12 : 2 * 14].min() > 200  # the third square's place
-    result = CliRunner().invoke(app, [*arguments, "9", "-y"])
-    assert result.exit_code == 1
-    assert "has 4 frames; there is no frame 9" in result.output
-
-
-def test_pages_keep_their_sizes_and_depths(tmp_path):
-    from typer.testing import CliRunner
-
-    from srcli.cli.app import app
-
-    pages = [photo(), RNG.integers(0, 65536, (8, 12), dtype=np.uint16), RNG.random((6, 9), dtype=np.float32)]
-    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        for page in pages:
-            writer.write(page, photometric="rgb" if page.ndim == 3 else "minisblack", metadata=None)
-    assert CliRunner().invoke(app, ["upscale", str(tmp_path / "a.tif"), "-s", "2", "--detail", "0"]).exit_code == 0
-    with tifffile.TiffFile(tmp_path / "a_x2.tif") as made:
-        assert [(p.shape, p.dtype) for p in made.pages] == [
-            ((20, 28, 3), np.uint8), ((16, 24), np.uint16), ((12, 18), np.float32),
-        ]  # fmt: skip
-    result = CliRunner().invoke(app, ["upscale", str(tmp_path / "a.tif"), "-s", "2", "--detail", "0", "-f", "png"])
-    assert result.exit_code == 0
-    assert "first of 3 pages" in result.output
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"compression": "lzw"}, None),
-        ({"compression": "zlib", "predictor": 2}, None),
-        ({"compression": "packbits"}, None),
-        ({"bigtiff": True}, None),
-        ({"planarconfig": "separate"}, None),
-        ({"tile": (16, 16)}, None),
-        ({"byteorder": ">"}, None),
-    ],
-    ids=str,
-)
-def test_tiffs_of_every_build_are_read(tmp_path, options, expected):
-    values = RNG.integers(0, 65536, (40, 52, 3), dtype=np.uint16)
-    big, order = options.pop("bigtiff", False), options.pop("byteorder", "<")
-    data = np.moveaxis(values, -1, 0) if options.get("planarconfig") == "separate" else values
-    tifffile.imwrite(
-        tmp_path / "a.tif", data, photometric="rgb", bigtiff=big, byteorder=order, metadata=None, **options
-    )
-    assert np.array_equal(images.read(tmp_path / "a.tif").colour, values)
-
-
-def test_premultiplied_alpha_of_a_tiff_becomes_straight(tmp_path):
-    straight = np.full((4, 4, 3), 200, np.uint8)
-    alpha = np.full((4, 4), 128, np.uint8)
-    stored = np.dstack([(straight * (128 / 255)).round().astype(np.uint8), alpha])
-    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extrasamples=["assocalpha"])
-    picture = images.read(tmp_path / "a.tif")
-    assert np.abs(picture.colour.astype(int) - straight).max() <= 1
-    assert np.array_equal(picture.alpha, alpha)
-
-
-def test_white_is_zero_of_a_fax_is_white(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.uint8), photometric="miniswhite")
-    assert (images.read(tmp_path / "a.tif").colour == 255).all()
-
-
-def test_pfm_goes_through(tmp_path):
-    values = RNG.random((5, 7, 3), dtype=np.float32) * 4
-    images.write(Picture(values, span=(0.0, 4.0)), tmp_path / "a.pfm")
-    made = images.read(tmp_path / "a.pfm")
-    assert np.allclose(made.colour, values, atol=1e-6)
-
-
-def test_missing_packages_are_named(tmp_path, monkeypatch):
-    import builtins
-
-    importing = builtins.__import__
-
-    def without(name, *arguments, **options):
-        if name in ("pillow_heif", "rawpy"):
-            raise ImportError(name)
-        return importing(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
-    with pytest.raises(images.ImageError, match=r"srcli\[heic\]"):
-        decode(heic, "a.heic")
-    with pytest.raises(images.ImageError, match=r"srcli\[raw\]"):
-        decode(b"II*\0" + bytes(64), "a.dng")
-
-
-def test_heic_is_read_upright(tmp_path):
-    heif = pytest.importorskip("pillow_heif", reason="needs the extra heic")
-    heif.register_heif_opener()
-    exif = Image.Exif()
-    exif[0x010F], exif[ORIENTATION] = "maker", 6
-    Image.fromarray(photo(32, 48)).save(tmp_path / "a.heic", exif=exif.tobytes())
-    picture = images.read(tmp_path / "a.heic")
-    assert picture.size == Size(48, 32)
-    write(tmp_path / "a.jpg", picture)
-    with Image.open(tmp_path / "a.jpg") as made:
-        assert made.getexif()[0x010F] == "maker"
-
-
-def test_large_pictures_are_refused_before_they_are_decoded():
-    from srcli.images.read import open_bytes
-
-    buffer = io.BytesIO()
-    Image.new("1", (30000, 30000)).save(buffer, "PNG")
-    with pytest.raises(images.ImageError, match="--max-pixels"):
-        open_bytes(buffer.getvalue(), "bomb.png")
-    assert open_bytes(buffer.getvalue(), "bomb.png", 10**9).frames == 1

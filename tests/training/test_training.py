@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -12,17 +11,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.cli.commands.train import RECIPES
 from srcli.methods.linf.network import LINF
-from srcli.methods.linf.training import queries_of
 from srcli.networks.trunks import squeezenet
-from srcli.resampling import bilinear
-from srcli.training import losses, recipe
-from srcli.training.data.photos import CropSpec, Photos, draw_batch
+from srcli.training import recipe
+from srcli.training.data.photos import Photos, draw_batch
 from srcli.training.loop import Trainer, learning_rate_share, read_metadata
 from srcli.training.tasks import make_task
 from srcli.weights import manifest, store
@@ -252,55 +248,6 @@ def test_help_has_the_examples_of_its_recipe_alone(name):
     assert {after for word, after in pairwise(shown) if word == "train"} == {name}
 
 
-def test_a_batch_is_a_function_of_seed_and_step():
-    photos, spec = Photos(EXAMPLES), CropSpec(batch=2, crop=24, windows=2, window=8)
-    one, same, other = (draw_batch(photos, spec, 1, step) for step in (5, 5, 6))
-    assert torch.equal(one.lr, same.lr)
-    assert torch.equal(queries_of(one, 3).relative, queries_of(same, 3).relative)
-    assert one.windows == same.windows
-    assert not torch.equal(one.lr, other.lr)
-
-
-def test_queries_and_base_look_at_the_same_place():
-    # The bilinear base at a patch's centre pixel is the weighted sum of the LR pixels that its query names.
-    spec = CropSpec(batch=4, crop=24, scales=(1.3, 4.0), windows=2, window=10)
-    batch = draw_batch(Photos(EXAMPLES), spec, 0, 0)
-    table = batch.lr.permute(0, 2, 3, 1).reshape(-1, 3)
-    queries = queries_of(batch, 3)
-    near = (table[queries.index] * queries.weight[..., None]).sum(1)
-    pairs = zip(batch.lr, batch.photos, strict=True)
-    base = batch.cut([bilinear(lr[None], photo.shape[-2:])[0] for lr, photo in pairs])
-    centres = base[:, :, 1::3, 1::3].permute(0, 2, 3, 1).reshape(-1, 3)
-    torch.testing.assert_close(near, centres, atol=2e-6, rtol=0)
-
-
-def test_crop_and_photo_show_the_same_place():
-    # Shifting the photo by one pixel in any direction must make it less like the enlarged crop.
-    spec = CropSpec(batch=8, crop=24, scales=(2.0, 3.0), windows=3, window=14)
-    batch = draw_batch(Photos(EXAMPLES), spec, 0, 0)
-
-    def error(dy: int, dx: int) -> float:
-        pairs = zip(batch.lr, batch.photos, strict=True)
-        errors = [bilinear(lr[None], hr.shape[-2:])[0] - hr.roll((dy, dx), (1, 2)) for lr, hr in pairs]
-        return sum(e[:, 2:-2, 2:-2].square().mean().item() for e in errors)
-
-    around = {(dy, dx): error(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
-    assert min(around, key=around.__getitem__) == (0, 0)
-    # A systematic half-pixel shift would favour one side.
-    assert around[0, 1] == pytest.approx(around[0, -1], rel=0.25)
-    assert around[1, 0] == pytest.approx(around[-1, 0], rel=0.25)
-
-
-def test_periodic_loss_sees_a_grid_and_not_texture():
-    torch.manual_seed(0)
-    photo = torch.rand(1, 3, 48, 48)
-    grid = torch.zeros(1, 3, 48, 48)
-    grid[..., ::3, :] = 0.05
-    texture = 0.05 * torch.rand(1, 3, 48, 48)
-    assert losses.patch_periodic(photo, photo) == 0
-    assert losses.patch_periodic(photo + grid, photo) > 4 * losses.patch_periodic(photo + texture, photo)
-
-
 def test_schedule_warms_up_and_decays():
     spec = recipe.OptimSpec(warmup=10, steps=110, final=0.1)
     shares = [learning_rate_share(spec, s) for s in range(111)]
@@ -309,25 +256,3 @@ def test_schedule_warms_up_and_decays():
     assert shares[60] == pytest.approx(0.55)
     assert shares[110] == pytest.approx(0.1)
     assert np.all(np.diff(shares[10:]) <= 0)
-
-
-def test_log_square_is_psnr_but_for_factor_and_sign():
-    photo = torch.rand(3, 40, 40)[None]
-    worse, much_worse = photo + 0.02, photo + 0.04
-    gap = losses.log_square(much_worse, photo) - losses.log_square(worse, photo)
-    assert gap.item() == pytest.approx(20 * math.log10(2) * math.log(10) / 10, rel=0.03)
-    assert torch.isfinite(losses.log_square(photo, photo))
-
-
-def test_blocks_of_any_contrast_are_a_weave_and_smooth_pictures_have_none():
-    torch.manual_seed(0)
-    small = torch.rand(1, 3, 24, 24)
-    blocks, smooth = (F.interpolate(small, scale_factor=4.0, mode=m) for m in ("nearest", "bicubic"))
-    texture = torch.rand(1, 3, 96, 96)
-    texture = texture * (blocks.std() / texture.std())
-    flat = torch.zeros_like(blocks)
-    assert losses.weave(blocks, blocks) == 0
-    assert losses.weave(blocks, flat) > 8 * losses.weave(smooth, flat)
-    assert losses.weave(blocks, flat) > 4 * losses.weave(texture, flat)
-    # The mean over blocks is the same at all places, which is why another loss is needed.
-    assert losses.patch_periodic(blocks - smooth, flat, 4, (8,)) < losses.patch_periodic(texture, flat, 4, (8,))

@@ -17,7 +17,7 @@ from srcli.methods.degflow.network import NCSNpp
 from srcli.weights import manifest, store
 from srcli.weights.convert import FAMILIES, Checkpoint, ConvertError, Source, convert, held
 from srcli.weights.model_files import load_part
-from tests.methods.degflow.test_pipeline import FORWARD, close
+from tests.methods.degflow.networks import FORWARD, close
 from tests.support.layouts import saved
 from tests.weights.degflow_layouts import AUTOENCODER, FLOW, IDS, LAYOUTS, NAME, State, public_files, state_dicts
 

@@ -16,7 +16,7 @@ from srcli.weights import installing as keeping
 from srcli.weights import manifest
 from srcli.weights.convert import convert
 from srcli.weights.download import drive
-from tests.methods.degflow.test_pipeline import photo
+from tests.methods.degflow.networks import photo
 from tests.support.layouts import saved
 from tests.weights.degflow_layouts import (
     AUTOENCODER,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.networks.trunks import squeezenet
+from srcli.training import recipe
+from srcli.training.loop import read_metadata
+from tests.methods.degflow.networks import lively
 from tests.support.places import EXAMPLES
 
 RUNNER = CliRunner()
@@ -111,3 +116,31 @@ def train_both(folder: Path) -> Path:
 
 def files(trained: Path) -> list[object]:
     return ["--autoencoder", trained / "ae.safetensors", "--generator", trained / "flow.safetensors"]
+
+
+def no_mixed():
+    from unittest import mock
+
+    return mock.patch("srcli.runtime.mixed", lambda device: torch.autocast(device.type, enabled=False))
+
+
+def recipe_of(tmp_path: Path, text: str, **changes: object) -> recipe.Recipe:
+    """The second stage without the perceptual loss, with other entries."""
+    for old, new in changes.items():
+        text = text.replace(f"{old} =", f"{old} = {new} #")
+    (tmp_path / "r.toml").write_text(text.replace("perceptual = 0.1", ""))
+    return recipe.load(str(tmp_path / "r.toml"))
+
+
+def autoencoder_in(tmp_path: Path, **architecture: int) -> Path:
+    named = {"kind": "degflow-ae", "base_dim": 8} | architecture
+    save_file(lively(named).state_dict(), tmp_path / "ae.safetensors", {"architecture": json.dumps(named)})
+    return tmp_path / "ae.safetensors"
+
+
+def written(trained: Path, name: str, change: float) -> Path:
+    """The autoencoder in another file, with other metadata, and another weight where there is a change."""
+    state = load_file(trained / "ae.safetensors")
+    state["encoder.conv_out.bias"] += change
+    save_file(state, trained / f"{name}.safetensors", read_metadata(trained / "ae.safetensors") | {"x": "y"})
+    return trained / f"{name}.safetensors"

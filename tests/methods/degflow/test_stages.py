@@ -23,9 +23,8 @@ from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 from srcli.training.validation import to_bytes
 from srcli.weights.model_files import load_part
-from tests.methods.degflow.steps import EXAMPLES, STAGE1, run
-from tests.methods.degflow.test_pipeline import close
-from tests.methods.degflow.test_training import no_mixed, recipe_of, written
+from tests.methods.degflow.networks import close
+from tests.methods.degflow.steps import EXAMPLES, STAGE1, no_mixed, recipe_of, run, written
 
 PARTS = {"flow": "flow", "ae": "autoencoder"}
 DECODER = STAGE1.replace("steps = 25", "steps = 4") + "[options]\ngenerated = 1.0\n"

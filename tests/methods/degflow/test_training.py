@@ -5,28 +5,24 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from srcli.cli.app import app
-from srcli.methods.build import build
 from srcli.methods.degflow.autoencoder import Autoencoder
 from srcli.methods.degflow.network import NCSNpp
 from srcli.methods.degflow.training import step_at
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
 from srcli.training.loop import Optimizer, Trainer, read_metadata
-from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 from srcli.training.validation import LevelValidation
 from srcli.weights import store
 from srcli.weights.model_files import load_part
-from tests.methods.degflow.steps import RUNNER, STAGE1, STAGE2, run
-from tests.methods.degflow.test_pipeline import FORWARD, close, lively
+from tests.methods.degflow.networks import FORWARD, close, lively
+from tests.methods.degflow.steps import STAGE2, autoencoder_in, no_mixed, recipe_of, run, written
 from tests.support.places import EXAMPLES
 
 # --- parity ---
@@ -54,12 +50,6 @@ def test_a_training_step_is_the_official_one(reference):
     close((flow_loss + 0.1 * proxy).view(1), data["train.loss_total"], FORWARD)
 
 
-def no_mixed():
-    from unittest import mock
-
-    return mock.patch("srcli.runtime.mixed", lambda device: torch.autocast(device.type, enabled=False))
-
-
 def test_only_the_velocity_carries_a_gradient_and_the_autoencoder_stays():
     ae, flow = (lively({"kind": "degflow-ae", "base_dim": 8}), lively({"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1}))
     flow.requires_grad_(True)
@@ -68,20 +58,6 @@ def test_only_the_velocity_carries_a_gradient_and_the_autoencoder_stays():
     assert flow.all_modules[-1].weight.grad.abs().sum() > 0  # by way of the decoder
     assert not made.derivative.requires_grad
     assert all(p.grad is None for p in ae.parameters())
-
-
-def recipe_of(tmp_path: Path, text: str, **changes: object) -> recipe.Recipe:
-    """The second stage without the perceptual loss, with other entries."""
-    for old, new in changes.items():
-        text = text.replace(f"{old} =", f"{old} = {new} #")
-    (tmp_path / "r.toml").write_text(text.replace("perceptual = 0.1", ""))
-    return recipe.load(str(tmp_path / "r.toml"))
-
-
-def autoencoder_in(tmp_path: Path, **architecture: int) -> Path:
-    named = {"kind": "degflow-ae", "base_dim": 8} | architecture
-    save_file(lively(named).state_dict(), tmp_path / "ae.safetensors", {"architecture": json.dumps(named)})
-    return tmp_path / "ae.safetensors"
 
 
 def calls_of(module: torch.nn.Module) -> list[tuple[int, ...]]:
@@ -162,15 +138,6 @@ def test_a_resumed_flow_repeats_an_uninterrupted_one(tmp_path):
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
-def test_recipes_that_do_not_fit_are_one_sentence(tmp_path):
-    with pytest.raises(RecipeError, match="multiples of 8"):
-        make_task(recipe_of(tmp_path, STAGE1, crop=60))
-    with pytest.raises(RecipeError, match="other channels"):
-        make_task(recipe_of(tmp_path, STAGE2), autoencoder=autoencoder_in(tmp_path, latent_dim=6))
-    with pytest.raises(RecipeError, match="one at least"):
-        make_task(recipe_of(tmp_path, STAGE2 + "[options]\ntimes = 0"), autoencoder=autoencoder_in(tmp_path))
-
-
 def test_levels_are_also_scored_from_the_photos_own_latent():
     """Where nothing is generated, both scores are of the same picture."""
 
@@ -236,14 +203,6 @@ def test_a_flow_says_which_autoencoder_it_belongs_to(trained):
     assert "another autoencoder" in out
 
 
-def written(trained: Path, name: str, change: float) -> Path:
-    """The autoencoder in another file, with other metadata, and another weight where there is a change."""
-    state = load_file(trained / "ae.safetensors")
-    state["encoder.conv_out.bias"] += change
-    save_file(state, trained / f"{name}.safetensors", read_metadata(trained / "ae.safetensors") | {"x": "y"})
-    return trained / f"{name}.safetensors"
-
-
 def test_an_autoencoder_of_another_training_is_refused(trained, tmp_path):
     flow, common = trained / "flow.safetensors", [EXAMPLES / "cat.png", "-o", tmp_path, "--scale", 2]
     out = run("degrade", *common, "--flow", flow, "--autoencoder", written(trained, "other", 0.01), code=4)
@@ -262,46 +221,3 @@ def test_trained_weights_degrade_pictures(trained, tmp_path):
     told = json.loads((tmp_path / "cat_degflow_x2.5.json").read_text())
     assert told["weights"]["flow"] == store.sha256(trained / "flow.safetensors")
     assert Image.open(tmp_path / "cat_degflow_x2.5.png").size == Image.open(EXAMPLES / "cat.png").size
-
-
-def test_packaged_recipes_are_small():
-    networks = [build(recipe.load(name).architecture) for name in ("degflow-ae", "degflow")]
-    assert sum(2 * p.numel() for n in networks for p in n.parameters()) < 8e6  # bytes in float16
-    assert networks[1].tileable
-
-
-def test_the_packaged_flow_learns_from_its_velocity_alone():
-    """Decoding costs a third of a step for a gradient of a ten-thousandth; what is encoded serves eight times."""
-    stage1, stage2 = recipe.load("degflow-ae"), recipe.load("degflow")
-    assert stage2.loss == {"flow": 1.0}
-    assert stage2.options == {"relative": True, "times": 8}
-    assert stage1.loss["periodic"] < stage1.loss["pixel"]
-
-
-@pytest.mark.parametrize(
-    ("stage", "options", "says"),
-    [
-        ("degflow", ["--data", EXAMPLES], "--autoencoder FILE"),
-        ("degflow", ["--data", EXAMPLES, "--autoencoder", "none.pth"], "does not exist"),
-        ("degflow-ae", [], "either photos"),
-        ("degflow-ae", ["--data", EXAMPLES, "--pairs", "x"], "either photos"),
-        ("degflow-ae", ["--data", EXAMPLES, "--degradation", "degflow"], "leave out --degradation"),
-        ("degflow-ae", ["--pairs", "x", "--hold-out", "3"], "Test folder"),
-        ("linf-base", ["--pairs", EXAMPLES], "pairs are for degflow"),
-        ("linf-base", ["--data", EXAMPLES, "--degradation", "odd"], "unknown degradation"),
-        ("linf-base", ["--data", EXAMPLES, "--cache", "x"], "--degradation degflow"),
-        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--solver", "rk4"], "--degradation degflow"),
-        ("linf-base", ["--data", EXAMPLES, "--levels", "2,4"], "--degradation levels"),
-        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--levels", "2,5"], "from 1 to 4"),
-        ("linf-base", ["--data", EXAMPLES, "--degradation", "levels", "--levels", "4-2"], "from 1 to 4"),
-        ("linf-base", ["--data", EXAMPLES, "--resume", "--degradation", "levels"], "as the run began"),
-        ("srflow-base", ["--data", EXAMPLES, "--degradation", "degflow"], "cannot learn from other degradations"),
-        ("prior", ["--data", EXAMPLES, "--degradation", "levels"], "cannot learn from other degradations"),
-    ],
-)
-def test_bad_training_commands_are_one_sentence(tmp_path, monkeypatch, stage, options, says):
-    monkeypatch.chdir(tmp_path)
-    result = RUNNER.invoke(app, [str(a) for a in ["train", stage, "--out", tmp_path / "run", *options]])
-    assert result.exit_code in (2, 4), result.output
-    assert says in result.output
-    assert "Traceback" not in result.output

@@ -14,6 +14,7 @@ from srcli.cli.app import app
 from srcli.methods.build import build
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.training import recipe
+from tests.methods.flowsr.steps import woken
 
 SMALL = {
     "kind": "velocity", "width": 16, "before": 1, "after": 1, "coarse_width": 24, "coarse": 1, "thin": 4, "times": 16,
@@ -54,18 +55,9 @@ GUIDED = MAP + "guidance = 2.0\n"
 RUNNER = CliRunner()
 
 
-def awake(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Layers that begin at zero filled, so that everything has an effect."""
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in network.parameters():
-        if not parameter.detach().any():
-            parameter.data.normal_(std=0.05, generator=generator)
-    return network
-
-
 def small(seed: int = 0, **parameters) -> VelocityNet:
     torch.manual_seed(seed)
-    return awake(build(SMALL | parameters), seed)  # type: ignore[return-value]
+    return woken(build(SMALL | parameters), seed)  # type: ignore[return-value]
 
 
 def weights_of(network: nn.Module, architecture: dict, file: Path) -> Path:
