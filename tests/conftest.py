@@ -1,4 +1,4 @@
-"""Fixtures: where the reference data lies, the extra sd, a browser, a web server, and a machine without weights."""
+"""Fixtures of several rooms: the reference data, a browser, a generator of degradations, and a trunk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ import pytest
 
 from tests.support import children
 from tests.support.places import REFERENCE
-from tests.weights.server import running
 
 # One thread, here and in programs that tests start: the networks are small, and two threads that wait for each other on
 # a busy machine take ten times as long. Torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-pytest.register_assert_rewrite("tests.methods.flowsr_sd.steps")  # else a failure there would not tell the shapes
 
 
 @pytest.fixture(autouse=True)
@@ -78,34 +75,6 @@ def browser():
         running = playwright.chromium.launch(executable_path=shutil.which(program), args=flags)
         yield running
         running.close()
-
-
-@pytest.fixture(scope="session")
-def _diffusers() -> None:
-    """What the extra sd brings."""
-    try:
-        import diffusers  # noqa: F401
-    except ImportError:
-        if os.environ.get("SRCLI_REQUIRE_REFERENCE"):
-            pytest.fail("no diffusers: pip install 'srcli[sd]'")
-        pytest.skip("needs the extra sd")
-
-
-@pytest.fixture
-def server():
-    """A web server on the loopback."""
-    with running() as made:
-        yield made
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    """A machine of its own."""
-    for name, value in {"SRCLI_HOME": "home", "XDG_CONFIG_HOME": "config", "HF_HOME": "hf"}.items():
-        monkeypatch.setenv(name, str(tmp_path / value))
-    for name in ("SRCLI_MANIFEST", "SRCLI_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ from srcli.geometry import Size, Window
 from srcli.methods.srflow.model import SRFlowModel
 from srcli.tiling.model import Sampling
 from srcli.weights.convert import FAMILIES, ConvertError, convert, write
-from tests.methods.linf.test_parity import fixture, weights
 from tests.support.command import photo, shape, srcli
 from tests.support.layouts import ENCODERS, PRIORS, SRFLOW, UNET, filled, layout_of, linf, saved, wrapped
+from tests.support.parity import fixture, weights
 
 RRDB = {"kind": "srflow-rrdb", "blocks": 2, "features": 8, "growth": 4, "upsampling": 3}
 GREY = (128 + np.random.default_rng(0).normal(0, 8, (20, 24, 3))).clip(0, 255).astype(np.uint8)

@@ -16,9 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srcli.geometry import Size, Window
 from srcli.methods.build import build
-from srcli.tiling.model import Sampling
 from tests.support.places import ROOT
 
 Cases = Mapping[str, Callable[[], Tensor]]
@@ -52,10 +50,6 @@ def filled(architecture: dict):
 
 def picture(height: int, width: int) -> Tensor:
     return 0.5 + wave((1, 3, height, width), 0.3, 0.5)
-
-
-def whole(model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
-    return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
 
 
 def fingerprint(value: Tensor) -> dict[str, list]:

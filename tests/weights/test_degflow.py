@@ -19,19 +19,9 @@ from srcli.weights.convert import FAMILIES, Checkpoint, ConvertError, Source, co
 from srcli.weights.model_files import load_part
 from tests.methods.degflow.networks import FORWARD, close
 from tests.support.layouts import saved
-from tests.weights.degflow_layouts import AUTOENCODER, FLOW, IDS, LAYOUTS, NAME, State, public_files, state_dicts
+from tests.weights.degflow_layouts import AUTOENCODER, FLOW, IDS, LAYOUTS, NAME, State
 
 pytestmark = pytest.mark.usefixtures("place")
-
-
-@pytest.fixture(scope="module")
-def published(reference) -> dict[str, Path]:
-    return public_files(reference)
-
-
-@pytest.fixture(scope="module")
-def states(published) -> dict[str, State]:
-    return state_dicts(published)
 
 
 @pytest.fixture(scope="module")

@@ -24,26 +24,13 @@ from tests.weights.degflow_layouts import (
     IDS,
     LAYOUTS,
     NAME,
-    State,
-    public_files,
     second_stage,
-    state_dicts,
 )
 from tests.weights.server import page
 from tests.weights.steps import listed, names, srcli
 
 pytestmark = pytest.mark.usefixtures("place")
 QUICK = ("--scale", "2.4", "--solver", "rk4", "--steps", "2", "--threads", "1", "--precision", "fp32")
-
-
-@pytest.fixture(scope="module")
-def published(reference) -> dict[str, Path]:
-    return public_files(reference)
-
-
-@pytest.fixture(scope="module")
-def states(published) -> dict[str, State]:
-    return state_dicts(published)
 
 
 def small(place: Path) -> None:

@@ -10,7 +10,8 @@ from srcli.geometry import Size
 from srcli.methods.flowmap.model import FlowmapModel
 from srcli.tiling.model import Sampling
 from tests.support import golden
-from tests.support.golden import Cases, filled, picture, whole
+from tests.support.golden import Cases, filled, picture
+from tests.support.tiles import whole
 
 VELOCITY = {
     "kind": "velocity", "width": 8, "before": 1, "after": 1, "coarse_width": 8, "coarse": 1, "times": 8,

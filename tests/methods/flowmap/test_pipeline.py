@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 import pytest
@@ -26,27 +25,18 @@ from srcli.methods.registry import assemble
 from srcli.resampling import enlarged
 from srcli.tiling.model import Sampling
 from srcli.tiling.strips import Engine, Job, Planes
-from srcli.tiling.tiles import strips
 from srcli.training import recipe
 from srcli.training.validation import whole
 from tests.methods.flowmap.models import CHANGE, MODEL, change, small
 from tests.methods.flowmap.steps import SMALL
 from tests.methods.flowsr.steps import awake
+from tests.support.tiles import in_tiles
 
 RUNNER = CliRunner()
 
 
 def picture(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
-
-
-def in_tiles(lr: Tensor, size: Size, tile: Size, sampling: Sampling, model: FlowmapModel = MODEL) -> Tensor:
-    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    for window in chain.from_iterable(strips(size, tile)):
-        features = model.encode(lr, size, model.region(window, size, low, sampling))
-        made = model.decode(features, window, size, sampling)
-        out[..., window.top : window.bottom, window.left : window.right] = made
-    return out
 
 
 # --- exact tiles ---
@@ -64,7 +54,7 @@ def test_tiled_equals_whole_to_the_bit(low, scale, tile, sampling):
     lr = picture(*low)
     with torch.inference_mode():
         all_of_it = MODEL.decode(MODEL.encode(lr, size), Window.whole(size), size, sampling)
-        assert torch.equal(in_tiles(lr, size, Size(*tile), sampling), all_of_it)
+        assert torch.equal(in_tiles(MODEL, lr, size, Size(*tile), sampling), all_of_it)
     assert torch.isfinite(all_of_it).all()
 
 
@@ -82,7 +72,7 @@ def test_no_blurred_rectangles_near_the_border_above_1024_pixels():
     # What the published system shows: zones near the border, of a tile's size, that are less sharp than the rest.
     lr, size = picture(304, 336), Size(1216, 1344)
     with torch.inference_mode():
-        made = in_tiles(lr, size, Size(512, 512), Sampling(steps=2))
+        made = in_tiles(MODEL, lr, size, Size(512, 512), Sampling(steps=2))
     assert (made - enlarged(lr, Window.whole(size), size)).abs().mean() > 0.02  # the network does something
     shares = sharpness(made)
     assert shares.min() > 0.8
@@ -175,11 +165,11 @@ def test_noise_at_the_start_is_a_function_of_seed_and_place():
     assert (model.heat, MODEL.heat) == (1.0, 0.0)
     lr, size = picture(110, 90), Size(275, 225)
     with torch.inference_mode():
-        made = [in_tiles(lr, size, Size(n, n), Sampling(steps=2), model) for n in (275, 130)]
+        made = [in_tiles(model, lr, size, Size(n, n), Sampling(steps=2)) for n in (275, 130)]
         assert torch.equal(*made)
-        still, other = (in_tiles(lr, size, size, s, model) for s in (Sampling(temperature=0), Sampling(seed=1)))
-        assert torch.equal(still, in_tiles(lr, size, size, Sampling(temperature=0, seed=5), model))
-        again = in_tiles(lr, size, size, Sampling(seed=1), model)
+        still, other = (in_tiles(model, lr, size, size, s) for s in (Sampling(temperature=0), Sampling(seed=1)))
+        assert torch.equal(still, in_tiles(model, lr, size, size, Sampling(temperature=0, seed=5)))
+        again = in_tiles(model, lr, size, size, Sampling(seed=1))
     assert torch.equal(other, again)
     assert 0.02 < (other - still).std() < 0.2
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
 
 import pytest
 import torch
@@ -20,26 +19,16 @@ from srcli.methods.flowsr.model import FlowsrModel
 from srcli.methods.flowsr.path import mirrored
 from srcli.resampling import enlarged
 from srcli.tiling.model import Sampling
-from srcli.tiling.tiles import strips
 from srcli.training import recipe
 from srcli.training.validation import whole
 from srcli.upscaler import check
 from srcli.weights import manifest, store
 from tests.methods.flowsr.steps import SMALL, small
 from tests.support.places import EXAMPLES
+from tests.support.tiles import in_tiles
 
 RUNNER = CliRunner()
 MODEL = FlowsrModel(small())
-
-
-def in_tiles(model: FlowsrModel, lr: Tensor, size: Size, tile: Size, sampling: Sampling) -> Tensor:
-    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    for window in chain.from_iterable(strips(size, tile)):
-        features = model.encode(lr, size, model.region(window, size, low, sampling))
-        out[..., window.top : window.bottom, window.left : window.right] = model.decode(
-            features, window, size, sampling
-        )
-    return out
 
 
 # --- exact tiles ---

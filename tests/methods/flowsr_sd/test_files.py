@@ -30,11 +30,6 @@ def _no_grad():
         yield
 
 
-@pytest.fixture
-def data(reference: Path, _diffusers: None) -> Path:
-    return reference / "parity" / "flowsr_sd"
-
-
 # --- adapters ---
 
 

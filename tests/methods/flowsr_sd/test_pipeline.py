@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,11 +37,6 @@ RUNNER = CliRunner()
 def _no_grad():
     with torch.inference_mode():
         yield
-
-
-@pytest.fixture
-def data(reference: Path, _diffusers: None) -> Path:
-    return reference / "parity" / "flowsr_sd"
 
 
 # --- parity ---

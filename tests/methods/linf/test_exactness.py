@@ -22,6 +22,7 @@ from srcli.networks.patches import from_patches, to_patches
 from srcli.resampling import interpolate, linear_taps
 from srcli.tiling.model import Sampling, gaussian_field
 from srcli.tiling.tiles import fit_tile, strips
+from tests.support.tiles import in_tiles
 
 CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(detail=0.0, temperature=0.7, seed=3)]
 
@@ -39,15 +40,6 @@ def tiny_model(centred: bool) -> LinfModel:
 
 
 MODEL, CENTRED = tiny_model(False), tiny_model(True)
-
-
-def in_tiles(model: LinfModel, lr: torch.Tensor, size: Size, tile: Size, sampling: Sampling) -> torch.Tensor:
-    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    for window in chain.from_iterable(strips(size, tile)):
-        region = model.region(window, size, low, sampling)
-        part = model.decode(model.encode(lr, size, region), window, size, sampling)
-        out[..., window.top : window.bottom, window.left : window.right] = part
-    return out
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,8 @@ from srcli.methods.linf.network import LINF
 from srcli.methods.linf.official import OfficialLinf
 from srcli.tiling.model import Sampling
 from tests.support import golden
-from tests.support.golden import Cases, filled, picture, wave, whole
+from tests.support.golden import Cases, filled, picture, wave
+from tests.support.tiles import whole
 
 EDSR = {"kind": "edsr", "blocks": 1, "features": 8}
 PATCHES = {"kind": "linf", "encoder": EDSR, "hidden": 8, "flow_layers": 2, "patch": 3}

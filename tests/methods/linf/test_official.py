@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from srcli.geometry import Size, Target, Window
+from srcli.geometry import Size, Target
 from srcli.images.read import from_pil
 from srcli.methods.linf.official import OfficialLinf
 from srcli.methods.registry import assemble
@@ -22,9 +20,9 @@ from srcli.methods.srflow.published_model import PublishedSRFlow
 from srcli.networks.swinir import SwinIR
 from srcli.tiling.model import Sampling
 from srcli.tiling.strips import OutOfMemory
-from srcli.tiling.tiles import strips
 from srcli.weights.store import network_of
 from tests.support.layouts import ENCODERS, PRIORS, SRFLOW, UNET, filled, layout_of, linf
+from tests.support.tiles import in_tiles, whole
 
 
 @pytest.fixture(autouse=True)
@@ -161,19 +159,6 @@ RRDBS = {
     )
     for n in (2, 3)
 }
-
-
-def in_tiles(model, lr: Tensor, size: Size, tile: Size, sampling: Sampling) -> Tensor:
-    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    for window in chain.from_iterable(strips(size, tile)):
-        region = model.region(window, size, low, sampling)
-        part = model.decode(model.encode(lr, size, region), window, size, sampling)
-        out[..., window.top : window.bottom, window.left : window.right] = part
-    return out
-
-
-def whole(model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
-    return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
 
 
 @pytest.mark.parametrize("name", LINFS)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from srcli.methods.build import build
 from srcli.methods.linf.flow import Flow
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.official import OfficialLinf
 from srcli.methods.linf.queries import official_queries
 from srcli.networks.patches import from_patches
+from tests.support.parity import close, fixture, keys_agree, network, weights
 
 TINY_EDSR = {"kind": "edsr", "blocks": 2, "features": 16, "mean_shift": True}
 TINY_UNET = {"kind": "unet-latent", "width": 16}
@@ -25,36 +20,6 @@ TINY_UNET = {"kind": "unet-latent", "width": 16}
 
 def tiny_linf(patch: int) -> dict:
     return {"kind": "linf", "encoder": TINY_EDSR, "hidden": 32, "flow_layers": 3, "patch": patch}
-
-
-@cache
-def fixture(folder: Path, name: str) -> dict[str, Tensor]:
-    return load_file(folder / "parity" / f"{name}.safetensors")
-
-
-@cache
-def tolerances(folder: Path, name: str) -> dict:
-    return json.loads((folder / "parity" / f"{name}.json").read_text())["tolerance"]
-
-
-def weights(tensors: dict[str, Tensor], prefix: str = "weights/") -> dict[str, Tensor]:
-    found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
-
-
-def network(architecture: dict, state: dict[str, Tensor]):
-    net = build(architecture)
-    net.load_state_dict(state)
-    return net.eval()
-
-
-def close(folder: Path, name: str, key: str, value: Tensor) -> None:
-    """Within the fixture's float32-against-float64 error for that tensor, times five for another order of sums."""
-    expected = fixture(folder, name)[key]
-    error = (value.reshape(expected.shape) - expected).abs().max().item()
-    tolerance = tolerances(folder, name)[key]
-    bound = max(5 * tolerance["f32_vs_f64_max_abs_err"], 4e-7 * tolerance["max_abs_value"])
-    assert error <= bound, f"{name} {key}: {error} exceeds {bound}"
 
 
 def as_rows(patches: Tensor) -> Tensor:
@@ -206,8 +171,4 @@ FULL = {
 
 @pytest.mark.parametrize("name", FULL)
 def test_full_size_keys_and_shapes(reference, name):
-    listed = json.loads((reference / "parity" / "keys" / f"{name}.json").read_text())["keys"]
-    with torch.device("meta"):
-        ours = build(FULL[name]).state_dict()
-    expected = {key: (tuple(shape), dtype) for key, shape, dtype in listed}
-    assert {k: (tuple(v.shape), str(v.dtype).removeprefix("torch.")) for k, v in ours.items()} == expected
+    keys_agree(reference, name, FULL[name])

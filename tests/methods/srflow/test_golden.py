@@ -11,7 +11,8 @@ from srcli.methods.srflow.model import SRFlowModel
 from srcli.methods.srflow.official import OfficialSRFlow
 from srcli.tiling.model import Sampling
 from tests.support import golden
-from tests.support.golden import Cases, filled, picture, wave, whole
+from tests.support.golden import Cases, filled, picture, wave
+from tests.support.tiles import whole
 
 RRDB = {"blocks": 1, "features": 8, "growth": 4, "stacked": [0]}
 SRFLOW = {"kind": "srflow", "steps": 1, "hidden": 8} | RRDB

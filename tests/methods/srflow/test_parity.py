@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,7 +9,7 @@ from torch.nn import functional as F
 from srcli.methods.build import build
 from srcli.methods.srflow.network import SRFlow, bits_per_pixel
 from srcli.methods.srflow.official import OfficialSRFlow, even_sided
-from tests.methods.linf.test_parity import close, fixture, network, weights
+from tests.support.parity import close, fixture, keys_agree, network, weights
 
 SMALL = {"kind": "srflow", "blocks": 4, "growth": 4, "stacked": [0, 1, 2, 3], "hidden": 8}
 TINY = {"kind": "srflow", "blocks": 2, "features": 8, "growth": 4, "stacked": [0], "hidden": 8, "steps": 2}
@@ -113,11 +111,7 @@ FULL = {
 
 @pytest.mark.parametrize("name", FULL)
 def test_full_size_keys_and_shapes(reference, name):
-    listed = json.loads((reference / "parity" / "keys" / f"{name}.json").read_text())["keys"]
-    with torch.device("meta"):
-        ours = build(FULL[name]).state_dict()
-    expected = {key: (tuple(shape), dtype) for key, shape, dtype in listed}
-    assert {k: (tuple(v.shape), str(v.dtype).removeprefix("torch.")) for k, v in ours.items()} == expected
+    keys_agree(reference, name, FULL[name])
 
 
 @pytest.mark.parametrize("changes", [{}, {"scale": 8}, {"centred": True, "slope": 0.1}, {"stacked": []}, OURS])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import numpy as np
 import pytest
 import torch
@@ -14,13 +12,13 @@ from torch.nn import functional as F
 
 from srcli.bench.variants import Case, Model
 from srcli.flows.exploding import PATCH, Exploded, exploded
-from srcli.geometry import Size, Window
+from srcli.geometry import Size
 from srcli.methods.build import build
 from srcli.methods.srflow.model import FOLD, SRFlowModel, without_grid
 from srcli.networks.notch import Notch
 from srcli.resampling import antialiased_taps, resample
 from srcli.tiling.model import Sampling
-from srcli.tiling.tiles import strips
+from tests.support.tiles import in_tiles, whole
 
 FLOW = {"kind": "srflow", "blocks": 1, "features": 16, "growth": 8, "stacked": [0], "steps": 2, "hidden": 16}
 PRIOR = {"kind": "level-prior", "condition": 32, "width": 16, "blocks": 1}
@@ -51,21 +49,6 @@ SAMPLED, PREDICTED = tiny(), tiny(prior=True)
 
 def picture(low: tuple[int, int]) -> torch.Tensor:
     return 0.25 + 0.5 * torch.rand(1, 3, *low, generator=torch.Generator().manual_seed(low[0]))
-
-
-def whole(model: SRFlowModel, lr: torch.Tensor, size: Size, sampling: Sampling) -> torch.Tensor:
-    with torch.inference_mode():
-        return model.decode(model.encode(lr, size), Window.whole(size), size, sampling)
-
-
-def in_tiles(model: SRFlowModel, lr: torch.Tensor, size: Size, tile: Size, sampling: Sampling) -> torch.Tensor:
-    low, out = Size(*lr.shape[-2:]), torch.empty(1, 3, size.height, size.width)
-    with torch.inference_mode():
-        for window in chain.from_iterable(strips(size, tile)):
-            region = model.region(window, size, low, sampling)
-            part = model.decode(model.encode(lr, size, region), window, size, sampling)
-            out[..., window.top : window.bottom, window.left : window.right] = part
-    return out
 
 
 @settings(max_examples=15, deadline=None)
