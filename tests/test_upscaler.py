@@ -57,9 +57,7 @@ def test_threads_do_not_change_a_single_byte_of_tiles():
         torch.set_num_threads(one)
 
 
-def test_flat_grey_and_a_ramp_stay_so(upscaler):
-    flat = np.asarray(upscaler.upscale(np.full((40, 50, 3), 128, np.uint8), scale=4)).astype(int)
-    assert np.abs(flat - 128).max() <= 4
+def test_a_ramp_stays_one(upscaler):
     ramp = np.repeat(np.linspace(20, 220, 60).astype(np.uint8)[None], 40, 0)
     steps = np.diff(np.asarray(upscaler.upscale(ramp, scale=4)).astype(int)[:, 16:-16], axis=1)
     assert steps.max() <= 8
@@ -173,6 +171,7 @@ def test_flat_grey_stays_flat(tile, scale):
     grey = Picture(np.full((40, 56, 3), 119, np.uint8))
     made = Upscaler("linf-lp-s", tile=tile).run(grey, Target(scale=scale)).picture.colour
     assert np.ptp(made.astype(int)) <= 1
+    assert np.abs(made.astype(int) - 119).max() <= 4
 
 
 @pytest.mark.parametrize("scale", [2, 3.7])

@@ -97,8 +97,12 @@ def test_another_template_is_another_result(folder, tmp_path):
 def test_results_in_the_same_folder_are_not_enlarged_again(tmp_path):
     photos(tmp_path / "in", 2)
     for _ in range(2):
-        assert srcli(tmp_path / "in", "-o", f"{tmp_path}/in/{{stem}} large{{ext}}").exit_code == 0
-    assert tree(tmp_path / "in") == {"000.png", "001.png", "000 large.png", "001 large.png"}
+        assert srcli(tmp_path / "in").exit_code == 0
+    assert tree(tmp_path / "in") == {"000.png", "001.png", "000_x2.png", "001_x2.png"}
+    photos(tmp_path / "named", 2)
+    for _ in range(2):
+        assert srcli(tmp_path / "named", "-o", f"{tmp_path}/named/{{stem}} large{{ext}}").exit_code == 0
+    assert tree(tmp_path / "named") == {"000.png", "001.png", "000 large.png", "001 large.png"}
     (tmp_path / "done").mkdir()
     srcli(tmp_path / "in", "-o", tmp_path / "done")
     assert srcli(tmp_path / "done").exit_code == 0  # but those of another folder's are, when that is asked

@@ -147,13 +147,6 @@ def test_existing_files_are_kept_unless_asked(tmp_path):
     assert shape(tmp_path / "a_x2.png") == (48, 40)
 
 
-def test_a_second_run_over_a_folder_does_not_enlarge_its_own_results(tmp_path):
-    photo(tmp_path / "a.png")
-    assert srcli("upscale", tmp_path, "-s", 2).exit_code == 0
-    srcli("upscale", tmp_path, "-s", 2)
-    assert sorted(p.name for p in visible(tmp_path)) == ["a.png", "a_x2.png"]
-
-
 def test_an_output_folder_inside_the_input_is_left_alone_however_it_is_written(tmp_path, monkeypatch):
     photo(tmp_path / "a.png")
     monkeypatch.chdir(tmp_path)

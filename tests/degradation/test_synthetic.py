@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 from srcli.bench.quality import Photos as BenchPhotos
-from srcli.cli.app import app
 from srcli.degradation.kernels import Blur, bessel1
 from srcli.degradation.presets import PRESETS
 from srcli.degradation.synthetic import Degradation, Jpeg, Noise, Round, draw, seed_of
@@ -20,15 +18,11 @@ from srcli.geometry import Size
 from srcli.metrics.psnr import psnr
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.photos import Photos
+from tests.support.command import srcli
 from tests.support.places import EXAMPLES
 
-RUNNER = CliRunner()
-NOTHING = Round(None, 1.0, "area", None, None)
 CAT = np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB"))[:144, :144]
-
-
-def srcli(*arguments: object):
-    return RUNNER.invoke(app, [str(a) for a in arguments])
+NOTHING = Round(None, 1.0, "area", None, None)
 
 
 def only(**parts) -> Degradation:
@@ -212,49 +206,6 @@ def test_held_out_photos_are_the_same_each_time_and_not_trained_on():
     assert photos.held == Photos(EXAMPLES, hold_out=1).held
     assert set(photos.files) == set(all_of_them.files) - set(photos.held)
     assert photos.fingerprint() != all_of_them.fingerprint()
-
-
-# --- the command and the benchmark ---
-
-
-def test_degrade_writes_a_picture_and_what_was_drawn(tmp_path):
-    Image.fromarray(CAT[:101, :130]).save(tmp_path / "a.png")
-    result = srcli("degrade", tmp_path / "a.png", "--preset", "heavy", "--scale", 4, "--seed", 1)
-    assert result.exit_code == 0, result.output
-    made, told = tmp_path / "a_heavy_x4.png", json.loads((tmp_path / "a_heavy_x4.json").read_text())
-    assert Image.open(made).size == (32, 25) == (told["width"], told["height"])
-    again = Degradation.from_dict(told)(CAT[:100, :128], Size(25, 32))
-    assert np.array_equal(np.asarray(Image.open(made)), again)
-    assert srcli("degrade", tmp_path / "a.png", "--preset", "heavy", "--scale", 4).exit_code == 1  # it exists
-    assert srcli("degrade", tmp_path, "--scale", 1.5, "-o", tmp_path / "out").exit_code == 0
-    made = [".srcli-ledger.jsonl", "a_moderate_x1.5.json", "a_moderate_x1.5.png"]
-    assert [p.name for p in sorted((tmp_path / "out").iterdir())] == made
-
-
-def test_degrade_survives_a_bad_file_and_says_what_is_wrong(tmp_path):
-    Image.fromarray(CAT).convert("LA").save(tmp_path / "grey.png")
-    (tmp_path / "bad.png").write_text("no picture")
-    result = srcli("degrade", tmp_path, "-o", tmp_path / "out", "--json")
-    assert result.exit_code == 3
-    assert "bad.png is not a picture" in result.stderr
-    assert Image.open(tmp_path / "out" / "grey_moderate_x4.png").mode == "LA"
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "says"),
-    [
-        (["nowhere.png"], 1, "does not exist"),
-        ([EXAMPLES / "cat.png", "--preset", "cruel"], 2, "unknown preset"),
-        ([EXAMPLES / "cat.png", "--scale", "0.5"], 2, "made smaller by"),
-        ([EXAMPLES / "cat.png", "--seed", "-1"], 2, "not negative"),
-        ([EXAMPLES / "cat.png", "-o", "out.xyz"], 2, "cannot write"),
-    ],
-)
-def test_bad_degrade_commands_are_one_sentence(tmp_path, monkeypatch, options, code, says):
-    monkeypatch.chdir(tmp_path)
-    result = srcli("degrade", *options)
-    assert (result.exit_code, says in result.stderr) == (code, True), result.output
-    assert "Traceback" not in result.output
 
 
 def test_bench_degrades_each_photo_the_same_way_each_time():

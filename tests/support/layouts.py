@@ -12,6 +12,7 @@ from torch import Tensor
 
 from srcli.methods.build import build
 from srcli.networks.swin import relative_positions
+from srcli.weights.store import network_of
 
 Layout = Mapping[str, tuple[int, ...]]  # shape by key
 
@@ -102,3 +103,7 @@ def wrapped(name: str, state: Mapping[str, Tensor], key: str = "model", **args: 
 def saved(path: Path, content: Any, legacy: bool = False) -> Path:
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     return path
+
+
+def network(architecture: dict, seed: int = 0):
+    return network_of(architecture, filled(layout_of(architecture), seed), None)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
 from srcli.methods.build import build
 from srcli.methods.linf.anchors import Anchors
-from srcli.methods.linf.flow import RESIDUAL, STRETCH, FixedFlow, Flow
+from srcli.methods.linf.flow import Flow
 from srcli.methods.linf.model import LinfModel
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.queries import grid_queries, patch_centres
 from srcli.networks.notch import Notch
-from srcli.networks.patches import from_patches, to_patches
-from srcli.resampling import interpolate, linear_taps
-from srcli.tiling.model import Sampling, gaussian_field
-from srcli.tiling.tiles import fit_tile, strips
+from srcli.networks.patches import from_patches
+from srcli.resampling import linear_taps
+from srcli.tiling.model import Sampling
 from tests.support.tiles import in_tiles
 
 CHOICES = [Sampling(), Sampling(detail=0.5), Sampling(detail=0.0), Sampling(detail=0.0, temperature=0.7, seed=3)]
@@ -99,131 +95,6 @@ def test_centred_flow_is_a_gaussian_around_the_upsampling():
     torch.testing.assert_close(made, linf.anchors.picture(lr, residuals, (70, 81)), atol=1e-5, rtol=0)
 
 
-def patches_of(image: torch.Tensor) -> torch.Tensor:
-    return to_patches(image[None], 3).permute(0, 2, 3, 1)
-
-
-def test_notch_takes_out_the_patch_grid_and_leaves_edges_and_texture():
-    notch, line = Notch(3), torch.arange(90) % 3 == 0
-    columns = (line * 1.0).expand(3, 60, 90)  # a line in every patch; one level per row of patches
-    columns = columns * torch.rand(20).repeat_interleave(3)[:, None]
-    left = notch(patches_of(columns))
-    assert (left - left.mean(-1, keepdim=True)).abs().max() < 1e-6
-    assert torch.allclose(left.mean((2, 3)), patches_of(columns).mean((2, 3)))
-    edge = (torch.arange(60) == 30).float()[:, None].expand(3, 60, 90)  # one horizontal line, along a row of patches
-    assert (notch(patches_of(edge)) - patches_of(edge)).abs().max() < 0.07
-    noise = torch.randn(3, 60, 90)
-    assert notch(patches_of(noise)).var() > 0.85 * noise.var()
-
-
-def test_notch_is_a_mean_over_seventeen_patches():
-    x, width = torch.randn(1, 1, 30, 27), 30
-    weights = torch.tensor([0.5, *[1.0] * 15, 0.5])
-    columns = x.view(1, 1, 30, 3, 3, 3) - x.view(1, 1, 30, 3, 3, 3).mean(-1, keepdim=True)
-    expected = x.clone().view_as(columns)
-    for i in range(width):
-        near = [(weights[k + 8], columns[0, 0, i + k]) for k in range(-8, 9) if 0 <= i + k < width]
-        expected[0, 0, i] -= sum(w * d for w, d in near) / sum(w for w, _ in near)
-    # One row of patches: along its column a patch is its own average.
-    expected = expected - (expected - expected.mean(-2, keepdim=True))
-    torch.testing.assert_close(Notch(3)(x), expected.flatten(3))
-
-
-@pytest.mark.parametrize("centred", [False, True])
-@pytest.mark.parametrize("patch", [1, 3])
-def test_flow_round_trip_and_log_determinant(patch, centred):
-    torch.manual_seed(1)
-    flow = Flow(layers=4, patch=patch, centred=centred).double()
-    x, condition = torch.randn(5, flow.dim).double(), torch.randn(5, flow.conditions).double()
-    if centred:
-        x = RESIDUAL.knee * x.tanh()  # what its inverse may answer with
-    z, log_p = flow(x, condition)
-    torch.testing.assert_close(flow.inverse(z, condition), x)
-    for i in range(5):
-        jacobian = torch.autograd.functional.jacobian(lambda v, i=i: flow(v[None], condition[i : i + 1])[0][0], x[i])
-        gaussian = -0.5 * (z[i].square() + torch.log(torch.tensor(2 * torch.pi).double())).sum()
-        torch.testing.assert_close(log_p[i], gaussian + torch.linalg.slogdet(jacobian)[1])
-
-
-@pytest.mark.parametrize("centred", [False, True])
-def test_fixed_flow_is_the_flow(centred):
-    torch.manual_seed(2)
-    flow = Flow(layers=5, patch=3, centred=centred).requires_grad_(False)
-    z, condition = torch.randn(40, 27), torch.randn(40, flow.conditions)
-    if centred:
-        z *= 0.1  # residuals up to the knee of their limit
-    fixed = FixedFlow(flow)
-    stretched = fixed.stretch(condition.clone())
-    x, mean = flow.inverse(z, condition), flow.inverse(torch.zeros(40, 27), condition)
-    torch.testing.assert_close(fixed.inverse(z, stretched), x, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(fixed.mean(stretched), mean, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(fixed.latent(x, stretched), z, atol=2e-4, rtol=1e-3)
-
-
-@pytest.mark.parametrize("limit", [STRETCH, RESIDUAL])
-def test_a_soft_limit_is_the_identity_then_a_smooth_bend(limit):
-    x = torch.linspace(-20, 20, 4001).double().requires_grad_()
-    y = limit(x)
-    (slope,) = torch.autograd.grad(y.sum(), x)
-    inside = x.abs() <= limit.knee
-    assert torch.equal(y[inside], x[inside])
-    assert y.abs().max() < limit.most
-    assert slope.min() > 0
-    assert (slope[1:] - slope[:-1]).abs().max() < 0.5  # no corner
-
-
-def test_the_density_of_a_centred_flow_keeps_its_tails():
-    """A residual far beyond what the inverse may answer with is unlikely, not impossible, and has a gradient."""
-    torch.manual_seed(5)
-    flow, condition = Flow(layers=4, patch=1, centred=True), torch.zeros(3, 12)
-    x = torch.tensor([[0.1], [0.5], [0.9]]).expand(3, 3).clone().requires_grad_()
-    _, log_p = flow(x, condition)
-    assert (log_p[:-1] > log_p[1:]).all()
-    assert log_p.min() > -100
-    (slope,) = torch.autograd.grad(log_p.sum(), x)
-    assert (slope.norm(dim=1) > 0.1).all()
-
-
-def test_the_inverse_of_a_centred_flow_cannot_explode():
-    """Logits of -1000 stretch by 9,999 a layer; unbounded, five layers reach 1e19."""
-    torch.manual_seed(3)
-    flow = Flow(layers=5, patch=3, centred=True).requires_grad_(False)
-    z, condition = 4 * torch.randn(64, 27), torch.full((64, flow.conditions), -1000.0)
-    fixed = FixedFlow(flow)
-    stretched = fixed.stretch(condition.clone())
-    for made in (flow.inverse(z, condition), fixed.inverse(z, stretched)):
-        assert made.isfinite().all()
-        assert made.abs().max() <= RESIDUAL.most
-    published = FixedFlow(Flow(layers=5, patch=3).requires_grad_(False))
-    wild = published.inverse(z, published.stretch(torch.full((64, 5 * 54), -1000.0)))
-    assert wild.abs().max() > 1e6  # as in the paper
-
-
-def test_the_flow_is_float32_under_autocast():
-    torch.manual_seed(4)
-    fixed, condition = FixedFlow(Flow(layers=5, patch=3).requires_grad_(False)), torch.randn(40, 5 * 54)
-    z = torch.randn(40, 27)
-
-    def all_parts() -> list[torch.Tensor]:
-        stretched = fixed.stretch(condition.clone())
-        return [stretched, fixed.mean(stretched), fixed.inverse(z, stretched), fixed.latent(z, stretched)]
-
-    plain = all_parts()
-    with torch.autocast("cpu", torch.bfloat16):
-        assert all(torch.equal(a, b) for a, b in zip(plain, all_parts(), strict=True))
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.floats(1, 8), st.floats(1, 8))
-def test_interpolation_is_torchs(h, w, sy, sx):
-    image, size = torch.rand(2, h, w), (round(h * sy), round(w * sx))
-    up = F.interpolate(image[None], size, mode="bilinear")[0]
-    ours = interpolate(
-        image, linear_taps(torch.arange(size[0]), h, size[0]), linear_taps(torch.arange(size[1]), w, size[1])
-    )
-    torch.testing.assert_close(ours, up, atol=2e-5, rtol=0)
-
-
 @given(st.floats(1, 8))
 def test_anchors_share_a_scale_without_a_jump(scale):
     anchors = Anchors(4, (4, 2, 3))
@@ -236,14 +107,6 @@ def test_anchors_share_a_scale_without_a_jump(scale):
     assert Anchors(4).shares(scale) == {}
 
 
-def test_noise_is_one_field():
-    whole = gaussian_field(7, 5, Window(0, 0, 200, 150))
-    assert torch.equal(gaussian_field(7, 5, Window(37, 61, 90, 80)), whole[:, 37:127, 61:141])
-    assert not torch.equal(gaussian_field(8, 5, Window(0, 0, 200, 150)), whole)
-    assert abs(whole.mean()) < 0.01
-    assert abs(whole.std() - 1) < 0.01
-
-
 def test_radius_is_what_the_encoder_sees():
     linf = MODEL.linf
     assert isinstance(linf, LINF)
@@ -254,19 +117,3 @@ def test_radius_is_what_the_encoder_sees():
         change = (linf.encode(moved) - linf.encode(image)).abs().amax((0, 1)) > 0
     rows = change.any(1).nonzero().flatten()
     assert (rows.min(), rows.max()) == (20 - linf.radius, 20 + linf.radius)
-
-
-@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(10_000, 10_000_000))
-def test_tiles_cover_the_output_once_and_fit(height, width, budget):
-    size = Size(height, width)
-    tile = fit_tile(size, lambda h, w: h * w * 10, budget)
-    assert tile.height * tile.width * 10 <= budget or max(tile.height, tile.width) <= 64
-    assert sum(w.height * w.width for w in chain.from_iterable(strips(size, tile))) == height * width
-    assert max(w.bottom for w in chain.from_iterable(strips(size, tile))) == height
-
-
-def test_patches_are_in_unfold_order():
-    image = torch.arange(2 * 3 * 6 * 9).float().view(2, 3, 6, 9)
-    expected = F.unfold(image, 3, stride=3).view(2, 27, 2, 3)
-    assert torch.equal(to_patches(image, 3), expected)
-    assert torch.equal(from_patches(expected, 3), image)
