@@ -1,4 +1,4 @@
-"""`srcli bench`: numbers that agree wherever they are told, runs that go on, wrong pairs named, times of the run."""
+"""`srcli bench`: numbers that agree wherever they are told, runs that go on, reports that grow, commands refused."""
 
 from __future__ import annotations
 
