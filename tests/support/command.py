@@ -17,6 +17,12 @@ def srcli(*arguments: object):
     return RUNNER.invoke(app, [str(a) for a in arguments])
 
 
+def train(*arguments: object):
+    result = srcli("train", *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
 def photo(path: Path, height: int = 20, width: int = 24, mode: str = "RGB") -> Path:
     with Image.open(EXAMPLES / "cat.png") as cat:
         cat.crop((60, 40, 60 + width, 40 + height)).convert(mode).save(path)

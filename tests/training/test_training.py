@@ -22,6 +22,7 @@ from srcli.training.data.photos import Photos, draw_batch
 from srcli.training.loop import Trainer, learning_rate_share, read_metadata
 from srcli.training.tasks import make_task
 from srcli.weights import manifest, store
+from tests.support.command import train
 from tests.support.places import EXAMPLES
 
 RUNNER = CliRunner()
@@ -79,12 +80,6 @@ perceptual_at = [[2, 2.0], [4, 0.5]]
 margin = 2
 adversary_start = 2
 """
-
-
-def train(*arguments: object):
-    result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def recipe_file(tmp_path: Path, optim: str = "muon") -> Path:

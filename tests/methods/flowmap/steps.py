@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from srcli.cli.app import app
 from srcli.methods.build import build
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.training import recipe
@@ -69,9 +68,3 @@ def weights_of(network: nn.Module, architecture: dict, file: Path) -> Path:
 def chosen(tmp_path: Path, text: str, steps: int = 5) -> recipe.Recipe:
     (tmp_path / "tiny.toml").write_text(text.replace("STEPS", str(steps)))
     return recipe.load(str(tmp_path / "tiny.toml"))
-
-
-def train(*arguments: object):
-    result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
-    assert result.exit_code == 0, result.output
-    return result

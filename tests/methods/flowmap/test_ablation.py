@@ -20,7 +20,8 @@ from srcli.training.data.photos import Photos
 from srcli.training.loop import Trainer, learning_rate_share
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
-from tests.methods.flowmap.steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, train, weights_of
+from tests.methods.flowmap.steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, weights_of
+from tests.support.command import train
 from tests.support.places import EXAMPLES
 
 

@@ -32,7 +32,8 @@ from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
 from srcli.training.validation import Validation, whole
 from srcli.weights import store
-from tests.methods.flowmap.steps import ARCHITECTURE, GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, train, weights_of
+from tests.methods.flowmap.steps import ARCHITECTURE, GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, weights_of
+from tests.support.command import train
 from tests.support.places import EXAMPLES
 
 LORA = TINY.replace('task = "flowmap"', 'task = "flowmap-lora"').replace(

@@ -21,7 +21,7 @@ from srcli.training.tasks import make_task
 from srcli.training.validation import whole
 from srcli.weights import store
 from tests.methods.flowsr.steps import TINY, small
-from tests.support.command import RUNNER
+from tests.support.command import RUNNER, train
 from tests.support.places import EXAMPLES
 
 SECOND = """
@@ -32,12 +32,6 @@ adversary_start = 2
 faithful_share = 0.5
 distance_perceptual = 0.01
 """
-
-
-def train(*arguments: object):
-    result = RUNNER.invoke(app, ["train", *[str(a) for a in arguments]])
-    assert result.exit_code == 0, result.output
-    return result
 
 
 @pytest.mark.slow
