@@ -18,7 +18,7 @@ from srcli.geometry import Size, Target, Window
 from srcli.images.read import from_pil
 from srcli.methods.srflow.model import SRFlowModel
 from srcli.tiling.model import Sampling
-from srcli.weights.convert import FAMILIES, ConvertError, convert, write
+from srcli.weights.convert import ConvertError, convert, families, write
 from tests.support.command import photo, shape, srcli
 from tests.support.layouts import ENCODERS, PRIORS, SRFLOW, UNET, filled, layout_of, linf, saved, wrapped
 from tests.support.parity import fixture, weights

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from srcli.flows.degradation_path import Spline, taylor
+from srcli.flows.degradation_path import (
+    Spline,
+    reconstruction_loss,
+    second_derivatives,
+    taylor,
+    time_of_scale,
+    velocity_loss,
+)
+from srcli.methods.degflow.model import time_of
 from tests.methods.degflow.networks import close
 
 

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from srcli.flows import flow_maps as flow_map
 from srcli.flows.broadcast import across
-from srcli.flows.broadcast import across
 from srcli.methods.flowmap.times import FORMULATIONS, Jumps
-from srcli.methods.flowmap.uncertainty import Uncertainty
 from tests.flows.toy import EXACT, SIGMA, Toy, W
 
 

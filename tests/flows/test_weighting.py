@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from srcli.flows import flow_maps as flow_map
+from srcli.methods.flowmap.uncertainty import Uncertainty
 
 
 def test_uncertainty_begins_alike_everywhere_and_finds_the_loss_to_expect():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from srcli.methods.build import KINDS
+from srcli.methods.registry import architectures
 from tests.support import golden
 from tests.support.golden import Cases, filled, picture
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srcli.methods.build import build
+from srcli.methods.registry import build
 from tests.support.places import ROOT
 
 Cases = Mapping[str, Callable[[], Tensor]]

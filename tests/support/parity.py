@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from srcli.methods.build import build
+from srcli.methods.registry import build
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from srcli.methods.build import build
 from srcli.methods.degflow.model import DegflowModel
+from srcli.methods.registry import build
 
 FORWARD, LATENT, PICTURE = 1e-5, 5e-4, 1e-5  # tolerances of the fixtures
 SMALL_AE, SMALL_FLOW = {"kind": "degflow-ae", "base_dim": 8}, {"kind": "ncsnpp", "nf": 8, "num_res_blocks": 1}

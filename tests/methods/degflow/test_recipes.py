@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from srcli.cli.app import app
-from srcli.methods.build import build
+from srcli.methods.registry import build
 from srcli.training import recipe
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task

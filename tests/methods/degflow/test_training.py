@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from srcli.methods.degflow.autoencoder import Autoencoder
 from srcli.methods.degflow.network import NCSNpp
 from srcli.methods.degflow.training import step_at
-from srcli.methods.registry import build
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
 from srcli.training.loop import Optimizer, Trainer, read_metadata

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from srcli.methods.build import build
 from srcli.methods.flowmap.lora import Lora
 from srcli.methods.flowmap.model import FlowmapModel
 from srcli.methods.flowsr.network import VelocityNet
+from srcli.methods.registry import build
 from tests.methods.flowmap.steps import SMALL
 from tests.methods.flowsr.steps import awake
 

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.methods.registry import build
-from srcli.methods.registry import build
 from srcli.training import recipe
 from tests.methods.flowsr.steps import woken
 

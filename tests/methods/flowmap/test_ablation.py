@@ -21,6 +21,7 @@ from srcli.training.loop import Trainer
 from srcli.training.optimizer import learning_rate_share
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
+from tests.methods.degflow.steps import FLOWSR
 from tests.methods.flowmap.steps import GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, weights_of
 from tests.support.command import train
 from tests.support.places import EXAMPLES

@@ -13,6 +13,7 @@ from srcli.flows import flow_maps as flow_map
 from srcli.methods.flowmap.ablation_plan import ARMS
 from srcli.methods.flowmap.losses import Directed, MapLosses, Pair, Terms
 from srcli.methods.flowmap.times import FORMULATIONS, Jumps, Pairs
+from srcli.methods.flowmap.uncertainty import Uncertainty
 from srcli.training import recipe
 from srcli.training.data.degraded import DegradedBatch, DegradedSpec
 from srcli.training.data.photos import Photos

@@ -20,7 +20,7 @@ from srcli.images.layout import Layout
 from srcli.images.read import from_pil
 from srcli.methods.flowmap.lora import Lora, merged
 from srcli.methods.flowmap.model import FlowmapModel
-from srcli.methods.registry import assemble
+from srcli.methods.registry import assemble, build
 from srcli.resampling import enlarged
 from srcli.tiling.model import Sampling
 from srcli.tiling.strips import Engine, Job, Planes

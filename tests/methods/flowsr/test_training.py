@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
+from srcli.flows.rectified import interpolate
 from srcli.methods.flowsr.network import VelocityNet
 from srcli.methods.flowsr.times import Times
-from srcli.methods.flowsr.training import FlowsrTask, end, path
+from srcli.methods.flowsr.training import FlowsrTask, end
 from srcli.metrics.trunks import load_trunk
 from srcli.networks.trunks import squeezenet
 from srcli.training import losses, recipe

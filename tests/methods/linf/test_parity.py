@@ -11,7 +11,6 @@ from srcli.methods.linf.flow import Flow
 from srcli.methods.linf.network import LINF
 from srcli.methods.linf.official import OfficialLinf
 from srcli.methods.linf.queries import official_queries
-from srcli.methods.registry import build
 from srcli.networks.patches import from_patches
 from tests.support.parity import close, fixture, keys_agree, network, weights
 

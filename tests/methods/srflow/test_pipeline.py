@@ -17,8 +17,8 @@ from srcli.methods.registry import build
 from srcli.methods.srflow.model import FOLD, SRFlowModel, without_grid
 from srcli.networks.notch import Notch
 from srcli.resampling import antialiased_taps, resample
-from srcli.tiling.model import Decoded, Sampling
-from tests.support.tiles import in_tiles, whole
+from srcli.tiling.model import Sampling
+from tests.support.tiles import decoded, decoded_in_tiles, in_tiles, whole
 
 FLOW = {"kind": "srflow", "blocks": 1, "features": 16, "growth": 8, "stacked": [0], "steps": 2, "hidden": 16}
 PRIOR = {"kind": "level-prior", "condition": 32, "width": 16, "blocks": 1}

@@ -13,8 +13,8 @@ import pytest
 
 import srcli.flows
 from srcli.flows import degradation_path, flow_maps, learned_prior, normalizing, rectified
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "equations.md"
 PATH = re.compile(r"`([a-z_]\w*(?:\.\w+)+)`")
 PAPER = re.compile(r"\w+ (et al\.|and \w+) (19|20)\d\d|\(AAAI 2026\)")

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_srflow_training import NLL
-from test_training import TINY_LINF
 
 from srcli.methods.registry import build
 from srcli.networks.trainable import Trainable
@@ -18,8 +16,10 @@ from srcli.training.data.photos import Photos
 from srcli.training.export import export
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.tasks import make_task
+from tests.methods.srflow.test_training import NLL
+from tests.support.places import EXAMPLES
+from tests.training.test_training import TINY_LINF
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 LINEAR = re.compile(r"\.(linears|last|invconv)\.")  # names of the flows' linear layers
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -20,9 +19,9 @@ from srcli.training.data.levels import LevelSpec
 from srcli.training.loop import read_metadata
 from srcli.training.tasks import make_task, takes_flow
 from srcli.weights.store import EMBEDDED
+from tests.support.places import EXAMPLES
 
 RUNNER = CliRunner()
-EXAMPLES = Path(__file__).parents[1] / "examples"
 VALUES = {"versions": "2", "grain": "1", "solver_steps": "4"}  # others take any text
 
 
