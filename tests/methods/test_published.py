@@ -20,7 +20,7 @@ from srcli.methods.srflow.published_model import PublishedSRFlow
 from srcli.tiling.model import Sampling
 from srcli.tiling.strips import OutOfMemory
 from tests.support.layouts import ENCODERS, PRIORS, SRFLOW, UNET, linf, network
-from tests.support.tiles import in_tiles, whole
+from tests.support.tiles import decoded_in_tiles, whole
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +68,9 @@ RRDBS = {
 def test_official_linf_tiles_exactly(name, low, size, tile, sampling):
     with torch.no_grad():
         lr, size = grey(low), Size(*(max(n, m) for n, m in zip(low, size, strict=True)))
-        made = in_tiles(LINFS[name], lr, size, Size(*tile), sampling)
-        torch.testing.assert_close(made, whole(LINFS[name], lr, size, sampling), atol=2e-5, rtol=0)
+        made = decoded_in_tiles(LINFS[name], lr, size, Size(*tile), sampling)
+        assert made.exploded == 0
+        torch.testing.assert_close(made.picture, whole(LINFS[name], lr, size, sampling), atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", SRFLOWS | RRDBS)
@@ -84,7 +85,9 @@ def test_fixed_scales_tile_exactly(name, low, share, tile, sampling):
     with torch.no_grad():
         model = (SRFLOWS | RRDBS)[name]
         lr, size = grey(low), Size(*(max(n, round(n * share * model.scales.high)) for n in low))
-        made, expected = in_tiles(model, lr, size, Size(*tile), sampling), whole(model, lr, size, sampling)
+        tiled, expected = decoded_in_tiles(model, lr, size, Size(*tile), sampling), whole(model, lr, size, sampling)
+        assert tiled.exploded == 0
+        made = tiled.picture
         # Truncation to 8 bits makes a step of what is a rounding error.
         step = 1 / 255 + 1e-6 if share == 1 and name in SRFLOWS else 0
         assert (made - expected).abs().max() <= step + 2e-4

@@ -16,7 +16,8 @@ from srcli.methods.degflow.network import NCSNpp
 from srcli.methods.degflow.training import step_at
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
-from srcli.training.loop import Optimizer, Trainer, read_metadata
+from srcli.training.loop import Trainer, read_metadata
+from srcli.training.optimizer import Optimizer
 from srcli.training.tasks import make_task
 from srcli.training.validation import LevelValidation
 from srcli.weights import store
