@@ -51,7 +51,7 @@ CLEAN, RESTORER, PLAIN = "linf-lp-s", "flowsr-s", "bicubic"
 # The restorer at detail 0 is hardly ever worse than bicubic; on blurred pictures, detail 1 gains more. Clean pictures
 # get full detail, nearly clean ones less, since detail amplifies any noise. Downscaled graphics have smooth edges,
 # which the clean model restores best; graphics as drawn have edges sharper than any photograph's, on which it fails.
-# `benchmarks/choice.py` prints what these thresholds choose, and what that gains and loses.
+# `benchmarks/quality/choice.py` prints what these thresholds choose, and what that gains and loses.
 TABLE = (
     Rule("two-valued", RESTORER, 0.0, "one or two colours", maximum={"colours": 2}),
     Rule(

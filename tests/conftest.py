@@ -1,4 +1,4 @@
-"""Fixtures: where the reference data lies, the extra sd, a browser, a web server, and a machine without weights."""
+"""Fixtures of several rooms: the reference data, a browser, a generator of degradations, and a trunk."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import children
 import pytest
-from weights_server import running
+
+from tests.support import children
+from tests.support.places import REFERENCE
 
 # One thread, here and in programs that tests start: the networks are small, and two threads that wait for each other on
 # a busy machine take ten times as long. Torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-pytest.register_assert_rewrite("flowsr_sd_steps")  # else a failure there would not tell the shapes
-
-REFERENCE = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +47,9 @@ def reference() -> Path:
 def tiny_degflow(tmp_path_factory):
     """The files of a generator of degradations with random weights, of the kind that we train."""
     from safetensors.torch import save_file
-    from test_degflow import SMALL_AE, SMALL_FLOW, lively
 
     from srcli.degrader import Parts
+    from tests.methods.degflow.networks import SMALL_AE, SMALL_FLOW, lively
 
     folder = tmp_path_factory.mktemp("degflow")
     for name, architecture in (("ae", SMALL_AE), ("flow", SMALL_FLOW | {"tileable": True})):
@@ -81,34 +78,6 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def _diffusers() -> None:
-    """What the extra sd brings."""
-    try:
-        import diffusers  # noqa: F401
-    except ImportError:
-        if os.environ.get("SRCLI_REQUIRE_REFERENCE"):
-            pytest.fail("no diffusers: pip install 'srcli[sd]'")
-        pytest.skip("needs the extra sd")
-
-
-@pytest.fixture
-def server():
-    """A web server on the loopback."""
-    with running() as made:
-        yield made
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch) -> Path:
-    """A machine of its own."""
-    for name, value in {"SRCLI_HOME": "home", "XDG_CONFIG_HOME": "config", "HF_HOME": "hf"}.items():
-        monkeypatch.setenv(name, str(tmp_path / value))
-    for name in ("SRCLI_MANIFEST", "SRCLI_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
 def trunk(tmp_path_factory) -> Path:
     """A file of SqueezeNet's features with random weights, for perceptual losses."""
     import torch
@@ -120,11 +89,3 @@ def trunk(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     save_file(squeezenet().state_dict(), file)
     return file
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """ae.safetensors and flow.safetensors of short runs of DegFlow, and the runs."""
-    from degflow_steps import train_both
-
-    return train_both(tmp_path_factory.mktemp("degflow"))

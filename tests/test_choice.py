@@ -20,8 +20,8 @@ from srcli.images.picture import Picture
 from srcli.images.read import decode, from_pil, read
 from srcli.look import Look, look, quality_of
 from srcli.tiling.model import Sampling
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 CLEAN = Image.open(EXAMPLES / "cat.png").convert("RGB")
 PART = CLEAN.crop((40, 30, 104, 78))
 

@@ -13,8 +13,8 @@ import typer
 from PIL import Image
 
 from srcli.cli.app import app
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 OUTSIDE = ("README.md", "CONTRIBUTING.md", "checkpoints/README.md")
 PAGES = [*(ROOT / name for name in OUTSIDE), *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = typer.main.get_command(app)

@@ -63,7 +63,7 @@ def imported(path: Path, known: set[str]) -> set[str]:
 
 def rooms() -> dict[str, Room]:
     paths = {}
-    for path in PACKAGE.rglob("*.py"):
+    for path in sorted(PACKAGE.rglob("*.py")):
         parts = ("srcli", *path.relative_to(PACKAGE).with_suffix("").parts)
         paths[".".join(parts).removesuffix(".__init__")] = path
     found: dict[str, Room] = defaultdict(Room)
@@ -105,7 +105,7 @@ def drawn(found: dict[str, Room]) -> str:
         '<path d="M0 0L6 3L0 6z" fill="#8a8f98"/></marker></defs>',
     ]
     for name, room in found.items():
-        for other in room.imports:
+        for other in sorted(room.imports):
             if any(other in below(third) for third in room.imports - {other}):
                 continue  # follows from another arrow
             (x0, y0), (x1, y1) = places[name], places[other]

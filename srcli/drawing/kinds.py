@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from srcli.drawing.charts import chart
-from srcli.drawing.circuits import schematic
-from srcli.drawing.codes import code
-from srcli.drawing.comics import comic
+from srcli.drawing.art.comics import comic
+from srcli.drawing.art.lineart import lines
+from srcli.drawing.art.logos import logo
+from srcli.drawing.art.patterns import checker, gradient, grating, noise
+from srcli.drawing.art.prints import dither, halftone, palette
 from srcli.drawing.dice import Dice
-from srcli.drawing.handwriting import handwriting
-from srcli.drawing.icons import icon
-from srcli.drawing.lineart import lines
-from srcli.drawing.logos import logo
-from srcli.drawing.maps import draw_map
-from srcli.drawing.pages import fax, text, word
-from srcli.drawing.patterns import checker, gradient, grating, noise
-from srcli.drawing.plans import diagram, table
-from srcli.drawing.prints import dither, halftone, palette
-from srcli.drawing.scores import music
-from srcli.drawing.screens import screen
-from srcli.drawing.sprites import pixel_art
+from srcli.drawing.paper.charts import chart
+from srcli.drawing.paper.circuits import schematic
+from srcli.drawing.paper.codes import code
+from srcli.drawing.paper.handwriting import handwriting
+from srcli.drawing.paper.maps import draw_map
+from srcli.drawing.paper.pages import fax, text, word
+from srcli.drawing.paper.plans import diagram, table
+from srcli.drawing.paper.scores import music
+from srcli.drawing.screen.icons import icon
+from srcli.drawing.screen.screens import screen
+from srcli.drawing.screen.sprites import pixel_art
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from srcli.tiling.model import Model, Sampling
 
 CELL = 8  # low-resolution pixels a side of the areas whose means are compared
 LEAST = 4  # of an area that counts in full: means of fewer pixels differ by themselves
-LIMIT = 0.1  # largest difference of two means, black 0 and white 1: `benchmarks/guard.py` prints what pictures have
+# Largest difference of two means, black 0 and white 1: `benchmarks/quality/guard.py` prints what pictures have.
+LIMIT = 0.1
 
 
 class Unfaithful(SrcliError):

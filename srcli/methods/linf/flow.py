@@ -35,7 +35,7 @@ class SoftLimit:
         return soft_limit(x, self.knee, self.most)
 
 
-# Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/guard.py --before`.
+# Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/quality/guard.py --before`.
 STRETCH = SoftLimit(6.0, 9.0)
 RESIDUAL = SoftLimit(0.2, 0.3)
 EXPLODED = 2.0  # a residual as large as the range of the picture, before it is bounded, counts as exploded

@@ -1,0 +1,1 @@
+"""Pictures for their own sake: comics, line art, logos, patterns, prints."""
