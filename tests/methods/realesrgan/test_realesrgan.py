@@ -21,8 +21,9 @@ from srcli.tiling.model import Sampling
 from srcli.tiling.tiles import strips
 from srcli.weights import manifest
 from srcli.weights.convert import ConvertError, convert
+from tests.support.places import EXAMPLES
 
-CAT = Image.open(Path(__file__).parents[1] / "examples" / "cat.png").convert("RGB").resize((37, 30))
+CAT = Image.open(EXAMPLES / "cat.png").convert("RGB").resize((37, 30))
 UNSHUFFLED = {1: 4, 2: 2, 4: 1}  # pixels a side that become channels, by scale
 
 
