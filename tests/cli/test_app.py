@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 
+from srcli.cli.shared.console import Output
 from tests.support.command import srcli
 
 
@@ -37,3 +39,15 @@ def test_the_command_itself_returns_its_exit_code(tmp_path):
     )  # fmt: skip
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.strip() == f"failed: {tmp_path / 'no.png'} does not exist"
+
+
+def test_a_record_is_written_with_its_line_end_so_that_no_signal_parts_them(monkeypatch):
+    class Writes(io.StringIO):
+        def write(self, text: str) -> int:
+            seen.append(text)
+            return len(text)
+
+    seen: list[str] = []
+    monkeypatch.setattr(sys, "stdout", Writes())
+    Output(json=True).record({"a": 1})
+    assert [text for text in seen if text] == ['{"a": 1}\n']

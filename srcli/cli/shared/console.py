@@ -54,7 +54,8 @@ class Output:
     def record(self, value: dict) -> None:
         """Print a machine-readable result, with --json."""
         if self.json:
-            print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
+            # In one write: a signal between a line and its end would leave two records on one line.
+            print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n", end="", flush=True)
 
     def say(self, text: str) -> None:
         """Print a result for people."""

@@ -1,4 +1,4 @@
-"""The flow map as people use it: exact in tiles, steps as jumps, the low-rank change as a dial, clean borders."""
+"""The flow map as people use it: exact in tiles, steps as jumps, the LoRA as a dial, clean borders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages of the flow map: the low-rank change, each run resumable, its weights used."""
+"""The stages of the flow map: the LoRA, each run resumable, its weights used."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ l2 = 1.0
 """
 
 
-# --- the low-rank change ---
+# --- the LoRA ---
 
 
 def lora_task(tmp_path: Path, trunk: Path, seed: int = 3):
@@ -277,11 +277,11 @@ def test_exported_weights_are_used_by_their_files(tmp_path, trunk):
     result = upscale("-m", network, "--lora", change, "--detail", 1.5, "--steps", 2)
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     for arguments, code, says in [
-        (["-m", network, "--detail", 0.5], 0, "which has no low-rank change"),
-        (["-m", other, "--lora", change], 4, "is a change of " + store.sha256(network)[:12]),
-        (["-m", flowsr, "--lora", change], 4, "is no flow map"),
+        (["-m", network, "--detail", 0.5], 0, "which has no LoRA"),
+        (["-m", other, "--lora", change], 4, "belongs to the network with sha256 " + store.sha256(network)[:12]),
+        (["-m", flowsr, "--lora", change], 4, "is not a flow map"),
         (["-m", network, "--lora", tmp_path / "anyones.safetensors"], 4, "does not say which network"),
-        (["-m", network, "--lora", flowsr], 4, "is no low-rank change"),
+        (["-m", network, "--lora", flowsr], 4, "is not a LoRA"),
         (["-m", change], 4, "--lora"),
         (["--lora", change], 2, "--lora goes with -m"),
     ]:
