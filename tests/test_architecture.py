@@ -1,10 +1,8 @@
 """The house: which room may import which, how large rooms and files are, and that what is declared resolves."""
 
 import ast
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,13 @@ import pytest
 import srcli
 from srcli.methods import registry
 from srcli.methods.method import resolve
-from srcli.training import recipe
+from srcli.training import catalogue, recipe
+from srcli.training.data.photos import Photos
+from srcli.training.export import export
+from srcli.training.loop import Trainer
+from srcli.training.tasks import make_task
 from srcli.weights import manifest, store
+from tests.support.places import EXAMPLES
 
 PACKAGE = Path(srcli.__file__).parent
 # From the ground up: a room imports only rooms before it. `registry` is srcli.methods.{method,registry}, which names
@@ -132,21 +135,57 @@ def test_every_recipe_resolves(name):
 TOY = {
     "__init__.py": "",
     "method.py": """
-from srcli.methods.method import Method, Part
+from srcli.methods.method import Method, Part, Task
 
 TOY = Method(
     name="toy", does="doubles pixels", paper="", architectures={"toy": "toy_method.network:Toy"},
     model="toy_method.model:ToyModel", parts=(Part(role="network", kinds=("toy",)),), scales=(1.0, 2.0),
+    tasks=(Task(name="toy", role="network", code="toy_method.training:ToyTask"),),
 )
 """,
     "network.py": """
 import torch
 from torch import nn
+from srcli.networks.trainable import Trainable
 
-class Toy(nn.Module):
+class Toy(Trainable):
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(gain))
+""",
+    "training.py": """
+from srcli.training import losses
+from srcli.training.task import PictureTask, logged
+from toy_method.model import ToyModel
+from toy_method.network import Toy
+
+class ToyTask(PictureTask[Toy]):
+    kind, weighted = Toy, frozenset({"pixel"})
+
+    def losses(self, batch, step):
+        values = {"pixel": losses.pixel(batch.lr * self.network.gain, batch.lr / 2)}
+        yield "network", self.total(values), logged(values)
+
+    def pipeline(self, network):
+        return ToyModel(network)
+""",
+    "recipes/toy.toml": """
+task = "toy"
+[about]
+does = "Train the gain of a toy."
+stage = 1
+[architecture]
+kind = "toy"
+[crops]
+batch = 2
+crop = 8
+windows = 0
+[optim]
+lr = 0.1
+warmup = 1
+steps = 4
+[loss]
+pixel = 1.0
 """,
     "model.py": """
 import torch
@@ -194,7 +233,7 @@ def test_a_new_method_is_a_folder_and_a_line(tmp_path, monkeypatch):
     from srcli import Upscaler
 
     folder = tmp_path / "toy_method"
-    folder.mkdir()
+    (folder / "recipes").mkdir(parents=True)
     for name, text in TOY.items():
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
@@ -208,5 +247,11 @@ def test_a_new_method_is_a_folder_and_a_line(tmp_path, monkeypatch):
     made = upscaler.upscale(picture, 2)
     assert np.array_equal(made, picture.repeat(2, 0).repeat(2, 1))
     assert upscaler.upscale(picture, 1.5).shape == (60, 45, 3)
-    table = tomllib.loads(resources.files("srcli.methods").joinpath("linf/recipes/linf.toml").read_text())
-    assert table["task"] in registry.tasks()
+    assert list(catalogue.packaged())[-1] == "toy"
+    chosen = recipe.load("toy")
+    trainer = Trainer(chosen, make_task(chosen), Photos(EXAMPLES, shortest=chosen.crops.shortest), tmp_path / "run")
+    trainer.run()
+    metadata = export(tmp_path / "run", tmp_path / "trained.safetensors", data="two examples")
+    assert (metadata["pipeline"], metadata["role"]) == ("toy", "network")
+    trained = Upscaler.from_file(tmp_path / "trained.safetensors")
+    assert 0.4 < trained.model.network.gain.item() < 0.9

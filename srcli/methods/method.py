@@ -54,6 +54,9 @@ class Task:
     code: path of the task's class.
     crops: path of the class that says how batches are cut.
     flow: when it needs a frozen flow: `always`, never (empty), or `table.key` of the recipe setting that asks for one.
+    trunk: whether it can have a perceptual loss, which needs a trunk.
+    autoencoder: whether it works in the latents of a frozen autoencoder.
+    levels: whether it learns from levels of degradation, which real pairs can be.
     learns_degraded: whether it can learn from low-resolution pictures of another origin than the recipe's.
     """
 
@@ -62,6 +65,9 @@ class Task:
     code: str
     crops: str = "srcli.training.data.photos:CropSpec"
     flow: str = ""
+    trunk: bool = False
+    autoencoder: bool = False
+    levels: bool = False
     learns_degraded: bool = False
 
 

@@ -118,6 +118,11 @@ def readers() -> list[Callable[[Path], dict[str, Tensor] | None]]:
     return [resolve(path) for method in methods().values() for path in method.readers]
 
 
+def packages() -> list[str]:
+    """The packages of the methods, each once."""
+    return list(dict.fromkeys(path.partition(":")[0].rpartition(".")[0] for path in DECLARATIONS))
+
+
 def families() -> list[Family]:
     """Families of published checkpoints, in the order in which they are asked."""
     return [resolve(path) for method in methods().values() for path in method.published]

@@ -6,29 +6,20 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from srcli.errors import SrcliError
 from srcli.methods.method import resolve
 from srcli.methods.registry import tasks
+from srcli.training.catalogue import RecipeError, about, packaged
 from srcli.training.data.cameras import Scales
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.levels import LevelSpec
 from srcli.training.data.photos import CropSpec
 
 T = TypeVar("T")
-STATUSES = ("shipped", "successor", "experiment")
 GENERATOR, CAMERAS = "degflow", "levels"  # what makes low-resolution pictures instead of a recipe's own way
 KNOWN_LEVELS = "2,4"  # those that a generator learns from
-
-
-class RecipeError(SrcliError):
-    """A recipe that does not exist or does not say what it should."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,44 +54,9 @@ class Recipe:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a packaged recipe has to do with the embedded weights. It decides nothing of a run.
-
-    status: `shipped`, it made `weights`, with other --steps at most; `successor`, it came of variants that made
-    `weights` and was not run as it stands; `experiment`, it made none of them.
-    weights: an embedded file's name, empty for experiments.
-    """
-
-    status: str = "experiment"
-    weights: str = ""
-
-
-def standing_of(name: str, table: Mapping[str, Any]) -> Standing:
-    """What a recipe's table says of its status. Raises RecipeError."""
-    standing = Standing(**{k: table[k] for k in ("status", "weights") if k in table})
-    if standing.status not in STATUSES:
-        raise RecipeError(f"recipe {name}: status is {', '.join(STATUSES)}, not {standing.status!r}")
-    if bool(standing.weights) == (standing.status == "experiment"):
-        raise RecipeError(f"recipe {name}: recipes name their weights where they are {STATUSES[0]} or {STATUSES[1]}")
-    return standing
-
-
-def standing(name: str) -> Standing:
-    """Of a packaged recipe."""
-    return standing_of(name, tomllib.loads(_packaged()[name].read_text()))
-
-
 def available() -> list[str]:
     """Names of the recipes in the package."""
-    return sorted(_packaged())
-
-
-def _packaged() -> dict[str, Traversable]:
-    """The recipes of all methods by name."""
-    folders = [method / "recipes" for method in resources.files("srcli.methods").iterdir() if method.is_dir()]
-    files = [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
-    return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
+    return sorted(packaged())
 
 
 def load(name_or_path: str, *, steps: int | None = None, seed: int | None = None) -> Recipe:
@@ -110,8 +66,8 @@ def load(name_or_path: str, *, steps: int | None = None, seed: int | None = None
         if not path.is_file():
             raise RecipeError(f"no recipe file {path}")
         text, name = path.read_text(), path.stem
-    elif file := _packaged().get(name_or_path):
-        text, name = file.read_text(), name_or_path
+    elif found := packaged().get(name_or_path):
+        text, name = found.text, name_or_path
     else:
         raise RecipeError(f"no recipe named {name_or_path!r}; known: {', '.join(available())}, or a .toml file")
     try:
@@ -174,12 +130,12 @@ def _checked(recipe: Recipe) -> Recipe:
 
 
 def parse(name: str, table: Mapping[str, Any]) -> Recipe:
-    known = {"status", "weights", "task", "seed", "architecture", "crops", "optim", "loss", "options"}
+    known = {"about", "task", "seed", "architecture", "crops", "optim", "loss", "options"}
     if extra := set(table) - known:
         raise RecipeError(f"recipe {name}: unknown {', '.join(sorted(extra))}")
     if missing := {"task", "architecture", "loss"} - set(table):
         raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
-    standing_of(name, table)
+    about(name, table)
     recipe = Recipe(
         name=name,
         task=table["task"],

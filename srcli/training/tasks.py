@@ -8,6 +8,7 @@ import torch
 
 from srcli.methods.method import resolve
 from srcli.methods.registry import build, tasks
+from srcli.training.catalogue import needs_flow
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task import Task
@@ -16,9 +17,7 @@ from srcli.training.task import Task
 def takes_flow(recipe: Recipe) -> bool:
     """Whether a recipe's network depends on a frozen flow: that it belongs to, that it is taught by, or beside which it
     is finished."""
-    when = tasks()[recipe.task][1].flow
-    table, _, key = when.partition(".")
-    return when == "always" or bool(key and getattr(recipe, table).get(key))
+    return needs_flow(recipe.task, {"loss": recipe.loss, "options": recipe.options})
 
 
 def make_task(

@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 
 from srcli.cli.app import app
 from srcli.cli.commands.train import run
-from srcli.cli.shared.train_options import TAKEN_BY, takes
-from srcli.cli.shared.train_recipes import RECIPES
 from srcli.methods.registry import tasks
 from srcli.training import recipe
+from srcli.training.catalogue import OPTIONAL, packaged, takers, takes
 from srcli.training.data.levels import LevelSpec
 from srcli.training.loop import read_metadata
 from srcli.training.tasks import make_task, takes_flow
@@ -35,17 +34,17 @@ def recorded(file: str) -> dict:
 
 @pytest.mark.parametrize("name", recipe.available())
 def test_a_recipe_has_the_architecture_of_the_weights_that_it_names(name):
-    standing, ours = recipe.standing(name), recipe.load(name)
+    standing, ours = packaged()[name].about, recipe.load(name)
     assert standing.status in ("shipped", "successor")  # no experiment is packaged
     saved = json.loads(read_metadata(EMBEDDED / standing.weights)["architecture"])
     assert ours.architecture == saved
     assert recorded(standing.weights)["task"] == ours.task
 
 
-@pytest.mark.parametrize("name", [n for n in recipe.available() if recipe.standing(n).status == "shipped"])
+@pytest.mark.parametrize("name", [n for n in recipe.available() if packaged()[n].about.status == "shipped"])
 def test_a_shipped_recipe_is_the_one_in_its_weights_but_for_steps(name):
     """First stages are not recorded there; their weights are part of the file's."""
-    saved = recorded(recipe.standing(name).weights)
+    saved = recorded(packaged()[name].about.weights)
     if name.endswith("-base"):
         assert saved["name"] == name.removesuffix("-base")
         return
@@ -59,9 +58,9 @@ def test_a_shipped_recipe_is_the_one_in_its_weights_but_for_steps(name):
     assert ours["optim"] | {"steps": 0} == saved["optim"] | {"steps": 0}
 
 
-@pytest.mark.parametrize("name", [n for n in recipe.available() if recipe.standing(n).status == "successor"])
+@pytest.mark.parametrize("name", [n for n in recipe.available() if packaged()[n].about.status == "successor"])
 def test_a_successor_differs_from_what_made_the_weights(name):
-    saved, ours = recorded(recipe.standing(name).weights), json.loads(recipe.load(name).to_json())
+    saved, ours = recorded(packaged()[name].about.weights), json.loads(recipe.load(name).to_json())
     assert any(ours[key] != saved[key] for key in ("loss", "options")) or ours["optim"] | {"steps": 0} != saved[
         "optim"
     ] | {"steps": 0}
@@ -69,12 +68,12 @@ def test_a_successor_differs_from_what_made_the_weights(name):
 
 def test_the_status_decides_nothing_of_a_run():
     table = {"task": "linf", "architecture": {"kind": "linf"}, "loss": {"nll": 1.0}}
-    told = recipe.parse("r", {"status": "shipped", "weights": "linf-s.safetensors", **table})
+    told = recipe.parse("r", {"about": {"status": "shipped", "weights": "linf-s.safetensors"}, **table})
     assert told == recipe.parse("r", table)
     assert "shipped" not in told.to_json()
     for wrong in ({"status": "best"}, {"status": "shipped"}, {"weights": "linf-s.safetensors"}):
         with pytest.raises(recipe.RecipeError, match="recipe r"):
-            recipe.parse("r", wrong | table)
+            recipe.parse("r", {"about": wrong} | table)
 
 
 def test_train_list_says_the_status_of_every_recipe():
@@ -83,15 +82,15 @@ def test_train_list_says_the_status_of_every_recipe():
     rows = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line}
     assert rows["srflow"][1:3] == ["shipped", "srflow-s.safetensors"]
     assert rows["prior"][1:3] == ["successor", "linf-lp-s.safetensors"]
-    assert set(RECIPES) <= set(rows)
+    assert set(packaged()) <= set(rows)
 
 
 def test_options_are_those_of_the_command():
-    assert set(TAKEN_BY) <= set(inspect.signature(run).parameters)
-    assert {name for names in TAKEN_BY.values() for name in names} <= set(RECIPES)
+    assert set(OPTIONAL) <= set(inspect.signature(run).parameters)
+    assert all(takers(option) for option in OPTIONAL)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", packaged())
 def test_the_options_of_a_recipe_are_those_that_it_can_use(name):
     chosen = recipe.load(name)
     assert takes(name, "flow") == takes_flow(chosen)
@@ -105,22 +104,22 @@ def test_the_options_of_a_recipe_are_those_that_it_can_use(name):
     assert takes(name, "trunk") == ("has no perceptual" not in str(error.value))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", packaged())
 def test_help_shows_the_options_that_a_recipe_takes_alone(name):
     result = RUNNER.invoke(app, ["train", name, "--help"], env={"COLUMNS": "200"})
     shown = {word for line in result.output.splitlines() if line.startswith("│") for word in line.split()[1:3]}
-    for option in TAKEN_BY:
+    for option in OPTIONAL:
         assert (flag(option) in shown) == takes(name, option), option
     assert {"--data", "--out", "--init", "--resume"} <= shown
 
 
-@pytest.mark.parametrize(("name", "option"), [(n, o) for n in RECIPES for o in TAKEN_BY if not takes(n, o)])
+@pytest.mark.parametrize(("name", "option"), [(n, o) for n in packaged() for o in OPTIONAL if not takes(n, o)])
 def test_an_option_of_other_recipes_is_a_usage_error_that_names_them(tmp_path, name, option):
     value = [] if option == "ablation" else [VALUES.get(option, "x")]
     arguments = ["train", name, "--data", str(EXAMPLES), "--out", str(tmp_path / "run"), flag(option), *value]
     result = RUNNER.invoke(app, arguments)
     assert result.exit_code == 2
     said = " ".join(result.stderr.split())
-    assert said.startswith(f"srcli: {flag(option)} is for {', '.join(TAKEN_BY[option])};")
+    assert said.startswith(f"srcli: {flag(option)} is for {', '.join(takers(option))};")
     assert name in said
     assert not (tmp_path / "run").exists()

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from srcli.cli.app import app
-from srcli.cli.shared.train_recipes import RECIPES
 from srcli.methods.linf.network import LINF
 from srcli.networks.trunks import squeezenet
 from srcli.training import recipe
+from srcli.training.catalogue import packaged
 from srcli.training.data.photos import Photos, draw_batch
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.optimizer import learning_rate_share
@@ -231,13 +231,13 @@ def test_embedded_priors_and_changes_belong_to_the_flow_beside_them():
 
 
 def test_every_packaged_recipe_is_a_command():
-    assert sorted(RECIPES) == recipe.available()
-    for name in RECIPES:
+    assert sorted(packaged()) == recipe.available()
+    for name in packaged():
         tasks = {name, name.removesuffix("-base"), name.removesuffix("-guided"), name.replace("-decoder", "-ae")}
         assert recipe.load(name).task in tasks
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", packaged())
 def test_help_has_the_examples_of_its_recipe_alone(name):
     shown = train(name, "--help").output.split("Examples:")[1].split()
     assert "train" in shown

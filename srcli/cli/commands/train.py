@@ -12,7 +12,7 @@ from srcli.cli.commands import train_ablation, train_export, train_list
 from srcli.cli.shared import train_options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.train_degraded import SOLVER_STEPS
-from srcli.cli.shared.train_recipes import RECIPES, examples
+from srcli.training.catalogue import packaged
 
 if TYPE_CHECKING:
     from srcli.training.data.pairs import Pairs
@@ -202,7 +202,7 @@ def _resumed(out: Path, name: str, steps: int | None) -> "Recipe":
 
     chosen = recipes.adjusted(recipe_of(out), steps, None)
     # Other names are those of files, of which only the task tells whether they fit.
-    other = chosen.name != name and chosen.name in RECIPES
+    other = chosen.name != name and chosen.name in packaged()
     if other or chosen.task != recipes.load(name).task:
         raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {name}")
     return chosen
@@ -229,8 +229,9 @@ def _photos(
     return Pairs(pairs, chosen.crops.levels, chosen.crops.shortest)
 
 
-for _name, _help in RECIPES.items():
-    app.command(_name, help=_help, epilog=examples(_name))(train_options.command_of(run, _name))
+for _name, _recipe in packaged().items():
+    _command = train_options.command_of(run, _name)
+    app.command(_name, help=_recipe.about.does, epilog=train_options.examples(_name))(_command)
 
 
 def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) -> None:
@@ -255,7 +256,7 @@ def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) 
 @app.command("list")
 def _list() -> None:
     """List the recipes, and which made the embedded weights."""
-    train_list.show(RECIPES)
+    train_list.show()
 
 
 app.command("export")(train_export.export)

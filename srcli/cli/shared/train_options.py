@@ -10,23 +10,8 @@ from typing import Annotated, Any, get_args
 import typer
 
 from srcli.errors import SrcliError
-
-MAPS = ("flowmap", "flowmap-guided", "flowmap-lora")  # with jumps
-DEGRADED = ("linf-base", "linf", "flowsr-base", "flowsr", "flowmap-base", *MAPS)  # learn from other degradations
-LEVELS = ("degflow-ae", "degflow", "degflow-decoder")
-# By option; what isn't here is for every recipe. Kept here so that help needs no torch.
-TAKEN_BY: dict[str, tuple[str, ...]] = {
-    "flow": ("prior", "srflow-prior", "flowsr", "flowmap-lora", "degflow-decoder"),
-    "trunk": ("prior", "srflow-prior", "flowsr-base", "flowsr", "flowmap-base", *MAPS, "degflow"),
-    "autoencoder": (*DEGRADED, "degflow"),
-    "pairs": LEVELS,
-    **dict.fromkeys(
-        ("degradation", "levels", "generator", "cache", "versions", "grain", "solver", "solver_steps"), DEGRADED
-    ),
-    "formulation": MAPS,
-    "ablation": ("flowmap",),
-    "lpips_weights": ("flowmap",),
-}
+from srcli.training import catalogue
+from srcli.training.catalogue import OPTIONAL, takes
 
 
 class OptionError(SrcliError):
@@ -35,17 +20,13 @@ class OptionError(SrcliError):
     exit_code = 2
 
 
-def takes(recipe: str, option: str) -> bool:
-    """Whether an option, by its parameter's name, is for a recipe."""
-    return option not in TAKEN_BY or recipe in TAKEN_BY[option]
-
-
 def check(context: typer.Context, recipe: str) -> None:
     """Raise OptionError for options on the command line that are for other recipes."""
-    for option, recipes in TAKEN_BY.items():
+    for option in OPTIONAL:
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE" and not takes(recipe, option):
-            raise OptionError(f"--{option.replace('_', '-')} is for {', '.join(recipes)}; {recipe} has no use for it")
+            takers = ", ".join(catalogue.takers(option))
+            raise OptionError(f"--{option.replace('_', '-')} is for {takers}; {recipe} has no use for it")
 
 
 def command_of(run: Callable[..., None], recipe: str) -> Callable[..., None]:
@@ -72,3 +53,9 @@ def _shown(parameter: inspect.Parameter, shown: bool) -> inspect.Parameter:
     option = copy.copy(option)
     option.hidden = True
     return parameter.replace(annotation=Annotated[kind, option])
+
+
+def examples(recipe: str) -> str:
+    """The examples of a recipe's help; an empty line between two keeps them apart."""
+    lines = (f"  srcli train {recipe} {example}" for example in catalogue.packaged()[recipe].about.examples)
+    return "\n\n".join(["Examples:", *lines])

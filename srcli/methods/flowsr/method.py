@@ -23,6 +23,7 @@ FLOWSR = Method(
             name="flowsr",
             role="velocity",
             code="srcli.methods.flowsr.training:FlowsrTask",
+            trunk=True,
             crops="srcli.training.data.degraded:DegradedSpec",
             flow="loss.consistency",
             learns_degraded=True,

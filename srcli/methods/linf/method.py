@@ -22,7 +22,7 @@ LINF = Method(
     lacks=LACKS,
     tasks=(
         Task(name="linf", role="flow", code="srcli.methods.linf.training:LinfTask", learns_degraded=True),
-        Task(name="prior", role="prior", code="srcli.methods.linf.prior_training:PriorTask", flow="always"),
+        Task(name="prior", role="prior", code="srcli.methods.linf.prior_training:PriorTask", trunk=True, flow="always"),
     ),
     published=("srcli.methods.linf.published:FAMILY", "srcli.methods.linf.published_priors:FAMILY"),
 )

@@ -23,7 +23,11 @@ SRFLOW = Method(
     tasks=(
         Task(name="srflow", role="flow", code="srcli.methods.srflow.training:SRFlowTask"),
         Task(
-            name="srflow-prior", role="prior", code="srcli.methods.srflow.prior_training:SRFlowPriorTask", flow="always"
+            name="srflow-prior",
+            role="prior",
+            code="srcli.methods.srflow.prior_training:SRFlowPriorTask",
+            trunk=True,
+            flow="always",
         ),
     ),
     published=("srcli.methods.srflow.published:FAMILY", "srcli.methods.srflow.published_priors:FAMILY"),
