@@ -9,7 +9,7 @@ from srcli.methods.registry import build
 from srcli.training import recipe
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
-from tests.methods.degflow.steps import RUNNER, STAGE1, STAGE2, autoencoder_in, recipe_of
+from tests.methods.degflow.steps import LINF, RUNNER, STAGE1, STAGE2, autoencoder_in, recipe_of
 from tests.support.places import EXAMPLES
 
 
@@ -20,6 +20,35 @@ def test_recipes_that_do_not_fit_are_one_sentence(tmp_path):
         make_task(recipe_of(tmp_path, STAGE2), autoencoder=autoencoder_in(tmp_path, latent_dim=6))
     with pytest.raises(RecipeError, match="one at least"):
         make_task(recipe_of(tmp_path, STAGE2 + "[options]\ntimes = 0"), autoencoder=autoencoder_in(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("degflow-ae", "leave out --degradation"),
+        ("srflow-base", "cannot learn from other degradations"),
+        ("prior", "cannot learn from other degradations"),
+    ],
+)
+def test_recipes_that_cannot_learn_from_other_degradations_say_so(name, says):
+    with pytest.raises(RecipeError, match=f"^{name} .*{says}"):
+        recipe.degraded_by(recipe.load(name), "degflow")
+
+
+def test_pairs_are_refused_by_a_recipe_that_learns_from_photos(tmp_path):
+    (tmp_path / "photos.toml").write_text(LINF)
+    command = [
+        "train",
+        "degflow-ae",
+        "--recipe",
+        tmp_path / "photos.toml",
+        "--pairs",
+        EXAMPLES,
+        "--out",
+        tmp_path / "run",
+    ]
+    result = RUNNER.invoke(app, [str(a) for a in command])
+    assert (result.exit_code, "pairs are for degflow" in result.output) == (2, True), result.output
 
 
 def test_packaged_recipes_are_small():
