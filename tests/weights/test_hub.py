@@ -88,7 +88,7 @@ def test_what_other_tools_left_in_the_hubs_cache_stays(place, server):
     listed(place, far=hub_part())
     code, _, err = from_hub(server, "models", "pull", "far", "--offline")
     assert code == 4
-    assert "is in another version in the hub's cache, and downloads are off" in err
+    assert "is only in a different version in the hub's cache, and downloads are off" in err
     server.hub["some/models/far.safetensors"] = BODY
     assert from_hub(server, "models", "pull", "far")[0] == 0
     nothing_wrong(place)
