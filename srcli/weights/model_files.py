@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from srcli.methods.registry import methods
 from srcli.weights import store
 from srcli.weights.convert import Converted, ConvertError, convert
 from srcli.weights.entries import Entry, Part
@@ -88,7 +89,7 @@ def _check_roles(path: Path, main: Converted, prior: Path | None, second: Conver
 def _check_change(path: Path, main: Converted, lora: Path, change: Converted) -> None:
     if change.role != "lora":
         raise ConvertError(f"{lora} is not a LoRA but another part of a model ({change.role}, {change.family})")
-    if (main.pipeline, main.role) != ("flowmap", "velocity"):
+    if main.role == "lora" or "lora" not in {part.role for part in methods()[main.pipeline].parts}:
         raise ConvertError(f"{path} is not a flow map ({main.role}, {main.family}), so it cannot take --lora")
     belongs = store.metadata(lora).get("flow")
     if belongs is None:

@@ -43,7 +43,7 @@ class SRFlowPriorTask(PictureTask[LevelPrior]):
         path = frozen.find_flow("flow", "a prior needs the flow it belongs to")
         flow, self.origin = store.load_network(path), {"flow": store.sha256(path)}
         if not isinstance(flow, SRFlow):
-            raise RecipeError(f"{path} is not a SRFlow")
+            raise RecipeError(f"{path} is not an SRFlow")
         if (list(network.channels), flow.RRDB.channels) != (flow.latent_channels, network.stem.in_channels):
             raise RecipeError(
                 f"recipe {recipe.name}: {path} has latents of {flow.latent_channels} channels "
