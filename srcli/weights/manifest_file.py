@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from srcli.methods.registry import methods
 from srcli.weights.entries import Drive, Embedded, Entry, Hub, ManifestError, Origin, Part, Url
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ ENTRY_KEYS = frozenset(
 PART_KEYS = frozenset(("file", "bytes", "sha256", "sources", "architecture", "plain"))
 MAX_NUMBER = 2**50
 KINDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}
-WITHOUT_WEIGHTS = ("plain", "auto")  # pipelines without networks of their own
+AUTO = "auto"  # the pipeline that picks a model for each picture
 DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names reserved by Windows
 
 
@@ -95,16 +96,17 @@ def _entry(table: _Table, name: str) -> Entry:
     if not NAME.fullmatch(name):
         raise table.error("a model's name may only have letters, digits, '.', '_' and '-'")
     table.only(ENTRY_KEYS)
-    parts = table.get("parts", dict, {})
-    if not parts and table.get("pipeline", str, "") not in WITHOUT_WEIGHTS:
+    parts, pipeline = table.get("parts", dict, {}), table.get("pipeline", str, "")
+    method = methods().get(pipeline)
+    if not parts and pipeline != AUTO and (method is None or method.parts):
         raise table.error("a model needs at least one part")
     return Entry(
         name=name,
         aliases=table.texts("aliases"),
-        purpose=table.get("purpose", str, ""),
-        pipeline=table.get("pipeline", str, "") or None,
+        purpose=table.get("purpose", str, method.does if method else ""),
+        pipeline=pipeline or None,
         scales=_scales(table),
-        paper=table.get("paper", str, ""),
+        paper=table.get("paper", str, method.paper if method else ""),
         licence=table.get("licence", str, "unstated"),
         commercial=_commercial(table),
         parts={role: _part(_Table(f"{table.where}.{role}", table.inside(parts, role)), role) for role in parts},

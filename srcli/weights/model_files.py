@@ -45,10 +45,10 @@ def load_files(path: Path, prior: Path | None = None, lora: Path | None = None) 
     entry = Entry(
         name=path.stem,
         aliases=(),
-        purpose="given as a file",
+        purpose=methods()[main.pipeline].does,
         pipeline=main.pipeline,
         scales=main.scales,
-        paper="",
+        paper=methods()[main.pipeline].paper,
         licence="unknown; see where the file is from",
         commercial=False,
         parts=parts,

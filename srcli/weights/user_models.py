@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from srcli import files
+from srcli.methods.registry import methods
 from srcli.weights import cache, manifest, manifest_file, store
 from srcli.weights.convert import Converted
 from srcli.weights.entries import DEGRADES, Entry, ManifestError
@@ -31,7 +32,7 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
     low, high = converted.scales
     lines = (
         f"[models.{_quoted(name)}]",
-        f"purpose = {_quoted(f'imported from {path.name}')}",
+        f"purpose = {_quoted(f'{methods()[converted.pipeline].does} (imported from {path.name})')}",
         f"pipeline = {_quoted(converted.pipeline)}",
         f"scales = [{low}, {high}]",
         'licence = "unstated"',

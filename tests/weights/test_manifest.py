@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from srcli.weights import installing, manifest, store
+from srcli.methods.registry import methods
+from srcli.weights import installing, manifest, manifest_file, store
 from srcli.weights.convert import Checkpoint, SourceFile, families
 from tests.weights.steps import ROOT, command, finished, listed, part, srcli
 
@@ -144,3 +145,13 @@ def test_the_manifest_describes_the_networks_of_the_package():
                 continue
             with safe_open(store.locate(known.parts[role]), "np") as file:
                 assert values["architecture"] == json.loads(file.metadata()["architecture"]), name
+
+
+def test_a_model_that_does_not_say_what_it_is_for_has_the_words_of_its_method(tmp_path):
+    text = '[models.mine]\npipeline = "linf"\nlicence = "MIT"\ncommercial = true\n'
+    text += '[models.mine.parts.flow]\nfile = "mine.safetensors"\nsources = []\n'
+    _, (entry,) = manifest_file.parse(text, tmp_path / "models.toml")
+    linf = methods()["linf"]
+    assert (entry.purpose, entry.paper) == (linf.does, linf.paper)
+    _, (entry,) = manifest_file.parse(text.replace("licence", 'purpose = "mine"\nlicence', 1), tmp_path / "models.toml")
+    assert entry.purpose == "mine"
