@@ -38,7 +38,7 @@ Kind = TypeVar("Kind", Image.Image, np.ndarray)
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A result that is made while its bands are taken."""
+    """A result that is computed while its bands are read."""
 
     layout: Layout
     bands: Callable[[], Iterator[Band]]
@@ -47,7 +47,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Who makes a picture, and how. choice, seen: why, and what was measured, where `auto` has chosen."""
+    """The model and settings for a picture.
+
+    choice, seen: with `auto`, why this model, and what was measured.
+    """
 
     upscaler: Upscaler
     sampling: Sampling
@@ -62,17 +65,17 @@ class Upscaled:
     picture: Picture
     seconds: float
     tiles: int
-    redone_tiles: int  # tiles that were not finite at the chosen precision and were made again in float32
-    exploded: int = 0  # patches where the flow's inverse exploded and was bounded or made again
-    guarded_tiles: int = 0  # tiles that did not show what went in and were made again, more faithfully
-    choice: Choice | None = None  # why this model, where `auto` has chosen
+    redone_tiles: int  # tiles that were not finite at the chosen precision and were recomputed in float32
+    exploded: int = 0  # patches where the flow's inverse exploded and was bounded or recomputed
+    guarded_tiles: int = 0  # tiles that did not match their input and were recomputed with less detail
+    choice: Choice | None = None  # why this model, with `auto`
 
 
 class Upscaler:
-    """A model ready to run. The network is loaded once and used for any number of pictures.
+    """A model ready to run: loaded once, used for any number of pictures.
 
-    model: a name or alias from the manifest (`srcli models list`), fetched if it is not installed. None is the default,
-    `auto`, which looks at each picture and chooses. For your own weights see `from_file`.
+    model: a name or alias from the manifest (`srcli models list`), downloaded if it is not installed. The default is
+        `auto`, which picks a model for each picture. `from_file` loads your own weights.
     device: auto, cpu, cuda, cuda:N, mps.
     precision: auto, fp32, bf16, fp16.
     tile: side of a tile in output pixels, 0 to choose by memory.
@@ -115,8 +118,7 @@ class Upscaler:
     def from_file(
         cls, path: Path | str, prior: Path | str | None = None, lora: Path | str | None = None, **options: Any
     ) -> Upscaler:
-        """A model from a checkpoint as its authors publish it (.pth, .pt, .ckpt), or from safetensors that `srcli` has
-        written. prior: the learned prior of LINF-LP and SRFlow-LP, lora: the LoRA of a flow map, which have
+        """A model from a published checkpoint (.pth, .pt, .ckpt, .bin), or from safetensors written by `srcli`. prior: the learned prior of LINF-LP and SRFlow-LP, lora: the LoRA of a flow map, which have
         files of their own. options: as above. Raises `ConvertError`, exit code 4."""
         others = (None if file is None else Path(file) for file in (prior, lora))
         return cls(load_files(Path(path), *others), **options)
@@ -138,12 +140,12 @@ class Upscaler:
         colour: str | None = None,
         strict: bool = False,
     ) -> Kind:
-        """A larger version of a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
+        """Enlarge a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (most faithful) to 1 (sharp), with flow maps to 2.
         temperature (None: the model's own) and seed: for models without a prior. steps and colour (none, wavelet,
-        adain): for rectified flows and flow maps. strict: raise where a part of the result does not show what went in,
-        instead of making it again more faithfully. Raises `SrcliError` with one sentence.
+        adain): for rectified flows and flow maps. strict: raise if part of the result does not match the input, instead
+        of recomputing it with less detail. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
@@ -157,9 +159,9 @@ class Upscaler:
             return np.array(result).reshape(result.height, result.width, *image.shape[2:])
         return to_pil(self.run(from_pil(image), wanted, sampling).picture)
 
-    def of(self, picture: Picture, sampling: Sampling | None = None) -> Chosen:
-        """Who makes a picture: this model; or, of `auto`, the one that suits it, with the detail that suits it times
-        that of the sampling."""
+    def pick(self, picture: Picture, sampling: Sampling | None = None) -> Chosen:
+        """The model and settings for a picture: this model, or with `auto` the one that suits it. `auto` multiplies the
+        detail of the sampling by the one it picks."""
         sampling = sampling or Sampling()
         if not self.choices:
             return Chosen(self, sampling)
@@ -195,7 +197,7 @@ class Upscaler:
         return [dial for dial, unused in idle.items() if unused]
 
     def check_target(self, target: Target) -> None:
-        """Raise `TargetError` for a scale that the model does not make, before any picture is read."""
+        """Raise `TargetError` for a scale that the model cannot make, before any picture is read."""
         low, high = self.model.scales.low, self.model.scales.high
         if target.scale is not None and not low <= target.scale <= high:
             raise TargetError(f"scale {target.scale:g} is outside {low:g} to {high:g}, what {self.entry.name} makes")
@@ -217,8 +219,8 @@ class Upscaler:
         return size
 
     def settled(self, sampling: Sampling) -> Sampling:
-        """The sampling as it is used, with the model's own temperature where none is given. Raises `TargetError` for
-        values without meaning, or beyond what the model knows."""
+        """The sampling with the model's default temperature where none is given. Raises `TargetError` for values that are
+        invalid or beyond the model's range."""
         check(sampling)
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
@@ -236,10 +238,9 @@ class Upscaler:
         sampling: Sampling | None = None,
         progress: Progress = lambda done, total: None,
     ) -> Stream:
-        """A decoded picture's result as it comes, strip by strip. `progress` is told the output pixels done and in
-        all."""
+        """Upscale a decoded picture strip by strip. `progress` gets the output pixels done and in total."""
         if self.choices:
-            chosen = self.of(picture, self.settled(sampling or Sampling()))
+            chosen = self.pick(picture, self.settled(sampling or Sampling()))
             return chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         sampling = self.settled(sampling or Sampling())
         size = self.size_for(picture.size, target)
@@ -277,7 +278,7 @@ class Upscaler:
     ) -> Upscaled:
         """Upscale a decoded picture into memory."""
         start = time.perf_counter()
-        chosen = self.of(picture, self.settled(sampling or Sampling()))
+        chosen = self.pick(picture, self.settled(sampling or Sampling()))
         made = chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         pixels = whole(made.layout, made.bands())
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)

@@ -208,9 +208,9 @@ def test_auto_is_the_model_that_it_chose():
 
 def test_detail_is_that_of_the_choice_times_ones_own():
     auto, chart = Upscaler("auto"), KINDS["graphic"]()
-    chosen = auto.of(chart, Sampling(detail=0.5))
+    chosen = auto.pick(chart, Sampling(detail=0.5))
     assert (chosen.upscaler.entry.name, chosen.sampling.detail) == ("linf-lp-s", 0.25)
-    assert auto.of(chart).choice.kind == "graphic"
+    assert auto.pick(chart).choice.kind == "graphic"
     same = Upscaler("linf-s")
     assert same.of(chart).upscaler is same
 

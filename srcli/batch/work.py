@@ -72,7 +72,7 @@ def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
 
 def _planned(item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch) -> Prepared | Record:
     """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
-    options, chosen = batch.options, batch.upscaler.of(picture, batch.sampling)
+    options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling)
     size = chosen.upscaler.size_for(picture.size, batch.target)
     moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
     path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
