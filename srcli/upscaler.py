@@ -118,8 +118,12 @@ class Upscaler:
     def from_file(
         cls, path: Path | str, prior: Path | str | None = None, lora: Path | str | None = None, **options: Any
     ) -> Upscaler:
-        """A model from a published checkpoint (.pth, .pt, .ckpt, .bin), or from safetensors written by `srcli`. prior: the learned prior of LINF-LP and SRFlow-LP, lora: the LoRA of a flow map, which have
-        files of their own. options: as above. Raises `ConvertError`, exit code 4."""
+        """A model from a published checkpoint (.pth, .pt, .ckpt, .bin), or from safetensors written by `srcli`.
+
+        prior: file of the learned prior of LINF-LP or SRFlow-LP.
+        lora: file of a flow map's LoRA.
+        options: as for the class. Raises `ConvertError`, exit code 4.
+        """
         others = (None if file is None else Path(file) for file in (prior, lora))
         return cls(load_files(Path(path), *others), **options)
 
@@ -219,8 +223,8 @@ class Upscaler:
         return size
 
     def settled(self, sampling: Sampling) -> Sampling:
-        """The sampling with the model's default temperature where none is given. Raises `TargetError` for values that are
-        invalid or beyond the model's range."""
+        """The sampling with the model's default temperature where none is given. Raises `TargetError` for values that
+        are invalid or beyond the model's range."""
         check(sampling)
         most = self.model.most_detail or 1.0
         if sampling.detail > most:

@@ -212,7 +212,7 @@ def test_detail_is_that_of_the_choice_times_ones_own():
     assert (chosen.upscaler.entry.name, chosen.sampling.detail) == ("linf-lp-s", 0.25)
     assert auto.pick(chart).choice.kind == "graphic"
     same = Upscaler("linf-s")
-    assert same.of(chart).upscaler is same
+    assert same.pick(chart).upscaler is same
 
 
 def test_each_picture_of_a_folder_gets_its_own_choice_and_the_record_tells_it(tmp_path):
