@@ -92,6 +92,8 @@ def _parsed(network: nn.Module, data: bytes) -> dict[str, Tensor] | None:
         if flag not in (HALF, SINGLE):
             return None
         end = at + _kernel_bytes(layer, half=flag == HALF)
+        if end + 4 * layer.out_channels > len(data):
+            return None
         state[f"{name}.weight"] = numbers(np.float16 if flag == HALF else np.float32, layer.weight.shape)
         at = end
         state[f"{name}.bias"] = numbers(np.float32, layer.bias.shape)

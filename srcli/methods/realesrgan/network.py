@@ -29,6 +29,8 @@ class Compact(nn.Module):
 
     def __init__(self, *, width: int = 64, convs: int = 32, scale: int = 4) -> None:
         super().__init__()
+        if width < 1 or not 1 <= scale <= 4:
+            raise ValueError(f"a compact network has channels and a scale from 1 to 4, not {width} and {scale}")
         self.scale = scale
         layers: list[nn.Module] = [conv3x3(3, width), nn.PReLU(width)]
         for _ in range(convs):

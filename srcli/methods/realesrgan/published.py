@@ -18,7 +18,7 @@ BASICSR = (  # BasicSR's names to ours, which are those of ESRGAN's authors
     (re.compile(r"^conv_hr\."), "HRconv."),
 )
 SCALES = {3: 4, 12: 2, 48: 1}  # by the channels that the first convolution sees
-PLAIN = re.compile(r"body\.\d+\.(weight|bias)")
+PLAIN = re.compile(r"body\.[0-9]{1,4}\.(weight|bias)")
 OLD_TAIL = (("3.", "upconv1."), ("6.", "upconv2."), ("8.", "HRconv."), ("10.", "conv_last."))
 
 
