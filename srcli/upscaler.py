@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
-from torch import nn
 
 from srcli import choice, runtime
 from srcli.choice import Choice
@@ -23,7 +22,7 @@ from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
 from srcli.methods import registry
-from srcli.methods.flowsr.colour import FIXES
+from srcli.methods.dials import check
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
 from srcli.tiling.strips import Count, Engine, Job, Planes, values_of
@@ -31,8 +30,6 @@ from srcli.weights import extras, manifest, pull, store
 from srcli.weights.model_files import Loaded, load_files
 
 Progress = Callable[[int, int], None]
-MOST_STEPS = 100
-MOST_DETAIL = 2.0  # of any model
 Kind = TypeVar("Kind", Image.Image, np.ndarray)
 
 
@@ -58,7 +55,7 @@ class Chosen:
     seen: Look | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaled:
     """A result and how it was made."""
 
@@ -105,7 +102,8 @@ class Upscaler:
             extras.check(self.entry)
             if store.missing(self.entry):
                 pull.pull([self.entry])
-            networks = _networks(self.entry)
+            files = {role: store.locate(part) for role, part in self.entry.parts.items()}
+            networks = registry.load(str(self.entry.pipeline), files, store.load_network)
         if self.entry.pipeline == choice.AUTO:
             same: dict[str, Any] = {"device": device, "precision": precision, "tile": tile, "max_memory": max_memory}
             self.choices = {name: Upscaler(name, **same) for name in choice.MODELS}
@@ -154,7 +152,9 @@ class Upscaler:
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
         wanted = target or Target(scale=scale)
-        sampling = Sampling(detail, temperature, seed, steps=steps, colour=colour, strict=strict)
+        sampling = Sampling(
+            detail=detail, temperature=temperature, seed=seed, steps=steps, colour=colour, strict=strict
+        )
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
                 raise SrcliError(f"expected a uint8 array (H, W[, 1 to 4]), got {image.dtype} {image.shape}")
@@ -181,24 +181,27 @@ class Upscaler:
         return [store.digest(part) for part in self.entry.parts.values()]
 
     @property
-    def method(self) -> Method:
-        """What the model's method declares."""
-        return registry.methods()[str(self.entry.pipeline)]
+    def method(self) -> Method | None:
+        """What the model's method declares; None for `auto`, which has several."""
+        return registry.methods().get(str(self.entry.pipeline))
 
     def has(self, dial: str) -> bool:
-        """Whether a dial of `Sampling` (detail, temperature, steps, colour) has an effect on this model."""
-        return not self.choices and self.method.has(dial, self.entry.parts)
+        """Whether a dial of `Sampling` (detail, temperature, steps, colour) has an effect; of `auto`, on any of its
+        models. A prior is sampled at detail 0 alone, which does not count."""
+        if self.choices:
+            return dial != "temperature" and any(each.has(dial) for each in self.choices.values())
+        declared = self.method is not None and self.method.has(dial, self.entry.parts)
+        return declared and (dial != "temperature" or self.model.samples)
 
     def ignored(self, sampling: Sampling) -> list[str]:
-        """Dials of a sampling that were turned and have no effect."""
-        predicts = self.model.most_detail > 0 and sampling.detail > 0 and not self.has("temperature")
-        idle = {
-            "detail": sampling.detail != 1.0 and not self.model.most_detail,
-            "temperature": bool(sampling.temperature) and (predicts or not self.model.samples),
-            "steps": sampling.steps != 1 and not self.has("steps"),
-            "colour": sampling.colour is not None and not self.has("colour"),
+        """Dials that were turned and have no effect."""
+        turned = {
+            "detail": sampling.detail != 1.0,
+            "temperature": bool(sampling.temperature) and (sampling.detail > 0 or not self.model.samples),
+            "steps": sampling.steps != 1,
+            "colour": sampling.colour is not None,
         }
-        return [dial for dial, unused in idle.items() if unused]
+        return [dial for dial, was in turned.items() if was and not self.has(dial)]
 
     def check_target(self, target: Target) -> None:
         """Raise `TargetError` for a scale that the model cannot make, before any picture is read."""
@@ -270,7 +273,7 @@ class Upscaler:
             # Masks want the faithful answer: invented texture would be holes.
             mask = Planes.of(unit(alpha)[..., None], replace(sampling, detail=0.0, temperature=0.0), device)
         layout = replace(Layout.of(picture), size=size)
-        job = Job(self.engine, layout, space, planes, mask, opacity, advance)
+        job = Job(self.engine, layout=layout, space=space, colour=planes, alpha=mask, opacity=opacity, advance=advance)
         return Stream(layout, job.bands, job.count)
 
     def run(
@@ -288,28 +291,11 @@ class Upscaler:
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
         result, count = replace(picture, colour=colour, alpha=alpha, tables=()), made.count
         return Upscaled(
-            result, time.perf_counter() - start, count.tiles, count.redone, count.exploded, count.guarded, chosen.choice
+            picture=result,
+            seconds=time.perf_counter() - start,
+            tiles=count.tiles,
+            redone_tiles=count.redone,
+            exploded=count.exploded,
+            guarded_tiles=count.guarded,
+            choice=chosen.choice,
         )
-
-
-def _networks(entry: manifest.Entry) -> dict[str, nn.Module]:
-    """The networks of a model by role."""
-    files = {role: store.locate(part) for role, part in entry.parts.items()}
-    return registry.load(str(entry.pipeline), files, store.load_network)
-
-
-def check(sampling: Sampling) -> Sampling:
-    """The same sampling, or a `TargetError` for values without meaning."""
-    if not 0 <= sampling.detail <= MOST_DETAIL:
-        raise TargetError(f"detail goes from 0 to 1, with some models to {MOST_DETAIL:g}, not {sampling.detail:g}")
-    if sampling.temperature is not None and not 0 <= sampling.temperature <= 4:
-        raise TargetError(f"temperature goes from 0 to 4, not {sampling.temperature:g}")
-    if sampling.on_explode not in ("repair", "error"):
-        raise TargetError(f"what to do with an exploded inverse is repair or error, not {sampling.on_explode!r}")
-    if sampling.seed < 0:
-        raise TargetError(f"a seed is not negative, as {sampling.seed} is")
-    if not 1 <= sampling.steps <= MOST_STEPS:
-        raise TargetError(f"steps go from 1 to {MOST_STEPS}, not {sampling.steps}")
-    if sampling.colour not in (None, *FIXES):
-        raise TargetError(f"unknown colour fix {sampling.colour!r}; use {', '.join(FIXES)}")
-    return sampling

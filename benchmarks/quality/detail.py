@@ -64,7 +64,7 @@ DIALS: dict[str, Callable[[FlowsrModel, Tensor, Size, float], Tensor]] = {
 
 
 def _whole(model: FlowsrModel, lr: Tensor, size: Size, detail: float) -> Tensor:
-    return model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(detail)).picture.float()
+    return model.decode(model.encode(lr, size), Window.whole(size), size, Sampling(detail=detail)).picture.float()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,17 @@ class Control:
     """A dial of `srcli upscale` and `srcli bench`.
 
     name: detail, temperature, steps or colour, as in `Sampling`.
+    low, high: the smallest and the largest value.
+    values: the values, where they are words.
     needs: the role without which it has no effect.
     replaced_by: the role that makes it ineffective.
     swept: whether `srcli bench` runs the model at every value that it was given.
     """
 
     name: str
+    low: float = 0.0
+    high: float = 1.0
+    values: tuple[str, ...] = ()
     needs: str = ""
     replaced_by: str = ""
     swept: bool = True
@@ -81,7 +86,7 @@ class Method:
     architectures: the networks that belong to it, by the `kind` of their architecture tables.
     model: path of the class that upscales, made of its parts in their order; empty for a method that does not.
     parts: its networks.
-    scales: the smallest and the largest scale it makes where weights do not say.
+    scales: the smallest and the largest scale it makes where neither weights nor their architecture say.
     controls: its dials.
     lacks: what is said, after "which", of a model on which a dial has no effect, by dial.
     tasks: what can be trained.
@@ -93,10 +98,10 @@ class Method:
     name: str
     does: str
     paper: str
+    scales: tuple[float, float]
     architectures: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
     parts: tuple[Part, ...] = ()
-    scales: tuple[float, float] = (1.0, 8.0)
     controls: tuple[Control, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()

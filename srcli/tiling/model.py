@@ -26,12 +26,16 @@ class Scales:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How to choose among the pictures that fit: `detail` for learned priors and rectified flows, from 0 to the model's
-    `most_detail`; `temperature` for sampled flows (None: the model's own). on_explode: what is done where an inverse
-    explodes, `repair` or `error`. `steps` along a rectified flow and its `colour` fix (none, wavelet, adain; None: the
-    model's own).
+    """How to choose among the pictures that fit the input.
+
+    detail: of learned priors and rectified flows, from 0 (faithful) to the model's `most_detail`.
+    temperature: of sampled flows; None: the model's own.
+    on_explode: what to do where an inverse explodes, `repair` or `error`.
+    steps: along a rectified flow.
+    colour: the colour fix of a rectified flow: none, wavelet or adain; None: the model's own.
+    strict: whether a result that does not match its input is an error.
     """
 
     detail: float = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ class Job:
     """A picture's planes to an output layout."""
 
     engine: Engine
+    _: KW_ONLY
     layout: Layout
     space: Space
     colour: Planes

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from srcli.errors import SrcliError
+from srcli.methods.registry import methods
 
 DEGRADES = "degflow"  # the pipeline that lowers resolution
 
@@ -118,7 +119,8 @@ class Entry:
     @property
     def enlarges(self) -> bool:
         """Whether the model upscales pictures."""
-        return self.pipeline not in (None, DEGRADES)
+        method = methods().get(self.pipeline or "")
+        return self.pipeline is not None and (method is None or bool(method.model))
 
     @property
     def bytes(self) -> int | None:

@@ -164,10 +164,11 @@ def _sweeps(detail: str, temperature: str, steps: str, seed: int) -> dict[str, l
 def _samplings(upscaler: Upscaler, sweeps: dict[str, list[Any]]) -> list[Sampling]:
     """All combinations of the values of the dials that a model has and is run along; dials it has not stay as they
     are."""
+    from srcli.methods.dials import check
     from srcli.tiling.model import Sampling
-    from srcli.upscaler import check
 
-    swept = [] if upscaler.choices else [c.name for c in upscaler.method.controls if c.swept and upscaler.has(c.name)]
+    controls = upscaler.method.controls if upscaler.method else ()  # `auto` sets its models' dials itself
+    swept = [control.name for control in controls if control.swept and upscaler.has(control.name)]
     # Without a dial at all, as bicubic is, one run tells everything; the seed counts where something is drawn.
     names = [name for name in sweeps if name in swept or (name == "seed" and not {"steps", "detail"} & set(swept))]
     combinations = product(*(sweeps[name] for name in names))

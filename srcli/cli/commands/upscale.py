@@ -186,11 +186,22 @@ def command(
             fail_fast=fail_fast,
             retry_failed=retry_failed,
         )
+        from srcli.methods.dials import check
         from srcli.tiling.model import Sampling
-        from srcli.upscaler import Upscaler, check
+        from srcli.upscaler import Upscaler
 
         runtime.reuse_heap()
-        sampling = check(Sampling(detail, temperature, seed, on_explode, steps, colour, strict))
+        sampling = check(
+            Sampling(
+                detail=detail,
+                temperature=temperature,
+                seed=seed,
+                on_explode=on_explode,
+                steps=steps,
+                colour=colour,
+                strict=strict,
+            )
+        )
         if model_file is None:
             fetch_models([model], output)
         memory = options.bytes_of(max_memory)
@@ -222,14 +233,11 @@ def _how(upscaler: Upscaler) -> dict[str, Any]:
 
 def _warn(upscaler: Upscaler, sampling: Sampling, output: Output) -> None:
     """Say which options the model does not look at."""
-    if upscaler.choices:
-        if sampling.temperature:
-            output.notice("--temperature has no effect with auto; use -n with a model that samples, such as linf-s")
-        return
     name = upscaler.entry.name
     for option in upscaler.ignored(sampling):
-        lack = upscaler.method.lacks.get(option, "")
-        output.notice(f"--{option} has no effect on {name}" + (f", which {lack}" if lack else ""))
+        lack = "" if upscaler.method is None else upscaler.method.lacks.get(option, "")
+        cure = "; use -n with a model that samples, such as linf-s" if upscaler.choices else ""
+        output.notice(f"--{option} has no effect on {name}" + (f", which {lack}" if lack else cure))
 
 
 def _check_stdout(json: bool) -> None:

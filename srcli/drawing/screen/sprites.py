@@ -10,7 +10,6 @@ from srcli.drawing.dice import Dice
 
 # Palettes: clear, outline, then three steps from dark to light for each of: ground, leaves, skin, cloth, metal, sky.
 HUES = ((0.08, 0.5), (0.33, 0.6), (0.07, 0.45), (0.97, 0.75), (0.6, 0.15), (0.57, 0.5))
-OUTLINE = 1
 HERO = (
     "....OOOO....",
     "...OFFFFO...",

@@ -9,6 +9,7 @@ FLOWMAP = Method(
     name="flowmap",
     does="degraded photos in one, two or four steps",
     paper="FlowMapSR, Noble et al., 2026",
+    scales=(1.0, 8.0),
     architectures={"lora": "srcli.methods.flowmap.lora:lora"},
     model="srcli.methods.flowmap.model:FlowmapModel",
     parts=(
@@ -16,8 +17,8 @@ FLOWMAP = Method(
         Part(role="lora", kinds=("lora",), optional=True),
     ),
     controls=(
-        Control(name="detail", needs="lora"),
-        Control(name="temperature", swept=False),
+        Control(name="detail", high=2.0, needs="lora"),
+        Control(name="temperature", high=4.0, swept=False),
         STEPS,
         COLOUR,
     ),

@@ -2,13 +2,14 @@
 
 from srcli.methods.method import Control, Method, Part, Task
 
-STEPS = Control(name="steps")
-COLOUR = Control(name="colour", swept=False)
+STEPS = Control(name="steps", low=1, high=100)
+COLOUR = Control(name="colour", values=("none", "wavelet", "adain"), swept=False)
 
 FLOWSR = Method(
     name="flowsr",
     does="blurred, noisy or compressed photos, restored and enlarged in one step",
     paper="FlowSR, Xu et al., ICCV 2025 (arXiv:2605.12377)",
+    scales=(1.0, 8.0),
     architectures={"velocity": "srcli.methods.flowsr.network:VelocityNet"},
     model="srcli.methods.flowsr.model:FlowsrModel",
     parts=(Part(role="velocity", kinds=("velocity",)),),

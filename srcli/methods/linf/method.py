@@ -2,13 +2,14 @@
 
 from srcli.methods.method import Control, Method, Part, Task
 
-CONTROLS = (Control(name="detail", needs="prior"), Control(name="temperature", replaced_by="prior"))
+CONTROLS = (Control(name="detail", needs="prior"), Control(name="temperature", high=4.0, replaced_by="prior"))
 LACKS = {"detail": "has no prior", "temperature": "predicts; its flow alone samples"}
 
 LINF = Method(
     name="linf",
     does="clean photos at any scale: a local implicit normalizing flow",
     paper="LINF, Yao et al., CVPR 2023 (arXiv:2303.05156); LINF-LP, Tsao et al., CVPR 2024 (arXiv:2403.10988)",
+    scales=(1.0, 8.0),
     architectures={
         "linf": "srcli.methods.linf.network:linf",
         "grid-prior": "srcli.methods.linf.prior:GridPrior",
@@ -31,6 +32,7 @@ LINF_OFFICIAL = Method(
     name="linf-official",
     does="published LINF and LINF-LP checkpoints, exactly as their authors run them",
     paper=LINF.paper,
+    scales=(1.0, 8.0),
     architectures={
         "unet-latent": "srcli.networks.latent:UNet",
         "edsr-latent": "srcli.networks.latent:EDSRLatent",

@@ -14,8 +14,9 @@ from srcli.tiling.fixed_scale import FixedScale
 from srcli.tiling.kernels import ENCODED_PIXELS
 from srcli.tiling.model import Decoded, Sampling
 
-# Pixels of the small picture around a tile. In three photos, what lies farther away changed a pixel of x4plus by 1.2 of
-# 255 at most (`benchmarks/quality/halo.py`).
+# Positions of the network around a tile: pixels of the small picture, times the fold. In three photos, what lies
+# farther away changed a pixel of x4plus by 1.2 of 255 at most (`benchmarks/quality/halo.py`). Folded networks were not
+# measured.
 HALO = 64
 
 
@@ -31,7 +32,7 @@ class Features:
 
 
 class RealESRGANModel(FixedScale):
-    """Exact in tiles where what a pixel depends on is affordable; else tiles see `HALO` pixels around them, and a
+    """Exact in tiles where what a pixel depends on is affordable; else tiles see `HALO` positions around them, and a
     picture that fits into memory is exact too."""
 
     default_temperature = 0.0
@@ -41,8 +42,8 @@ class RealESRGANModel(FixedScale):
     def __init__(self, network: ESRGAN | Compact) -> None:
         super().__init__(network.scale)
         self.network, self.fold = network, network.fold
-        self.halo = min(network.radius, HALO)
-        self.tiling = "exact" if network.radius <= HALO else "bounded"
+        self.halo = min(network.radius, HALO * network.fold)
+        self.tiling = "exact" if network.radius <= self.halo else "bounded"
 
     def to(self, device: torch.device) -> RealESRGANModel:
         """Moves the model; returns itself."""
@@ -53,7 +54,7 @@ class RealESRGANModel(FixedScale):
 
     def region(self, window: Window, size: Size, low: Size, sampling: Sampling) -> Window:
         """The part of the small picture whose features `decode` reads for a window."""
-        return self._area(window, size, low)
+        return self._area(window, size, low).within(low)
 
     def encode_bytes(self, region: Window) -> int:
         """Working memory of encoding a region with its halo, roughly."""
@@ -69,7 +70,7 @@ class RealESRGANModel(FixedScale):
     def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Features:
         low, lr = Size(*lr.shape[-2:]), self._foldable(lr)
         whole = Size(*lr.shape[-2:])
-        region = region or Window.whole(whole)
+        region = (region or Window.whole(whole)).within(whole, align=self.fold)
         part = region.within(whole, margin=self.halo, align=self.fold)
         with self.stages("encode"):
             maps = self.network.encode(part.cut(lr).contiguous(memory_format=torch.channels_last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from srcli.checkpoints.family import Checkpoint, Converted, Misfit
@@ -31,16 +32,18 @@ def convert(checkpoint: Checkpoint) -> Converted:
         family=family,
         pipeline=pipeline,
         role=role,
-        scales=_range(scales, pipeline),
+        scales=_range(scales, pipeline, architecture),
         architecture=architecture,
         tensors=checkpoint.tensors,
         source=checkpoint.source,
     )
 
 
-def _range(scales: Any, pipeline: str) -> tuple[float, float]:
+def _range(scales: Any, pipeline: str, architecture: Mapping[str, Any]) -> tuple[float, float]:
     if scales is None:
-        return methods()[pipeline].scales
+        low, high = methods()[pipeline].scales
+        scale = architecture.get("scale", high)
+        return low, float(scale) if isinstance(scale, int) and 1 <= scale <= 64 else high
     if isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, (int, float)) for s in scales):
         low, high = scales
         if 1 <= low <= high <= 64:

@@ -111,7 +111,11 @@ def test_tiles_are_not_tiny_where_their_surroundings_fill_the_budget():
     def tile_of(steps: int, budget: int) -> Window:
         engine = Engine(MODEL, runtime.choose("cpu", "fp32"), "tiny", 0, budget)
         planes = Planes.of(np.zeros((1000, 1000, 3), np.float32), Sampling(steps=steps), torch.device("cpu"))
-        return Window.whole(Job(engine, layout, PLAIN, planes, None, 1.0, lambda pixels: None)._tile())
+        return Window.whole(
+            Job(
+                engine, layout=layout, space=PLAIN, colour=planes, alpha=None, opacity=1.0, advance=lambda pixels: None
+            )._tile()
+        )
 
     def cost(window: Window, steps: int) -> int:
         return MODEL.decode_bytes(window, layout.size, Sampling(steps=steps))

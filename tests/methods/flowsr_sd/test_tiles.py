@@ -133,7 +133,7 @@ def test_detail_0_is_the_enlargement_and_asks_no_network():
     lr, size, model = picture(20, 30), Size(50, 75), plain()
 
     def made(detail: float) -> Tensor:
-        sampling = Sampling(detail, colour="none")
+        sampling = Sampling(detail=detail, colour="none")
         return model.decode(model.encode(lr, size), Window(10, 5, 33, 60), size, sampling).picture
 
     none = made(0.0)

@@ -153,6 +153,7 @@ def test_tiles_equal_the_whole(kind, scale, share):
         whole = model.decode(model.encode(lr, size), Window.whole(size), size, Sampling()).picture
         for window in chain.from_iterable(strips(size, Size(150, 170))):
             region = model.region(window, size, low, Sampling())
+            assert max(region.bottom - low.height, region.right - low.width) <= 0
             part = model.decode(model.encode(lr, size, region), window, size, Sampling()).picture
             torch.testing.assert_close(part, window.cut(whole), atol=2e-6, rtol=0)
 
@@ -199,15 +200,31 @@ def test_a_file_that_begins_like_ncnn_and_is_not_is_refused(tmp_path):
     path.write_bytes(data[:-4])
     with pytest.raises(ConvertError, match=r"model\.bin is not a checkpoint"):
         convert(path)
-    path.write_bytes(data[:4] + data[4:].replace(HALF, struct.pack("<I", 7)))
-    with pytest.raises(ConvertError, match=r"model\.bin is not a checkpoint"):
-        convert(path)
+    last = data.rindex(HALF)
+    for flag in (struct.pack("<I", 7), SINGLE):  # none, and one whose kernel would be longer than the file
+        path.write_bytes(data[:last] + flag + data[last + 4 :])
+        with pytest.raises(ConvertError, match=r"model\.bin is not a checkpoint"):
+            convert(path)
 
 
 def test_a_network_of_another_shape_is_named(tmp_path):
     state = dict(definition("rrdb", 4).state_dict()) | {"conv_first.weight": torch.zeros(8, 5, 3, 3)}
     torch.save(state, path := tmp_path / "model.pth")
     with pytest.raises(ConvertError, match="its first layer sees 5 channels"):
+        convert(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({f"body.{'9' * 5000}.weight": torch.zeros(1)}, "unknown network"),
+        ({"body.8.weight": torch.zeros(1200, 8, 3, 3), "body.8.bias": torch.zeros(1200)}, "a scale from 1 to 4"),
+        ({"body.0.weight": torch.zeros(0, 3, 3, 3)}, "looks like Real-ESRGAN"),
+    ],
+)
+def test_an_odd_compact_file_is_one_sentence(tmp_path, change, says):
+    torch.save(dict(definition("vgg", 4).state_dict()) | change, path := tmp_path / "model.pth")
+    with pytest.raises(ConvertError, match=says):
         convert(path)
 
 
