@@ -21,8 +21,7 @@ from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
-from srcli.methods import registry
-from srcli.methods.dials import check
+from srcli.methods import dials, registry
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
 from srcli.tiling.strips import Count, Engine, Job, Planes, values_of
@@ -114,15 +113,21 @@ class Upscaler:
 
     @classmethod
     def from_file(
-        cls, path: Path | str, prior: Path | str | None = None, lora: Path | str | None = None, **options: Any
+        cls,
+        path: Path | str,
+        prior: Path | str | None = None,
+        lora: Path | str | None = None,
+        twin: Path | str | None = None,
+        **options: Any,
     ) -> Upscaler:
         """A model from a published checkpoint (.pth, .pt, .ckpt, .bin), or from safetensors written by `srcli`.
 
         prior: file of the learned prior of LINF-LP or SRFlow-LP.
         lora: file of a flow map's LoRA.
+        twin: file of a network of the same shape to mix with, for `denoise`.
         options: as for the class. Raises `ConvertError`, exit code 4.
         """
-        others = (None if file is None else Path(file) for file in (prior, lora))
+        others = (None if file is None else Path(file) for file in (prior, lora, twin))
         return cls(load_files(Path(path), *others), **options)
 
     @property
@@ -140,20 +145,28 @@ class Upscaler:
         seed: int = 0,
         steps: int = 1,
         colour: str | None = None,
+        denoise: float | None = None,
         strict: bool = False,
     ) -> Kind:
         """Enlarge a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
 
         Give `scale` (1 to 8) or a `Target`. detail: 0 (most faithful) to 1 (sharp), with flow maps to 2.
         temperature (None: the model's own) and seed: for models without a prior. steps and colour (none, wavelet,
-        adain): for rectified flows and flow maps. strict: raise if part of the result does not match the input, instead
+        adain): for rectified flows and flow maps. denoise: 0 to 1 (the default), for models with two networks to mix;
+        others raise. strict: raise if part of the result does not match the input, instead
         of recomputing it with less detail. Raises `SrcliError` with one sentence.
         """
         if (scale is None) == (target is None):
             raise TargetError("give either a scale or a target")
         wanted = target or Target(scale=scale)
         sampling = Sampling(
-            detail=detail, temperature=temperature, seed=seed, steps=steps, colour=colour, strict=strict
+            detail=detail,
+            temperature=temperature,
+            seed=seed,
+            steps=steps,
+            colour=colour,
+            denoise=denoise,
+            strict=strict,
         )
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
@@ -186,8 +199,8 @@ class Upscaler:
         return registry.methods().get(str(self.entry.pipeline))
 
     def has(self, dial: str) -> bool:
-        """Whether a dial of `Sampling` (detail, temperature, steps, colour) has an effect; of `auto`, on any of its
-        models. A prior is sampled at detail 0 alone, which does not count."""
+        """Whether a dial of `Sampling` (detail, temperature, steps, colour, denoise) has an effect; of `auto`, on one
+        of its models. A prior is sampled at detail 0 alone, which does not count."""
         if self.choices:
             return dial != "temperature" and any(each.has(dial) for each in self.choices.values())
         declared = self.method is not None and self.method.has(dial, self.entry.parts)
@@ -195,40 +208,21 @@ class Upscaler:
 
     def ignored(self, sampling: Sampling) -> list[str]:
         """Dials that were turned and have no effect."""
-        turned = {
-            "detail": sampling.detail != 1.0,
-            "temperature": bool(sampling.temperature) and (sampling.detail > 0 or not self.model.samples),
-            "steps": sampling.steps != 1,
-            "colour": sampling.colour is not None,
-        }
-        return [dial for dial, was in turned.items() if was and not self.has(dial)]
+        return [dial for dial in dials.turned(sampling, samples=self.model.samples) if not self.has(dial)]
 
     def check_target(self, target: Target) -> None:
         """Raise `TargetError` for a scale that the model cannot make, before any picture is read."""
-        low, high = self.model.scales.low, self.model.scales.high
-        if target.scale is not None and not low <= target.scale <= high:
-            raise TargetError(f"scale {target.scale:g} is outside {low:g} to {high:g}, what {self.entry.name} makes")
+        self.model.scales.check(target, self.entry.name)
 
     def size_for(self, source: Size, target: Target) -> Size:
         """The output size, checked against the scales of the model."""
-        self.check_target(target)
-        size = target.size(source)
-        if target.scale is not None:
-            return size
-        low, high = self.model.scales.low, self.model.scales.high
-        for side, wanted, given in (("high", size.height, source.height), ("wide", size.width, source.width)):
-            # Half a pixel of rounding may push a size just over the limit.
-            if not low * given - 0.5 <= wanted <= high * given + 0.5:
-                raise TargetError(
-                    f"{given} to {wanted} pixels {side} is a scale of {wanted / given:.4g}; "
-                    f"{self.entry.name} makes {low:g} to {high:g}"
-                )
-        return size
+        return self.model.scales.size(source, target, self.entry.name)
 
     def settled(self, sampling: Sampling) -> Sampling:
         """The sampling with the model's default temperature where none is given. Raises `TargetError` for values that
-        are invalid or beyond the model's range."""
-        check(sampling)
+        are invalid or beyond the model's range, and for a dial that a model without it refuses."""
+        dials.check(sampling)
+        dials.refuse(self.ignored(sampling), self.entry)
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
             raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")

@@ -262,7 +262,7 @@ class ToyModel(FixedScale):
     def decode_bytes(self, window, size, sampling):
         return 100 * window.height * window.width
 
-    def encode(self, lr, size, region=None):
+    def encode(self, lr, size, region=None, sampling=None):
         return lr
 
     def decode(self, features, window, size, sampling):

@@ -37,6 +37,7 @@ class Record:
     guarded_tiles: int | None = None
     model: str | None = None
     detail: float | None = None
+    denoise: float | None = None
     choice: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 

@@ -113,6 +113,8 @@ def _model_facts(chosen: Chosen) -> dict[str, Any]:
     facts: dict[str, Any] = {"model": chosen.upscaler.entry.name}
     if chosen.upscaler.model.most_detail:
         facts["detail"] = chosen.sampling.detail
+    if chosen.upscaler.has("denoise"):
+        facts["denoise"] = 1.0 if chosen.sampling.denoise is None else chosen.sampling.denoise
     if chosen.choice and chosen.seen:
         seen = {name: value if value is None else round(value, 3) for name, value in asdict(chosen.seen).items()}
         facts["choice"] = {"kind": chosen.choice.kind, "why": chosen.choice.why, "seen": seen}
@@ -244,6 +246,7 @@ class Writing:
                 temperature=temperature,
                 seed=sampling.seed,
                 why=why,
+                denoise=None if sampling.denoise == 1 else sampling.denoise,
             )
         data, notes = described(picture.metadata, layout.size, provenance, strip=self.batch.options.strip)
         return replace(layout, metadata=data), notes

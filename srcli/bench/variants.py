@@ -87,6 +87,8 @@ class Model:
             return f"{name} steps {s.steps}" + (f" detail {s.detail:g}" if s.detail != 1 else "") + colour
         if self.upscaler.has("detail"):
             return f"{name} detail {s.detail:g}"
+        if s.denoise is not None:
+            return f"{name} denoise {s.denoise:g}"
         return f"{name} tau {'own' if s.temperature is None else f'{s.temperature:g}'}"
 
     def make(self, case: Case) -> list[Made]:

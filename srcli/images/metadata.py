@@ -56,6 +56,7 @@ class Provenance:
     """How a picture was made, for its metadata.
 
     why: why `auto` chose this model, or empty.
+    denoise: where it was set below 1.
     """
 
     version: str
@@ -65,15 +66,19 @@ class Provenance:
     temperature: float
     seed: int
     why: str = ""
+    denoise: float | None = None
 
     def line(self) -> str:
         """One line, for EXIF's ProcessingSoftware."""
         made = f"{self.model}{f' ({self.why})' if self.why else ''}, x{self.scale:.4g}, detail {self.detail:g}"
         sampled = f", temperature {self.temperature:g}, seed {self.seed}" if self.temperature else ""
+        if self.denoise is not None:
+            made += f", denoise {self.denoise:g}"
         return f"srcli {self.version}: {made}{sampled}{GUARDED}{0:>{DIGITS}}"
 
     def json(self) -> str:
         """A JSON object, for a PNG's text."""
+        mixture = {} if self.denoise is None else {"denoise": self.denoise}
         facts = json.dumps(
             {
                 "tool": "srcli",
@@ -85,6 +90,7 @@ class Provenance:
                 "temperature": self.temperature,
                 "seed": self.seed,
             }
+            | mixture
         )
         return f"{facts[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
 

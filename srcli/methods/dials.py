@@ -1,11 +1,15 @@
-"""Whether the values of a sampling make sense, by what the methods declare of their dials."""
+"""Which dials of a sampling are turned, and whether their values make sense, by what the methods declare of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from srcli.geometry import TargetError
 from srcli.methods.method import Control
 from srcli.methods.registry import methods
 from srcli.tiling.model import Sampling
+from srcli.weights import manifest
+from srcli.weights.entries import Entry
 
 
 def check(sampling: Sampling) -> Sampling:
@@ -27,7 +31,45 @@ def check(sampling: Sampling) -> Sampling:
     known = [value for control in _declared("colour") for value in control.values]
     if sampling.colour is not None and sampling.colour not in known:
         raise TargetError(f"unknown colour fix {sampling.colour!r}; use {', '.join(dict.fromkeys(known))}")
+    least, _, most = _range("denoise")
+    if sampling.denoise is not None and not least <= sampling.denoise <= most:
+        raise TargetError(f"denoise goes from {least:g} to {most:g}, not {sampling.denoise:g}")
     return sampling
+
+
+def turned(sampling: Sampling, *, samples: bool) -> list[str]:
+    """Dials that are not as they are by default.
+
+    samples: whether the model samples. A prior is sampled at detail 0 alone, where a temperature is no surprise.
+    """
+    dials = {
+        "detail": sampling.detail != 1.0,
+        "temperature": bool(sampling.temperature) and (sampling.detail > 0 or not samples),
+        "steps": sampling.steps != 1,
+        "colour": sampling.colour is not None,
+        "denoise": sampling.denoise is not None,
+    }
+    return [dial for dial, was in dials.items() if was]
+
+
+def refuse(dials: Sequence[str], entry: Entry) -> None:
+    """Raise `TargetError` if one of these dials, which the model of `entry` lacks, is required of a model."""
+    for dial in dials:
+        if not any(control.required for control in _declared(dial)):
+            continue
+        method = methods().get(str(entry.pipeline))
+        lack = method.lacks.get(dial) if method is not None else None
+        able = [f"-n {e.name}" for e in manifest.load().entries.values() if _has(e, dial)]
+        raise TargetError(
+            f"{dial} does not work with {entry.name}"
+            + (f", which {lack}" if lack else "")
+            + (f"; models that have it: {', '.join(able)}" if able else "")
+        )
+
+
+def _has(entry: Entry, dial: str) -> bool:
+    method = methods().get(str(entry.pipeline))
+    return method is not None and method.has(dial, entry.parts)
 
 
 def _declared(dial: str) -> list[Control]:

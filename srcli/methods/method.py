@@ -29,12 +29,13 @@ class Part:
 class Control:
     """A dial of `srcli upscale` and `srcli bench`.
 
-    name: detail, temperature, steps or colour, as in `Sampling`.
+    name: detail, temperature, steps, colour or denoise, as in `Sampling`.
     low, high: the smallest and the largest value.
     values: the values, where they are words.
     needs: the role without which it has no effect.
     replaced_by: the role that makes it ineffective.
     swept: whether `srcli bench` runs the model at every value that it was given.
+    required: whether it is an error to turn it on a model without it; else that has no effect, and a notice says so.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Control:
     needs: str = ""
     replaced_by: str = ""
     swept: bool = True
+    required: bool = False
 
     def works(self, parts: Collection[str]) -> bool:
         """Whether a model with these parts has the dial."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from srcli.errors import SrcliError
-from srcli.geometry import Size, Window
+from srcli.geometry import Size, Target, TargetError, Window
 
 NOISE_BLOCK = 64
 
@@ -25,6 +25,26 @@ class Scales:
     low: float
     high: float
 
+    def check(self, target: Target, name: str) -> None:
+        """Raise `TargetError` for a target whose scale is outside. name: of the model."""
+        if target.scale is not None and not self.low <= target.scale <= self.high:
+            raise TargetError(f"scale {target.scale:g} is outside {self.low:g} to {self.high:g}, what {name} makes")
+
+    def size(self, source: Size, target: Target, name: str) -> Size:
+        """The output size for a picture of size `source`. Raises `TargetError` for one outside."""
+        self.check(target, name)
+        size = target.size(source)
+        if target.scale is not None:
+            return size
+        for side, wanted, given in (("high", size.height, source.height), ("wide", size.width, source.width)):
+            # Half a pixel of rounding may push a size just over the limit.
+            if not self.low * given - 0.5 <= wanted <= self.high * given + 0.5:
+                raise TargetError(
+                    f"{given} to {wanted} pixels {side} is a scale of {wanted / given:.4g}; "
+                    f"{name} makes {self.low:g} to {self.high:g}"
+                )
+        return size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -35,6 +55,7 @@ class Sampling:
     on_explode: what to do where an inverse explodes, `repair` or `error`.
     steps: along a rectified flow.
     colour: the colour fix of a rectified flow: none, wavelet or adain; None: the model's own.
+    denoise: share of the first of two networks whose weights are mixed, from 0 to 1; None: 1.
     strict: whether a result that does not match its input is an error.
     """
 
@@ -44,6 +65,7 @@ class Sampling:
     on_explode: str = "repair"
     steps: int = 1
     colour: str | None = None
+    denoise: float | None = None
     strict: bool = False
 
 
@@ -101,9 +123,9 @@ class Model(Protocol):
     def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
         """Working memory of decoding a window in float32, roughly, as large as anywhere: its place does not count."""
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Any:
+    def encode(self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None) -> Any:
         """Features of lr (1, 3, h, w) in [0, 1], sRGB, within a region of it (default: all), for an output of `size`.
-        Exact for any region."""
+        Exact for any region. Of the sampling (None: the default one), only `denoise` may change them."""
 
     def decode(self, features: Any, window: Window, size: Size, sampling: Sampling) -> Decoded:
         """The part `window` of the whole output of `size`."""

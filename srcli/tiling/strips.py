@@ -116,7 +116,7 @@ class Job:
         for planes in self._planes():
             if planes.shared is None and (self._fits(planes) or self._indivisible(planes)):
                 with engine.runtime.computing():
-                    planes.shared = engine.model.encode(planes.lr, self.layout.size, None)
+                    planes.shared = engine.model.encode(planes.lr, self.layout.size, None, planes.sampling)
         for windows in strips(self.layout.size, self._tile(), top):
             colour = np.concatenate([self._colour(w) for w in windows], axis=1)
             alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
@@ -199,7 +199,7 @@ class Job:
         """Features of a tile. What encoding and decoding free has other sizes than what the other asks for: kept, the
         pieces add up to a gigabyte in large pictures."""
         runtime.return_heap()
-        features = self.engine.model.encode(planes.lr, self.layout.size, region)
+        features = self.engine.model.encode(planes.lr, self.layout.size, region, planes.sampling)
         runtime.return_heap()
         return features
 
@@ -207,7 +207,7 @@ class Job:
         """A tile in float32, after it was not finite at a lower precision."""
         engine, size = self.engine, self.layout.size
         with engine.runtime.computing("fp32"):
-            features = engine.model.encode(planes.lr, size, region)
+            features = engine.model.encode(planes.lr, size, region, planes.sampling)
             part = engine.model.decode(features, window, size, planes.sampling).picture
         if not torch.isfinite(part).all():
             raise NotFinite(f"{engine.name} gives no finite result at pixel {window.left},{window.top}")

@@ -147,7 +147,7 @@ def photos_of(folder: Path) -> dict[str, np.ndarray]:
 def whole(model: Model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
     """The complete output (1, 3, H, W) in one window."""
     with torch.inference_mode(), runtime.mixed(lr.device):
-        return model.decode(model.encode(lr, size), Window.whole(size), size, sampling).picture
+        return model.decode(model.encode(lr, size, None, sampling), Window.whole(size), size, sampling).picture
 
 
 def to_bytes(image: Tensor) -> np.ndarray:

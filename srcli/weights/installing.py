@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from srcli.errors import SrcliError
+from srcli.methods.registry import players
 from srcli.weights import cache, store
 from srcli.weights.entries import Part
 from srcli.weights.store import WeightsMissing, path_of
@@ -98,7 +99,8 @@ def _prepare(raw: Path, part: Part, ready: Path, source: str) -> bool:
             return False
     try:
         converted = convert(raw, part.role)
-        if converted.role != part.role:
+        taken = {converted.role} | {role for _, role in players(str(converted.architecture.get("kind")))}
+        if part.role not in taken:
             raise WrongFile(f"{part.file} from {source} holds a model's {converted.role}, not its {part.role}")
         _compare(part, converted.architecture, source)
         write(converted, ready, overwrite=True)

@@ -11,6 +11,7 @@ from srcli.methods.registry import methods
 from srcli.weights import store
 from srcli.weights.convert import Converted, ConvertError, convert
 from srcli.weights.entries import Entry, Part
+from srcli.weights.installing import first_difference
 from srcli.weights.store import network_of
 
 
@@ -22,12 +23,13 @@ class Loaded:
     networks: dict[str, nn.Module]
 
 
-def load_files(path: Path, prior: Path | None = None, lora: Path | None = None) -> Loaded:
+def load_files(path: Path, prior: Path | None = None, lora: Path | None = None, twin: Path | None = None) -> Loaded:
     """Load a model from published checkpoints or from safetensors files written by `srcli`.
 
     path: the flow or other main network.
     prior: a learned prior for the flow.
     lora: a LoRA for the flow map.
+    twin: a network of the same shape, to mix with.
 
     Raises ConvertError.
     """
@@ -35,12 +37,17 @@ def load_files(path: Path, prior: Path | None = None, lora: Path | None = None) 
     _check_roles(path, found[path], prior, None if prior is None else found[prior])
     if lora is not None:
         _check_change(path, found[path], lora, found[lora])
-    networks = {c.role: network_of(c.architecture, c.tensors, file) for file, c in found.items()}
+    held = {c.role: (file, c) for file, c in found.items()}
+    if twin is not None:
+        held["twin"] = (twin, convert(twin))
+        check_twin(path, found[path], *held["twin"])
+    networks = {role: network_of(c.architecture, c.tensors, file) for role, (file, c) in held.items()}
     if prior is not None and not networks["prior"].fits(networks["flow"]):  # type: ignore[operator]
         raise ConvertError(f"{prior} is a prior for a different flow than {path}: their latents differ")
     main = found[path]
     parts = {
-        c.role: Part(c.role, str(file), bytes=file.stat().st_size, sha256=c.source.sha256) for file, c in found.items()
+        role: Part(role, str(file), bytes=file.stat().st_size, sha256=c.source.sha256)
+        for role, (file, c) in held.items()
     }
     entry = Entry(
         name=path.stem,
@@ -98,3 +105,13 @@ def _check_change(path: Path, main: Converted, lora: Path, change: Converted) ->
         raise ConvertError(
             f"{lora} belongs to the network with sha256 {belongs[:12]}, not to {path} ({main.source.sha256[:12]})"
         )
+
+
+def check_twin(path: Path, main: Converted, twin: Path, second: Converted) -> None:
+    """Raise ConvertError unless the networks in two files can be mixed."""
+    if "twin" not in {part.role for part in methods()[main.pipeline].parts}:
+        raise ConvertError(f"{path} ({main.family}) cannot be mixed with another network, so it takes no --twin")
+    if (second.pipeline, second.role) != (main.pipeline, main.role):
+        raise ConvertError(f"{twin} ({second.role}, {second.family}) is no twin of {path} ({main.role}, {main.family})")
+    if (difference := first_difference(main.architecture, second.architecture)) is not None:
+        raise ConvertError(f"{twin} cannot be mixed with {path}, a network of another shape ({difference})")

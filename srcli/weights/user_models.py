@@ -8,15 +8,17 @@ from pathlib import Path
 from srcli import files
 from srcli.methods.registry import methods
 from srcli.weights import cache, manifest, manifest_file, store
-from srcli.weights.convert import Converted
+from srcli.weights.convert import Converted, convert
 from srcli.weights.entries import DEGRADES, Entry, ManifestError
+from srcli.weights.model_files import check_twin
 
 
-def add(name: str, path: Path, converted: Converted) -> Entry:
-    """Add a model of one part to the user's own manifest.
+def add(name: str, path: Path, converted: Converted, twin: Path | None = None) -> Entry:
+    """Add a model of one part, or of a network and its twin, to the user's own manifest.
 
     path, converted: the file and its content. The licence counts as accepted: it is up to the user to know it.
-    Raises ManifestError.
+    twin: file of a network of the same shape.
+    Raises ManifestError, or ConvertError for a twin that does not fit.
     """
     if not manifest_file.NAME.fullmatch(name):
         raise ManifestError(f"a model's name may only have letters, digits, '.', '_' and '-', unlike {name!r}")
@@ -27,20 +29,22 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
             f"{path} is only the {converted.role} of DegFlow; run both parts with srcli degrade -m FLOW "
             "--autoencoder FILE, or import the file --as a model of the manifest"
         )
+    if twin is not None:
+        check_twin(path, converted, twin, convert(twin))
     target = manifest.user_path()
     cache.make_folder(target.parent)
     low, high = converted.scales
-    lines = (
+    lines = [
         f"[models.{_quoted(name)}]",
         f"purpose = {_quoted(f'{methods()[converted.pipeline].does} (imported from {path.name})')}",
         f"pipeline = {_quoted(converted.pipeline)}",
         f"scales = [{low}, {high}]",
         'licence = "unstated"',
         'commercial = "unstated"',
-        f"[models.{_quoted(name)}.parts.{_quoted(converted.role)}]",
-        f"file = {_quoted(name + _suffix(path))}",
-        "sources = []",
-    )
+        *_part(name, converted.role, name + _suffix(path)),
+    ]
+    if twin is not None:
+        lines += _part(name, "twin", f"{name}-twin{_suffix(twin)}")
     with cache.locked("models"):
         text = target.read_text(encoding="utf-8") if target.is_file() else ""
         text += ("\n" if text else "") + "\n".join(lines) + "\n"
@@ -51,6 +55,10 @@ def add(name: str, path: Path, converted: Converted) -> Entry:
     entry = manifest.load().find(name)
     cache.accept(entry)
     return entry
+
+
+def _part(name: str, role: str, file: str) -> list[str]:
+    return [f"[models.{_quoted(name)}.parts.{_quoted(role)}]", f"file = {_quoted(file)}", "sources = []"]
 
 
 def _suffix(path: Path) -> str:

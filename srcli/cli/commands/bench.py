@@ -46,6 +46,9 @@ def command(
     ] = "0,1",
     temperature: Annotated[str, typer.Option("--temperature", help="Values for sampled models.")] = "0",
     steps: Annotated[str, typer.Option("--steps", help="Values for rectified flows and flow maps.")] = "1",
+    denoise: Annotated[
+        str | None, typer.Option("--denoise", help="Values for realesr-general-x4v3.", show_default="1")
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Samples of each picture above temperature 0.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 0,
     score: Annotated[
@@ -93,7 +96,7 @@ def command(
         runtime.reuse_heap()
         runtime.set_threads(threads)
         chosen = runtime.choose(device, precision)
-        sweeps = _sweeps(detail, temperature, steps, seed)
+        sweeps = _sweeps(detail, temperature, steps, denoise, seed)
         _check_degradation(degradation, low, data)
         factors = _factors(scales, whole=data is not None)
         named = models is not None or bool(score)
@@ -149,7 +152,7 @@ def _check_degradation(preset: str | None, low: Path | None, data: Path | None) 
         raise UsageError("--degradation makes the small pictures of --data, instead of --lr")
 
 
-def _sweeps(detail: str, temperature: str, steps: str, seed: int) -> dict[str, list[Any]]:
+def _sweeps(detail: str, temperature: str, steps: str, denoise: str | None, seed: int) -> dict[str, list[Any]]:
     """The values that models are run at, by dial."""
     evaluations = [int(v) for v in _numbers(steps, "--steps")]
     values: dict[str, list[Any]] = {
@@ -158,6 +161,8 @@ def _sweeps(detail: str, temperature: str, steps: str, seed: int) -> dict[str, l
         "temperature": _numbers(temperature, "--temperature"),
         "seed": [seed],
     }
+    if denoise is not None:
+        values["denoise"] = _numbers(denoise, "--denoise")
     return values
 
 
@@ -188,6 +193,7 @@ def _embedded(factors: Sequence[float], output: Output) -> list[str]:
 
 def _models(names: Sequence[str], sweeps: dict[str, list[Any]], seeds: int, engine: tuple[str, str, int]) -> list:
     """The models of these names, each with its choices."""
+    from srcli.batch import UsageError
     from srcli.bench.variants import Bicubic, Model
     from srcli.upscaler import Upscaler
 
@@ -203,6 +209,8 @@ def _models(names: Sequence[str], sweeps: dict[str, list[Any]], seeds: int, engi
         if not known:
             upscaler.settled(choices[0])  # says what the model knows
         made += [Model(upscaler, c, seeds if c.temperature else 1) for c in known]
+    if "denoise" in sweeps and all(m.sampling.denoise is None for m in made if isinstance(m, Model)):
+        raise UsageError(f"--denoise does not work with any of: {', '.join(names)}")
     return made
 
 

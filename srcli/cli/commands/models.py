@@ -197,6 +197,9 @@ def import_file(
     role: Annotated[
         str | None, typer.Option("--part", help="Which part of the model the file is.", show_default="detected")
     ] = None,
+    twin: Annotated[
+        Path | None, typer.Option("--twin", help="The file of a second network of the same shape, for --denoise.")
+    ] = None,
     accept: Annotated[
         bool, typer.Option("--accept-license", "--accept-licence", help="Accept its licence; this is remembered.")
     ] = False,
@@ -213,14 +216,16 @@ def import_file(
 
         known = known_models()
         if role is None and manifest_file.NAME.fullmatch(name) and not known.has(name):
-            entry = user_models.add(name, file, converted(file))
+            entry = user_models.add(name, file, converted(file), twin)
         else:
             entry = known.find(name)
-        parts = parts_in(file, entry, role)
+        files = [(file, part) for part in parts_in(file, entry, role)]
+        if twin is not None:
+            files += [(twin, part) for part in parts_in(twin, entry, "twin")]
         if not cache.accepted(entry) and (accept or agrees(entry, output)):
             cache.accept(entry)
-        for part in parts:
-            print_file(entry, part, pull.import_file(file, entry, part), output)
+        for path, part in files:
+            print_file(entry, part, pull.import_file(path, entry, part), output)
 
 
 @app.command()

@@ -31,6 +31,7 @@ EXAMPLES = """Examples:\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
+  srcli upscale noisy.jpg -n realesr-general-x4v3 --denoise 0.5\n
   srcli upscale photo.jpg -s 4 -m RRDB-LINF.pth\n
   srcli upscale photo.jpg -s 4 -m guided.safetensors --lora change.safetensors --steps 2 --detail 1.5\n
   srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
@@ -76,6 +77,10 @@ def command(
     lora: Annotated[
         Path | None, typer.Option("--lora", help="With -m: the file of a flow map's LoRA, for --detail.")
     ] = None,
+    twin: Annotated[
+        Path | None,
+        typer.Option("--twin", help="With -m: the file of a second network of the same shape, for --denoise."),
+    ] = None,
     detail: Annotated[
         float,
         typer.Option("--detail", help="0: most faithful, 1: sharp (linf-lp-s, flowsr-s); flowmap-s goes to 2."),
@@ -103,6 +108,12 @@ def command(
     steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
+    ] = None,
+    denoise: Annotated[
+        float | None,
+        typer.Option(
+            "--denoise", help="realesr-general-x4v3: 0 keeps the most grain, 1 removes the most.", show_default="1"
+        ),
     ] = None,
     suffix: options.FORMAT = None,
     quality: options.QUALITY = 95,
@@ -199,13 +210,14 @@ def command(
                 on_explode=on_explode,
                 steps=steps,
                 colour=colour,
+                denoise=denoise,
                 strict=strict,
             )
         )
         if model_file is None:
             fetch_models([model], output)
         memory = options.bytes_of(max_memory)
-        source = _source(model, model_file, prior, lora)
+        source = _source(model, model_file, prior=prior, lora=lora, twin=twin)
         upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         upscaler.settled(sampling)
@@ -249,21 +261,20 @@ def _check_stdout(json: bool) -> None:
         raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
 
 
-def _source(model: str | None, file: Path | None, prior: Path | None, lora: Path | None) -> str | Loaded | None:
-    """A model's name, or what is in the files of one."""
+def _source(model: str | None, file: Path | None, **others: Path | None) -> str | Loaded | None:
+    """A model's name, or what is in the files of one. others: the files of its other networks."""
     from srcli.batch import UsageError
 
     if model is not None and file is not None:
         raise UsageError("give either a model's name (-n) or a file (-m), not both")
-    if prior is not None and file is None:
-        raise UsageError("--prior goes with -m, the file of its flow")
-    if lora is not None and file is None:
-        raise UsageError("--lora goes with -m, the file of its network")
     if file is None:
+        for name, given in others.items():
+            if given is not None:
+                raise UsageError(f"--{name} goes with -m, the file of its {'flow' if name == 'prior' else 'network'}")
         return model
     from srcli.weights.model_files import load_files
 
-    return load_files(file, prior, lora)
+    return load_files(file, **others)
 
 
 def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:

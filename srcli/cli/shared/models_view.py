@@ -51,6 +51,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "purpose": entry.purpose,
         "pipeline": entry.pipeline,
         "scales": list(entry.scales),
+        "dials": dials(entry),
         "paper": entry.paper,
         "licence": entry.licence,
         "commercial": entry.commercial,
@@ -62,6 +63,14 @@ def facts(entry: Entry) -> dict[str, Any]:
         "measured": dict(entry.measured),
         "files": files,
     }
+
+
+def dials(entry: Entry) -> list[str]:
+    """The names of the dials that a model has."""
+    from srcli.methods.registry import methods
+
+    method = methods().get(str(entry.pipeline))
+    return [] if method is None else [c.name for c in method.controls if c.works(entry.parts)]
 
 
 def print_list(entries: list[Entry], output: Output) -> None:

@@ -30,7 +30,7 @@ class PlainModel(KeepsPicture):
         """Working memory of decoding a window, roughly."""
         return 4 * 3 * 4 * window.height * window.width
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Tensor:
+    def encode(self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None) -> Tensor:
         return lr
 
     def decode(self, features: Tensor, window: Window, size: Size, sampling: Sampling) -> Decoded:

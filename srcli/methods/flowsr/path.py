@@ -75,7 +75,9 @@ class PathModel(KeepsPicture, ABC):
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> PathFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> PathFeatures:
         return PathFeatures(lr)
 
     def decode(self, features: PathFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:

@@ -109,7 +109,9 @@ class FlowsrSd(KeepsPicture):
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SdFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> SdFeatures:
         return SdFeatures(lr)
 
     def decode(self, features: SdFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:

@@ -92,7 +92,9 @@ class LinfModel:
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> LinfFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> LinfFeatures:
         height, width = lr.shape[-2:]
         region = region or Window(0, 0, height, width)
         # Features inside depend only on pixels within the radius, so cropping the margin is exact.

@@ -150,7 +150,9 @@ class OfficialLinf:
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> OfficialFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> OfficialFeatures:
         low = Size(*lr.shape[-2:])
         inp, whole = self._padded(lr * 2 - 1), Window.whole(self._low(low))
         region = whole if region is None or self.prior is not None or self.reach is None else region

@@ -1,6 +1,6 @@
 """Real-ESRGAN's networks, declared."""
 
-from srcli.methods.method import Method, Part
+from srcli.methods.method import Control, Method, Part
 
 REALESRGAN = Method(
     name="realesrgan",
@@ -11,8 +11,13 @@ REALESRGAN = Method(
         "compact": "srcli.methods.realesrgan.network:Compact",
     },
     model="srcli.methods.realesrgan.model:RealESRGANModel",
-    parts=(Part(role="generator", kinds=("esrgan", "compact")),),
+    parts=(
+        Part(role="generator", kinds=("esrgan", "compact")),
+        Part(role="twin", kinds=("esrgan", "compact"), optional=True),  # denoises less
+    ),
     scales=(1.0, 4.0),
+    controls=(Control(name="denoise", needs="twin", required=True),),
+    lacks={"denoise": "is a single network and needs a second one to mix with: -m FILE --twin FILE"},
     published=(
         "srcli.methods.realesrgan.published:COMPACT",
         "srcli.methods.realesrgan.published:ESRGAN",

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from srcli.geometry import Size, Window
-from srcli.methods.realesrgan.network import ESRGAN, Compact
+from srcli.methods.realesrgan.network import ESRGAN, Compact, mixed
 from srcli.tiling.fixed_scale import FixedScale
 from srcli.tiling.kernels import ENCODED_PIXELS
 from srcli.tiling.model import Decoded, Sampling
@@ -23,31 +23,42 @@ HALO = 64
 @dataclass(frozen=True, slots=True)
 class Features:
     """Features of `region` of the small picture `lr`, (1, 3, h, w) in [0, 1] with sides that can be folded. low: the
-    size of the picture itself."""
+    size of the picture itself. network: what made them."""
 
     low: Size
     lr: Tensor
     maps: Tensor
     region: Window
+    network: ESRGAN | Compact
 
 
 class RealESRGANModel(FixedScale):
     """Exact in tiles where what a pixel depends on is affordable; else tiles see `HALO` positions around them, and a
-    picture that fits into memory is exact too."""
+    picture that fits into memory is exact too.
+
+    network: what makes the pictures.
+    twin: a network of the same shape, mixed with it for `Sampling.denoise` below 1.
+
+    Raises ValueError for a twin of another shape.
+    """
 
     default_temperature = 0.0
     most_detail = 0.0
     samples = False
 
-    def __init__(self, network: ESRGAN | Compact) -> None:
+    def __init__(self, network: ESRGAN | Compact, twin: ESRGAN | Compact | None = None) -> None:
         super().__init__(network.scale)
-        self.network, self.fold = network, network.fold
+        if twin is not None and _shapes(network) != _shapes(twin):
+            raise ValueError("the network and its twin have different shapes, so their weights cannot be mixed")
+        self.network, self.twin, self.fold = network, twin, network.fold
         self.halo = min(network.radius, HALO * network.fold)
         self.tiling = "exact" if network.radius <= self.halo else "bounded"
 
     def to(self, device: torch.device) -> RealESRGANModel:
         """Moves the model; returns itself."""
         self.network.to(device)
+        if self.twin is not None:
+            self.twin.to(device)
         return self
 
     # --- tiling facts ---
@@ -67,22 +78,32 @@ class RealESRGANModel(FixedScale):
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> Features:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> Features:
         low, lr = Size(*lr.shape[-2:]), self._foldable(lr)
         whole = Size(*lr.shape[-2:])
         region = (region or Window.whole(whole)).within(whole, align=self.fold)
         part = region.within(whole, margin=self.halo, align=self.fold)
+        network = self._network(sampling)
         with self.stages("encode"):
-            maps = self.network.encode(part.cut(lr).contiguous(memory_format=torch.channels_last))
+            maps = network.encode(part.cut(lr).contiguous(memory_format=torch.channels_last))
         inner = region.scaled(1 / self.fold).cut(maps, part.scaled(1 / self.fold))
-        return Features(low, lr, inner, region)
+        return Features(low, lr, inner, region, network)
 
     def decode(self, features: Features, window: Window, size: Size, sampling: Sampling) -> Decoded:
         area, fold = self._area(window, size, features.low), 1 / self.fold
         with self.stages("decode"):
             maps = area.scaled(fold).cut(features.maps, features.region.scaled(fold))
-            own = self.network.decode(maps.contiguous(memory_format=torch.channels_last), area.cut(features.lr))
+            own = features.network.decode(maps.contiguous(memory_format=torch.channels_last), area.cut(features.lr))
         return Decoded(self.resized(own, area.scaled(self.scale), window, size, features.low))
+
+    def _network(self, sampling: Sampling | None) -> ESRGAN | Compact:
+        """The network at a strength of denoising: one of the two, or their mixture."""
+        strength = 1.0 if sampling is None or sampling.denoise is None else sampling.denoise
+        if self.twin is None or strength == 1:
+            return self.network
+        return self.twin if strength == 0 else mixed(self.network, self.twin, strength)
 
     # --- where ---
 
@@ -102,3 +123,7 @@ class RealESRGANModel(FixedScale):
             return lr
         mode = "reflect" if below < lr.shape[-2] and right < lr.shape[-1] else "replicate"
         return F.pad(lr, (0, right, 0, below), mode=mode)
+
+
+def _shapes(network: ESRGAN | Compact) -> dict[str, torch.Size]:
+    return {name: weights.shape for name, weights in network.state_dict().items()}

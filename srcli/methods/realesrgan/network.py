@@ -3,9 +3,14 @@ stack of convolutions of its small models.
 
 Both take (B, 3, h, w) in [0, 1] to (B, 3, scale * h, scale * w), not clamped. They do so in two parts, so that pictures
 can be made in tiles: `encode`, on a grid of `fold` by `fold` pixels, and `decode`.
+
+Two networks of one shape can be mixed (`mixed`).
 """
 
 from __future__ import annotations
+
+import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +18,8 @@ from torch.nn import functional as F
 
 from srcli.networks.edsr import conv3x3
 from srcli.networks.rrdb import RRDB
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Compact(nn.Module):
@@ -87,3 +94,17 @@ class ESRGAN(RRDB):
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.decode(self.encode(lr), lr)
+
+
+def mixed(first: Network, second: Network, share: float) -> Network:
+    """A network whose weights lie on the line between those of two: network interpolation (Wang et al., CVPR 2019),
+    Real-ESRGAN's denoising strength.
+
+    first, second: networks of one shape.
+    share: of the first, from 0 to 1.
+    """
+    made, others = copy.deepcopy(first), second.state_dict()
+    with torch.no_grad():
+        for name, weights in made.state_dict().items():
+            weights.copy_(torch.lerp(others[name], weights, share))
+    return made

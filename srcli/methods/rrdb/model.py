@@ -60,7 +60,9 @@ class RrdbModel(FixedScale):
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> RrdbFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> RrdbFeatures:
         low = Size(*lr.shape[-2:])
         region = region or Window.whole(low)
         # Features inside depend only on pixels within the radius, so cropping the margin is exact.

@@ -104,7 +104,9 @@ class SRFlowModel(FixedScale):
 
     # --- the picture ---
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SRFlowFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> SRFlowFeatures:
         low, lr = Size(*lr.shape[-2:]), even_sided(lr)
         region = region or Window.whole(even_size(low))
         # What is inside depends only on pixels within the radii, so cropping the margin is exact.

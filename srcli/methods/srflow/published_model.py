@@ -54,7 +54,9 @@ class PublishedSRFlow(SRFlowModel):
             need += self._inverse_bytes(pixels) + 10 * self.unet.width * pixels
         return need
 
-    def encode(self, lr: Tensor, size: Size, region: Window | None = None) -> SRFlowFeatures:
+    def encode(
+        self, lr: Tensor, size: Size, region: Window | None = None, sampling: Sampling | None = None
+    ) -> SRFlowFeatures:
         if self.unet is None:
             return super().encode(lr, size, region)
         low, even = Size(*lr.shape[-2:]), even_sided(lr)
