@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from srcli.choice import Choice
 from srcli.errors import SrcliError
 from srcli.geometry import Size, Target, TargetError
 from srcli.images.colour import PLAIN, ProfileError, space_of
-from srcli.images.layout import Band, Layout, whole
+from srcli.images.layout import Layout, whole
 from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
@@ -24,21 +24,12 @@ from srcli.look import Look, look
 from srcli.methods import dials, registry
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
-from srcli.tiling.strips import Count, Engine, Job, Planes, values_of
+from srcli.tiling.strips import Engine, Job, Planes, Stream, values_of
 from srcli.weights import extras, manifest, pull, store
 from srcli.weights.model_files import Loaded, load_files
 
 Progress = Callable[[int, int], None]
 Kind = TypeVar("Kind", Image.Image, np.ndarray)
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A result that is computed while its bands are read."""
-
-    layout: Layout
-    bands: Callable[[], Iterator[Band]]
-    count: Count  # complete after the last band
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,7 @@ class Upscaler:
     """A model ready to run: loaded once, used for any number of pictures.
 
     model: a name or alias from the manifest (`srcli models list`), downloaded if it is not installed. The default is
-        `auto`, which picks a model for each picture. `from_file` loads your own weights.
+        `auto`, which picks an installed model for each picture. `from_file` loads your own weights.
     device: auto, cpu, cuda, cuda:N, mps.
     precision: auto, fp32, bf16, fp16.
     tile: side of a tile in output pixels, 0 to choose by memory.
@@ -105,7 +96,8 @@ class Upscaler:
             networks = registry.load(str(self.entry.pipeline), files, store.load_network)
         if self.entry.pipeline == choice.AUTO:
             same: dict[str, Any] = {"device": device, "precision": precision, "tile": tile, "max_memory": max_memory}
-            self.choices = {name: Upscaler(name, **same) for name in choice.MODELS}
+            models = store.models_of(self.entry, manifest.load().entries)
+            self.choices = {each.name: Upscaler(each.name, **same) for each in models}
             self.engine = self.choices[choice.CLEAN].engine
             return
         ready = registry.assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
@@ -176,16 +168,26 @@ class Upscaler:
             return np.array(result).reshape(result.height, result.width, *image.shape[2:])
         return to_pil(self.run(from_pil(image), wanted, sampling).picture)
 
-    def pick(self, picture: Picture, sampling: Sampling | None = None) -> Chosen:
-        """The model and settings for a picture: this model, or with `auto` the one that suits it. `auto` multiplies the
-        detail of the sampling by the one it picks."""
+    def pick(self, picture: Picture, sampling: Sampling | None = None, target: Target | None = None) -> Chosen:
+        """The model and settings for a picture: this model, or with `auto` the one that suits it, and that makes the
+        target where one is given. `auto` multiplies the detail of the sampling by the one it picks."""
         sampling = sampling or Sampling()
         if not self.choices:
             return Chosen(self, sampling)
         seen = look(picture)
-        found = choice.choose(seen)
+        found = choice.choose(seen, self._restorer(picture.size, sampling, target))
         wanted = replace(sampling, detail=sampling.detail * found.detail, temperature=None)
         return Chosen(self.choices[found.model], wanted, found, seen)
+
+    def _restorer(self, size: Size, sampling: Sampling, target: Target | None) -> str:
+        """The best restorer that is installed. One that cannot make the target, or lacks a dial that was turned and
+        that the package's has, is passed over."""
+        ours = self.choices[choice.RESTORER]
+        for each in (self.choices[name] for name in choice.RESTORERS if name in self.choices):
+            lacks = any(ours.has(dial) for dial in each.ignored(sampling))
+            if not lacks and (target is None or each.model.scales.make(size, target)):
+                return each.entry.name
+        return choice.RESTORER
 
     def digests(self) -> list[str]:
         """Of the weights that may be used."""
@@ -226,11 +228,8 @@ class Upscaler:
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
             raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")
-        return (
-            sampling
-            if sampling.temperature is not None
-            else replace(sampling, temperature=self.model.default_temperature)
-        )
+        own = self.model.default_temperature
+        return sampling if sampling.temperature is not None else replace(sampling, temperature=own)
 
     def stream(
         self,
@@ -241,7 +240,7 @@ class Upscaler:
     ) -> Stream:
         """Upscale a decoded picture strip by strip. `progress` gets the output pixels done and in total."""
         if self.choices:
-            chosen = self.pick(picture, self.settled(sampling or Sampling()))
+            chosen = self.pick(picture, self.settled(sampling or Sampling()), target)
             return chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         sampling = self.settled(sampling or Sampling())
         size = self.size_for(picture.size, target)
@@ -279,7 +278,7 @@ class Upscaler:
     ) -> Upscaled:
         """Upscale a decoded picture into memory."""
         start = time.perf_counter()
-        chosen = self.pick(picture, self.settled(sampling or Sampling()))
+        chosen = self.pick(picture, self.settled(sampling or Sampling()), target)
         made = chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         pixels = whole(made.layout, made.bands())
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)

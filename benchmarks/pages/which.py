@@ -97,7 +97,7 @@ def main() -> None:
         if options.inputs:
             (options.inputs / f"{each.name}{each.suffix}").write_bytes(data)
         picture = open_bytes(data, each.name).picture(0)
-        chosen = upscaler.pick(picture, sampling)
+        chosen = upscaler.pick(picture, sampling, Target(scale=SCALE))
         result = upscaler.run(picture, Target(scale=SCALE), sampling)
         shown = pair(Image.open(io.BytesIO(data)), to_pil(result.picture), each.at)
         shown = shown if each.shown == ".jpg" else shown.quantize(128)

@@ -100,7 +100,7 @@ def one(
     photo = photo[: height * scale, : width * scale]
     low = make(downscale(photo, height, width), rng)
     target = Target(width=width * scale, height=height * scale)
-    chosen = auto.pick(low)
+    chosen = auto.pick(low, target=target)
     made, baseline = (
         psnr(upscaler.run(low, target, sampling).picture.rgb(), photo, border=scale)
         for upscaler, sampling in ((chosen.upscaler, chosen.sampling), (plain, None))

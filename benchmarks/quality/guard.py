@@ -148,7 +148,7 @@ def one(upscaler: Upscaler, picture: Picture, scale: float) -> Made:
     strips.disagreement = timed
     try:
         start = time.perf_counter()
-        chosen = upscaler.pick(picture)
+        chosen = upscaler.pick(picture, target=Target(scale=scale))
         stream = chosen.upscaler.stream(picture, Target(scale=scale), chosen.sampling)
         pixels = whole(stream.layout, stream.bands())
         seconds = time.perf_counter() - start

@@ -18,7 +18,8 @@ class Record:
     redone_tiles: tiles that were not finite and were computed again in float32.
     exploded: patches in which the flow's inverse exploded and was bounded or recomputed.
     guarded_tiles: tiles that did not match the input and were computed again.
-    choice: if `auto` chose the model, the reason and the measurements of the picture.
+    choice: if `auto` chose the model, the reason, the measurements of the picture, and the model of the package that
+        an installed restorer takes the place of.
     """
 
     input: str

@@ -72,7 +72,7 @@ def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
 
 def _planned(item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch) -> Prepared | Record:
     """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
-    options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling)
+    options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling, batch.target)
     size = chosen.upscaler.size_for(picture.size, batch.target)
     moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
     path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
@@ -118,6 +118,8 @@ def _model_facts(chosen: Chosen) -> dict[str, Any]:
     if chosen.choice and chosen.seen:
         seen = {name: value if value is None else round(value, 3) for name, value in asdict(chosen.seen).items()}
         facts["choice"] = {"kind": chosen.choice.kind, "why": chosen.choice.why, "seen": seen}
+        if chosen.choice.instead_of:
+            facts["choice"]["instead_of"] = chosen.choice.instead_of
     return facts
 
 

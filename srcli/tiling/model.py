@@ -45,6 +45,14 @@ class Scales:
                 )
         return size
 
+    def make(self, source: Size, target: Target) -> bool:
+        """Whether the output for a picture of size `source` is within."""
+        try:
+            self.size(source, target, "")
+        except TargetError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:

@@ -61,6 +61,15 @@ class Count:
             setattr(self, each.name, getattr(to, each.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A result that is computed while its bands are read."""
+
+    layout: Layout
+    bands: Callable[[], Iterator[Band]]
+    count: Count  # complete after the last band
+
+
 @dataclass(slots=True)
 class Planes:
     """Colour or alpha on its way: the LR tensor, how to sample, and the features of the whole where they fit."""

@@ -37,6 +37,19 @@ def missing(entry: Entry) -> list[Part]:
     return [part for part in entry.parts.values() if not path_of(part).is_file()]
 
 
+def models_of(entry: Entry, known: Mapping[str, Entry]) -> list[Entry]:
+    """The models that a model runs: itself; for `auto`, those that it picks from, which are on this machine.
+
+    known: all models by name.
+    """
+    from srcli import choice  # not at the top: it loads what looks at pictures
+
+    if entry.pipeline != choice.AUTO:
+        return [entry]
+    better = [name for name in choice.RESTORERS if name in known and not missing(known[name])]
+    return [known[name] for name in dict.fromkeys((*choice.MODELS, *better))]
+
+
 def locate(part: Part) -> Path:
     """The file of a part, checked against the manifest and its pin. Raises WeightsMissing."""
     path = path_of(part)

@@ -236,10 +236,11 @@ def command(
 
 def _how(upscaler: Upscaler) -> dict[str, Any]:
     """What the summary says of all results."""
-    how = upscaler.runtime
+    how, models = upscaler.runtime, upscaler.choices or {"": upscaler}
+    tilings = {each.model.tiling for each in models.values()}
     return {
         "model": upscaler.entry.name, "device": str(how.device), "precision": how.precision,
-        "tiling": upscaler.model.tiling,
+        "tiling": "bounded" if "bounded" in tilings else "exact",
     }  # fmt: skip
 
 

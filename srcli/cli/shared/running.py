@@ -132,6 +132,8 @@ def _report(record: Record, output: Output, alone: bool, explain: bool) -> None:
             )
         if record.choice:
             details += f"; {record.model}: {record.choice['why']}"
+            if ours := record.choice.get("instead_of"):
+                details += f"; much faster: -n {ours}"
         output.say(f"{record.output} ({details})" + (" would be made" if record.status == "planned" else ""))
         if explain and record.choice:
             seen = ", ".join(f"{name} {value:g}" for name, value in record.choice["seen"].items() if value is not None)
