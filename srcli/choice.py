@@ -56,8 +56,7 @@ class Choice:
 CLEAN, RESTORER, PLAIN = "linf-lp-s", "flowsr-s", "bicubic"
 MODELS = (CLEAN, RESTORER, PLAIN)  # all embedded
 # Restorers of damaged photos, the most preferred first, down to the package's own. Those before it are used once they
-# are installed and never downloaded. A model belongs here when people prefer its pictures to those of the next:
-# realesr-general-x4v3 does not.
+# are installed, and never downloaded for it. Models that are not here, as realesr-general-x4v3, are used by name alone.
 RESTORERS = ("realesrgan-x4plus", RESTORER)
 # The restorer at detail 0 is hardly ever worse than bicubic; on blurred pictures, detail 1 gains more. Clean pictures
 # get full detail, nearly clean ones less, since detail amplifies any noise. Downscaled graphics have smooth edges,

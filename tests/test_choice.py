@@ -26,6 +26,12 @@ CLEAN = Image.open(EXAMPLES / "cat.png").convert("RGB")
 PART = CLEAN.crop((40, 30, 104, 78))
 
 
+@pytest.fixture(autouse=True)
+def nothing_pulled(tmp_path_factory, monkeypatch):
+    """A machine with the package's models alone."""
+    monkeypatch.setenv("SRCLI_HOME", str(tmp_path_factory.mktemp("home")))
+
+
 def jpeg(image: Image.Image, quality: int, **options) -> Picture:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, **options)

@@ -158,10 +158,15 @@ def test_the_line_says_which_model_and_how_to_choose_the_other(tmp_path):
     record = json.loads(srcli(*words, "--json").stdout.splitlines()[0])
     assert (record["model"], record["choice"]["why"], record["choice"]["instead_of"]) == (LARGE, why, "flowsr-s")
     assert "detail" not in record
-    tilings = [
-        json.loads(srcli(*words, "--json", *more).stdout.splitlines()[-1])["tiling"] for more in ((), ("-n", LARGE))
-    ]
-    assert tilings[0] == tilings[1]
+
+
+def test_auto_is_exact_in_tiles_only_if_its_restorer_is(tmp_path, monkeypatch):
+    install(LARGE)
+    words = ("upscale", poor(tmp_path / "poor.jpg"), "-s", 2, "--dry-run", "--json")
+    exact = json.loads(srcli(*words).stdout.splitlines()[-1])["tiling"]
+    monkeypatch.setattr("srcli.methods.realesrgan.model.HALO", 1)
+    bounded = json.loads(srcli(*words).stdout.splitlines()[-1])["tiling"]
+    assert (exact, bounded) == ("exact", "bounded")
 
 
 def test_every_picture_of_a_batch_has_its_own(tmp_path):
