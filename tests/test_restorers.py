@@ -187,11 +187,15 @@ def test_every_picture_of_a_batch_has_its_own(tmp_path):
     assert {Path(r["input"]).stem: r.get("model") for r in again[:-1]}["poor"] == "flowsr-s"
 
 
-def test_pulling_says_so_and_the_paths_are_shown():
+def test_pulling_says_so_and_the_paths_are_shown(tmp_path):
     assert LARGE not in srcli("models", "path", "auto").stdout
     result = srcli("models", "pull", LARGE)
     assert f"auto now uses {LARGE} for damaged photos; much faster: -n flowsr-s" in " ".join(result.stdout.split())
     assert "auto now" not in srcli("models", "pull", COMPACT).stdout
+    assert srcli("models", "rm", LARGE).exit_code == 0
+    (tmp_path / "mine.pth").write_bytes(weights())
+    imported = srcli("models", "import", tmp_path / "mine.pth", "--as", LARGE)
+    assert f"auto now uses {LARGE}" in imported.stdout
     shown = [json.loads(line) for line in srcli("models", "path", "auto", "--json").stdout.splitlines()]
     assert [row["name"] for row in shown] == ["linf-lp-s", "linf-lp-s", "flowsr-s", LARGE]
     assert all(row["installed"] for row in shown)

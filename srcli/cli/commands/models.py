@@ -11,7 +11,7 @@ import typer
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, announce, progress, pull_options
 from srcli.cli.shared.models_choice import agrees, known_models, parts_in, to_remove, usable
-from srcli.cli.shared.models_view import facts, print_file, print_list, print_model
+from srcli.cli.shared.models_view import facts, print_file, print_list, print_model, tell_role
 
 if TYPE_CHECKING:
     pass
@@ -86,7 +86,6 @@ def pull(
     """Download models. Interrupted downloads are resumed, and files are checked before they are installed."""
     output = Output(json)
     with errors(debug, json):
-        from srcli import choice
         from srcli.weights import cache, store
         from srcli.weights import pull as pulling
 
@@ -103,8 +102,7 @@ def pull(
         for entry in entries:
             for part in entry.parts.values():
                 print_file(entry, part, found[part.file], output)
-            if entry.name in choice.RESTORERS and not entry.embedded:
-                output.say(f"auto now uses {entry.name} for damaged photos; much faster: -n {choice.RESTORER}")
+            tell_role(entry, output)
 
 
 @app.command()
@@ -232,6 +230,7 @@ def import_file(
             cache.accept(entry)
         for path, part in files:
             print_file(entry, part, pull.import_file(path, entry, part), output)
+        tell_role(entry, output)
 
 
 @app.command()

@@ -147,3 +147,12 @@ def print_file(entry: Entry, part: Part, path: Path, output: Output) -> None:
     output.record(facts | {"sha256": pin.sha256 if pin else part.sha256})
     known = "its hash was unknown and is now pinned" if pin and not part.sha256 else "its hash is correct"
     output.say(f"{path} ({path.stat().st_size / 1e6:,.1f} MB, {known})")
+
+
+def tell_role(entry: Entry, output: Output) -> None:
+    """Say that `auto` uses a model now, where it does."""
+    from srcli import choice
+    from srcli.weights import store
+
+    if entry.name in choice.RESTORERS and not entry.embedded and not store.missing(entry):
+        output.say(f"auto now uses {entry.name} for damaged photos; much faster: -n {choice.RESTORER}")
