@@ -21,7 +21,8 @@ from srcli.images.picture import Picture, bleed, unit
 from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
-from srcli.methods import dials, registry
+from srcli.methods import registry
+from srcli.methods.dials import check, refuse, turned
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
 from srcli.tiling.strips import Engine, Job, Planes, Stream, values_of
@@ -210,7 +211,7 @@ class Upscaler:
 
     def ignored(self, sampling: Sampling) -> list[str]:
         """Dials that were turned and have no effect."""
-        return [dial for dial in dials.turned(sampling, samples=self.model.samples) if not self.has(dial)]
+        return [dial for dial in turned(sampling, samples=self.model.samples) if not self.has(dial)]
 
     def check_target(self, target: Target) -> None:
         """Raise `TargetError` for a scale that the model cannot make, before any picture is read."""
@@ -223,8 +224,8 @@ class Upscaler:
     def settled(self, sampling: Sampling) -> Sampling:
         """The sampling with the model's default temperature where none is given. Raises `TargetError` for values that
         are invalid or beyond the model's range, and for a dial that a model without it refuses."""
-        dials.check(sampling)
-        dials.refuse(self.ignored(sampling), self.entry)
+        check(sampling)
+        refuse(self.ignored(sampling), self.entry)
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
             raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")
