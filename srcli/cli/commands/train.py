@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.commands import train_ablation, train_export, train_list
+from srcli.cli.commands import train_ablation, train_export, train_list, train_sheet
 from srcli.cli.shared import train_options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.train_degraded import SOLVER_STEPS
@@ -262,3 +262,4 @@ def _list() -> None:
 app.command("export")(train_export.export)
 app.command("average")(train_export.average)
 app.command("plot")(train_export.plot)
+app.command("sheet", epilog=train_sheet.EXAMPLES)(train_sheet.sheet)
