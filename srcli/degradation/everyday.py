@@ -56,7 +56,7 @@ class Everyday:
         return image
 
     def __str__(self) -> str:
-        return f"{self.strength}: {', '.join(str(operation) for operation in self.operations)}"
+        return f"{self.strength}: {', '.join(str(operation) for operation in self.operations) or 'unchanged'}"
 
     def to_dict(self) -> dict[str, Any]:
         steps = [{"kind": type(o).__name__, **asdict(o)} for o in self.operations]  # type: ignore[call-overload]
@@ -102,16 +102,21 @@ def _drawn(rng: np.random.Generator, strength: Strength, habit: Habit, scale: fl
         return [*blur, last, *_round(rng, strength, habit)]
     middle = min(_between(rng, strength.middle), scale)  # a picture is made no larger than it was
     first = Resize(middle, _pick(rng, RESIZERS))
-    return [*blur, first, *_round(rng, strength, habit), last, *_round(rng, strength, habit, noise=0.4)]
+    return [*blur, first, *_round(rng, strength, habit), last, *_round(rng, strength, habit, again=True)]
 
 
-def _round(rng: np.random.Generator, strength: Strength, habit: Habit, noise: float = 1.0) -> list[Operation]:
-    """Noise, sharpening and a file in random order. noise: factor of its share."""
+def _round(rng: np.random.Generator, strength: Strength, habit: Habit, *, again: bool = False) -> list[Operation]:
+    """Noise, sharpening and a file in random order. again: the second time there is no sensor, and less of the rest."""
     parts: list[list[Operation]] = []
-    if rng.random() < strength.noise_share * habit.noise * noise:
-        parts.append(_noise(rng, strength, habit))
-    if rng.random() < strength.sharpen_share:
-        parts.append([Sharpen(float(rng.uniform(*strength.sharpen)), _between(rng, (0.5, 2.0)))])
+    share, grainy = 0.4 if again else 1.0, False
+    if rng.random() < strength.noise_share * habit.noise * share:
+        noise: list[Operation] = [_grain(rng, strength, habit.grain / 2)] if again else _noise(rng, strength, habit)
+        grainy = not isinstance(noise[-1], Denoise)
+        parts.append(noise)
+    if rng.random() < strength.sharpen_share * share:
+        # Nobody leaves noise alone and sharpens it much.
+        amount = float(rng.uniform(*strength.sharpen)) * (0.5 if grainy else 1.0)
+        parts.append([Sharpen(amount, _between(rng, (0.5, 2.0)))])
     if rng.random() < strength.file_share:
         parts.append([_file(rng, strength, habit)])
     order = rng.permutation(len(parts))
@@ -130,11 +135,10 @@ def _blur(rng: np.random.Generator, strength: Strength, habit: Habit, unit: floa
 
 
 def _noise(rng: np.random.Generator, strength: Strength, habit: Habit) -> list[Operation]:
-    kind, seed = _pick(rng, habit.noises), int(rng.integers(2**31))
+    kind = _pick(rng, habit.noises)
     if kind == "grain":
-        shape, grey = "poisson" if rng.random() < 0.4 else "gaussian", bool(rng.random() < 0.4)
-        return [Grain(kind=shape, sigma=_between(rng, strength.grain), grey=grey, seed=seed)]
-    sensor = SensorNoise(_between(rng, strength.photons), float(rng.uniform(1, 5)), seed)
+        return [_grain(rng, strength, habit.grain)]
+    sensor = SensorNoise(_between(rng, strength.photons), float(rng.uniform(0.8, 2)), int(rng.integers(2**31)))
     if kind == "sensor":
         return [sensor]
     method = _pick(rng, {"bilateral": 0.45, "nonlocal": 0.4, "median": 0.15})
@@ -142,6 +146,13 @@ def _noise(rng: np.random.Generator, strength: Strength, habit: Habit) -> list[O
     least, most = (0.7, 1.6) if method == "nonlocal" else (1.5, 4.0)
     light = max(1.0, sensor.sigma * float(rng.uniform(least, most)))
     return [sensor, Denoise(method, light, max(4.0, sensor.sigma * float(rng.uniform(2, 6))))]
+
+
+def _grain(rng: np.random.Generator, strength: Strength, factor: float) -> Grain:
+    """factor: of sigma."""
+    shape, grey = "poisson" if rng.random() < 0.4 else "gaussian", bool(rng.random() < 0.4)
+    sigma = factor * _between(rng, strength.grain)
+    return Grain(kind=shape, sigma=sigma, grey=grey, seed=int(rng.integers(2**31)))
 
 
 def _file(rng: np.random.Generator, strength: Strength, habit: Habit) -> Operation:

@@ -15,7 +15,7 @@ from srcli.degradation.synthetic import Noise, noisy
 from srcli.geometry import Size
 
 GAINS = np.array([2.0, 1.0, 1.6], np.float32)  # of red, green and blue in daylight: red and blue get less light
-MIDDLE = 0.2  # linear light of a middle grey
+MIDDLE = 0.25  # linear light of a middle grey
 PAD = 4  # pixels, even: the mosaic stays in step
 
 
@@ -55,7 +55,7 @@ class SensorNoise:
     @property
     def sigma(self) -> float:
         """Standard deviation of a green pixel at middle grey, in 8-bit steps."""
-        slope = 1.055 / 2.4 * MIDDLE ** (1 / 2.4 - 1)  # of the sRGB curve
+        slope = 1.099 * 0.45 * MIDDLE ** (0.45 - 1)
         return 255 * slope * math.sqrt(MIDDLE * self.photons + self.read**2) / self.photons
 
     def __call__(self, image: np.ndarray, size: Size) -> np.ndarray:
@@ -67,7 +67,7 @@ class SensorNoise:
         # OpenCV names a mosaic by its second row: RGGB is "BG".
         colour = cv2.cvtColor(np.rint(raw * 65535).astype(np.uint16), cv2.COLOR_BAYER_BG2RGB_EA)
         values = colour[PAD:-PAD, PAD:-PAD].astype(np.float32) / 65535
-        curved = np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
+        curved = np.where(values < 0.018, 4.5 * values, 1.099 * values**0.45 - 0.099)
         return np.rint(curved * 255).astype(np.uint8)
 
     def __str__(self) -> str:
@@ -105,9 +105,9 @@ class Denoise:
 
 
 def _linear() -> np.ndarray:
-    """Linear light of the 256 values of sRGB."""
+    """Linear light of 256 values by the curve of cameras (ITU-R BT.709), which is flatter near black than sRGB's."""
     values = np.arange(256) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(values < 0.081, values / 4.5, ((values + 0.099) / 1.099) ** (1 / 0.45)).astype(np.float32)
 
 
 LINEAR = _linear()

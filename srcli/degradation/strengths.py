@@ -42,7 +42,7 @@ LIGHT = Strength(
     motion=(1.2, 2.0),
     noise_share=0.25,
     grain=(0.5, 4.0),
-    photons=(1500, 10000),
+    photons=(2000, 15000),
     file_share=0.8,
     quality=(75, 98),
     step=(4, 12),
@@ -59,7 +59,7 @@ MODERATE = Strength(
     motion=(1.5, 4.0),
     noise_share=0.5,
     grain=(1.0, 14.0),
-    photons=(200, 2500),
+    photons=(250, 3000),
     file_share=0.85,
     quality=(35, 95),
     step=(10, 26),
@@ -71,20 +71,20 @@ MODERATE = Strength(
 )
 HEAVY = Strength(
     blur_share=0.65,
-    soft=(0.3, 1.6),
-    lens=(0.8, 2.2),
-    motion=(2.0, 7.0),
+    soft=(0.3, 1.4),
+    lens=(0.8, 1.9),
+    motion=(2.0, 5.5),
     noise_share=0.65,
     grain=(3.0, 30.0),
-    photons=(40, 600),
+    photons=(60, 700),
     file_share=0.9,
     quality=(10, 80),
     step=(18, 48),
-    colours=(8, 128),
+    colours=(16, 128),
     sharpen_share=0.35,
     sharpen=(0.5, 2.0),
-    again_share=0.65,
-    middle=(0.45, 1.8),
+    again_share=0.5,
+    middle=(0.5, 1.8),
 )
 STRENGTHS = {"light": LIGHT, "moderate": MODERATE, "heavy": HEAVY}
 CLEAN = "clean"
@@ -93,11 +93,16 @@ NAMES = (CLEAN, *STRENGTHS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habit:
-    """What happens to one sort of pictures: weights of the kinds of each part, and factors of the shares of parts."""
+    """What happens to one sort of pictures.
+
+    blurs, noises, files: weights of their kinds.
+    grain: factor of the sigma of grain. blur, noise: factors of the shares of pictures that get these.
+    """
 
     blurs: dict[str, float]
     noises: dict[str, float]
     files: dict[str, float]
+    grain: float = 1.0
     blur: float = 1.0
     noise: float = 1.0
 
@@ -111,6 +116,7 @@ GRAPHIC = Habit(
     blurs={"soft": 0.8, "lens": 0.2},
     noises={"grain": 0.8, "sensor": 0.1, "denoised": 0.1},
     files={"jpeg": 0.6, "webp": 0.14, "video": 0.06, "palette": 0.2},
+    grain=0.6,
     blur=0.5,
     noise=0.4,
 )

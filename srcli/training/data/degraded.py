@@ -86,7 +86,9 @@ class DegradedSpec:
             raise TrainingDataError("graphics_share and clean_share need the preset everyday and no other degradation")
         shares = (self.clean_share, self.light_share, self.heavy_share)
         if not 0 <= self.graphics_share <= 1 or min(shares) < 0 or (everyday and sum(shares) > 1):
-            raise TrainingDataError("graphics_share is 0 to 1; clean_share, light_share and heavy_share are in all")
+            raise TrainingDataError(
+                "graphics_share is 0 to 1, and so is the sum of clean_share, light_share and heavy_share"
+            )
 
     @property
     def shortest(self) -> int:
