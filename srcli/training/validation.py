@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli.degradation import synthetic
+from srcli.degradation import everyday, synthetic
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import Camera, draw_camera
 from srcli.geometry import Size
 from srcli.metrics.psnr import psnr
 from srcli.networks.trainable import Trainable
 from srcli.tiling.model import Model, Sampling
+from srcli.training.data.degraded import EVERYDAY
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import SUFFIXES, to_tensor
 from srcli.training.inference import to_bytes, whole
@@ -71,7 +72,10 @@ class Validation:
             return downscale(camera_of(name)(photo, scale), size.height, size.width)
         if self.preset is None:
             return downscale(photo, size.height, size.width)
-        return synthetic.draw(self.preset, scale, synthetic.seed_of(name, scale))(photo, size)
+        seed = synthetic.seed_of(name, scale)
+        if self.preset == EVERYDAY:
+            return everyday.draw("moderate", scale, seed)(photo, size)
+        return synthetic.draw(self.preset, scale, seed)(photo, size)
 
 
 class LevelValidation:

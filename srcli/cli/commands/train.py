@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.commands import train_ablation, train_export, train_list, train_pairs
+from srcli.cli.commands import train_ablation, train_export, train_list, train_pairs, train_sheet
 from srcli.cli.shared import train_data, train_options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.train_degraded import SOLVER_STEPS
@@ -249,3 +249,4 @@ app.command("pairs")(train_pairs.pairs)
 app.command("export")(train_export.export)
 app.command("average")(train_export.average)
 app.command("plot")(train_export.plot)
+app.command("sheet", epilog=train_sheet.EXAMPLES)(train_sheet.sheet)

@@ -20,6 +20,8 @@ from srcli.geometry import Size
 from srcli.resampling import enlarge
 from srcli.training.data.everyday import Mix, Sample, sample
 from srcli.training.data.photos import Photos, TrainingDataError, to_tensor
+from srcli.training.data.shown import Shown
+from srcli.training.data.shown import to_bytes as shown
 from srcli.training.inference import to_bytes
 from srcli.training.teacher import Teacher
 
@@ -166,6 +168,15 @@ class LessonSpec:
             torch.stack([to_tensor(lesson.taught) for lesson in found]),
             torch.tensor([lesson.kind for lesson in found]),
         )
+
+    def show(self, lessons: Lessons, seed: int, step: int) -> list[Shown]:
+        """The batch of one step, to look at: what is learned at detail 1, and what the network gets."""
+        batch = self.draw(lessons, seed, step)
+        names = {PHOTO: "photo", PICTURE: "picture as it is", GRAPHIC: "graphic", CLEAN: "photo, hardly degraded"}
+        rows = zip(batch.taught, batch.lr, batch.kind, strict=True)
+        return [
+            Shown(shown(taught), shown(lr), f"{names[int(kind)]}, the teacher's picture") for taught, lr, kind in rows
+        ]
 
     def _window(self, lesson: Lesson, rng: np.random.Generator) -> Lesson:
         room = (len(lesson.truth) - self.crop) // GRID + 1
