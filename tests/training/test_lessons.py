@@ -26,7 +26,7 @@ from srcli.training.data.lessons import (
     with_low_of,
 )
 from srcli.training.data.photos import Photos, TrainingDataError
-from srcli.training.teacher import find_teacher
+from srcli.training.data.teacher import find_teacher
 from tests.support.places import EXAMPLES
 
 ARCHITECTURE = {"kind": "compact", "width": 8, "convs": 2, "scale": 4}

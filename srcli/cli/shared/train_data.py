@@ -72,7 +72,7 @@ def taught_photos(
     """Photos of a folder that a teacher is asked about."""
     from srcli.training.data.lessons import TaughtPhotos
     from srcli.training.data.photos import Photos
-    from srcli.training.teacher import find_teacher
+    from srcli.training.data.teacher import find_teacher
 
     model = find_teacher(teacher)
     return TaughtPhotos(Photos(data, exclude, side + 2 * margin, hold_out), model, side, margin)

@@ -22,8 +22,8 @@ from srcli.training.data.everyday import Mix, Sample, sample
 from srcli.training.data.photos import Photos, TrainingDataError, to_tensor
 from srcli.training.data.shown import Shown
 from srcli.training.data.shown import to_bytes as shown
+from srcli.training.data.teacher import Teacher
 from srcli.training.inference import to_bytes
-from srcli.training.teacher import Teacher
 
 PHOTO, PICTURE, GRAPHIC, CLEAN = range(4)  # kinds of lessons; CLEAN: of a photo that was hardly degraded
 KINDS = {"photo": PHOTO, "picture": PICTURE, "graphic": GRAPHIC}
