@@ -108,10 +108,10 @@ class Degradation:
             raise ValueError(f"expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
         middle = Size(*(max(1, round(n * self.first.size)) for n in (size.height, size.width)))
         image = jpeg(
-            noisy(_resized(_blurred(image, self.first.blur), middle, self.first.resizer), self.first.noise),
+            noisy(resized(_blurred(image, self.first.blur), middle, self.first.resizer), self.first.noise),
             self.first.jpeg,
         )
-        image = _resized(_blurred(image, self.second.blur), size, self.second.resizer)
+        image = resized(_blurred(image, self.second.blur), size, self.second.resizer)
         image = noisy(image, self.second.noise)
         if self.sinc_last:
             return _blurred(jpeg(image, self.second.jpeg), self.sinc)
@@ -202,7 +202,8 @@ def _blurred(image: np.ndarray, blur: Blur | None) -> np.ndarray:
     return image if blur is None else cv2.filter2D(image, -1, blur.kernel(), borderType=cv2.BORDER_REFLECT_101)
 
 
-def _resized(image: np.ndarray, size: Size, resizer: str) -> np.ndarray:
+def resized(image: np.ndarray, size: Size, resizer: str) -> np.ndarray:
+    """An image, uint8 RGB (H, W, 3), at another size. resizer: one of `RESIZERS`."""
     if image.shape[:2] == (size.height, size.width):
         return image
     if resizer in ALIASED:

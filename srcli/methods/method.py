@@ -65,6 +65,7 @@ class Task:
     autoencoder: whether it works in the latents of a frozen autoencoder.
     levels: whether it learns from levels of degradation, which real pairs can be.
     learns_degraded: whether it can learn from low-resolution pictures of another origin than the recipe's.
+    taught: whether it learns from the pictures of another model.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Task:
     autoencoder: bool = False
     levels: bool = False
     learns_degraded: bool = False
+    taught: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,18 @@ DEGRADED = ("degradation", "levels", "generator", "cache", "versions", "grain", 
 # What stands before the table after [about]: reading all of every recipe would slow down `srcli --help`.
 HEAD = re.compile(r".*?(?=^\[(?!about\])|\Z)", re.DOTALL | re.MULTILINE)
 # Options, by the names of the command's parameters, that only some recipes take.
-OPTIONAL = ("flow", "trunk", "autoencoder", "pairs", *DEGRADED, "formulation", "ablation", "lpips_weights")
+OPTIONAL = (
+    "flow",
+    "trunk",
+    "autoencoder",
+    "pairs",
+    "teacher",
+    "features",
+    *DEGRADED,
+    "formulation",
+    "ablation",
+    "lpips_weights",
+)
 
 
 class RecipeError(SrcliError):
@@ -114,7 +125,9 @@ def takes(name: str, option: str) -> bool:
     by_task = {
         "trunk": task.trunk,
         "autoencoder": task.autoencoder or task.learns_degraded,
-        "pairs": task.levels,
+        "pairs": task.levels or task.taught,
+        "teacher": task.taught,
+        "features": task.taught,
         **dict.fromkeys(DEGRADED, task.learns_degraded),
     }
     return option in recipe.about.takes or by_task.get(option, False)

@@ -39,7 +39,8 @@ class Trainer:
         self.ema = copy.deepcopy(task.network).eval().requires_grad_(False)
         trained = {k: n for k, n in task.networks.items() if any(p.requires_grad for p in n.parameters())}
         self.optimizers = {
-            name: Optimizer(network, recipe.optim, task.lr_factors.get(name, 1.0)) for name, network in trained.items()
+            name: Optimizer(network, task.optimized(name), task.lr_factors.get(name, 1.0))
+            for name, network in trained.items()
         }
         self.step = 0
 

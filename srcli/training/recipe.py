@@ -14,6 +14,7 @@ from srcli.methods.registry import tasks
 from srcli.training.catalogue import RecipeError, about, packaged
 from srcli.training.data.cameras import Scales
 from srcli.training.data.degraded import DegradedSpec
+from srcli.training.data.lessons import LessonSpec
 from srcli.training.data.levels import LevelSpec
 from srcli.training.data.photos import CropSpec
 
@@ -30,6 +31,7 @@ class OptimSpec:
     lr: float = 5e-4
     matrix_lr: float = 0.02  # Muon only
     weight_decay: float = 0.0
+    beta1: float = 0.9  # of AdamW
     warmup: int = 500
     steps: int = 60_000
     final: float = 0.01  # share of the peak learning rate at the last step
@@ -44,7 +46,7 @@ class Recipe:
     name: str
     task: str
     architecture: dict[str, Any]
-    crops: CropSpec | DegradedSpec | LevelSpec
+    crops: CropSpec | DegradedSpec | LevelSpec | LessonSpec
     optim: OptimSpec
     loss: dict[str, float]
     options: dict[str, Any]
@@ -105,6 +107,8 @@ def degraded_by(recipe: Recipe, degradation: str | None, levels: str | None = No
         return recipe
     if isinstance(recipe.crops, LevelSpec):
         raise RecipeError(f"{recipe.name} learns degradations itself; leave out --degradation")
+    if isinstance(recipe.crops, LessonSpec):
+        raise RecipeError(f"{recipe.name} learns from lessons of a teacher; leave out --degradation")
     if levels is not None and degradation != CAMERAS:
         raise RecipeError(f"--levels go with --degradation {CAMERAS}")
     scales = (levels or KNOWN_LEVELS) if degradation == CAMERAS else ""
@@ -115,7 +119,7 @@ def degraded_by(recipe: Recipe, degradation: str | None, levels: str | None = No
 def _checked(recipe: Recipe) -> Recipe:
     """The recipe, whose degradation is one that there is and that its task can learn from."""
     crops = recipe.crops
-    if isinstance(crops, LevelSpec):
+    if isinstance(crops, LevelSpec | LessonSpec):
         return recipe
     if crops.degradation not in ("", GENERATOR, CAMERAS):
         raise RecipeError(f"unknown degradation {crops.degradation!r}; there are {GENERATOR} and {CAMERAS}")
@@ -149,7 +153,7 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
     return _checked(recipe)
 
 
-def _crops(recipe: str, task: str) -> type[CropSpec | DegradedSpec | LevelSpec]:
+def _crops(recipe: str, task: str) -> type[CropSpec | DegradedSpec | LevelSpec | LessonSpec]:
     """How the batches of a task are cut."""
     if task not in tasks():
         raise RecipeError(f"recipe {recipe}: unknown task {task!r}")

@@ -15,7 +15,7 @@ from srcli.networks.trainable import Trainable
 from srcli.tiling.model import Model, Sampling
 from srcli.training.frozen import FrozenParts
 from srcli.training.losses import Perceptual
-from srcli.training.recipe import Recipe
+from srcli.training.recipe import OptimSpec, Recipe
 
 N = TypeVar("N", bound=Trainable)
 
@@ -45,7 +45,7 @@ class Task(ABC, Generic[N]):
     lr_factors: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, recipe: Recipe, network: N, frozen: FrozenParts) -> None:
-        self.network, self.weights = network, recipe.loss
+        self.network, self.weights, self.spec = network, recipe.loss, recipe.optim
         self.networks: dict[str, nn.Module] = {"network": network}
         self.origin: dict[str, str] = {}
         self.followers: list[Movable] = []  # frozen networks, which go where the batch is
@@ -54,6 +54,10 @@ class Task(ABC, Generic[N]):
     def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """The losses of a step: (network to update, loss, values to log). The loop updates that network before it asks
         for the next loss."""
+
+    def optimized(self, name: str) -> OptimSpec:
+        """How the network of that name learns."""
+        return self.spec
 
     def check_start(self, weights: Path | None) -> None:
         """Raise RecipeError where training cannot begin with these weights; None: random ones."""

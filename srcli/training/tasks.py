@@ -21,11 +21,16 @@ def takes_flow(recipe: Recipe) -> bool:
 
 
 def make_task(
-    recipe: Recipe, flow: str | None = None, trunk: Path | None = None, autoencoder: Path | None = None
+    recipe: Recipe,
+    flow: str | None = None,
+    trunk: Path | None = None,
+    autoencoder: Path | None = None,
+    features: Path | None = None,
 ) -> Task:
     """The task that a recipe names. flow: the frozen flow that a prior or a LoRA belongs to, or that a
     consistency flow is taught by (a model name or exported weights). trunk: the weights of the perceptual loss.
-    autoencoder: the frozen one in whose latents a flow of DegFlow works. Initial weights depend on the recipe's seed
+    autoencoder: the frozen one in whose latents a flow of DegFlow works. features: the weights of a projected
+    discriminator's trunk. Initial weights depend on the recipe's seed
     alone."""
     torch.manual_seed(recipe.seed)
     if recipe.task not in tasks():
@@ -42,4 +47,4 @@ def make_task(
         raise RecipeError(f"recipe {recipe.name}: {recipe.task} does not train {recipe.architecture['kind']!r}")
     if flow is not None and not takes_flow(recipe):
         raise RecipeError(f"recipe {recipe.name} has no use for a frozen flow; leave out --flow")
-    return kind(recipe, network, FrozenParts(flow=flow, trunk=trunk, autoencoder=autoencoder))
+    return kind(recipe, network, FrozenParts(flow=flow, trunk=trunk, autoencoder=autoencoder, features=features))

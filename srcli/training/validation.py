@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli import runtime
-from srcli.degradation import synthetic
+from srcli.degradation import everyday, synthetic
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import Camera, draw_camera
-from srcli.geometry import Size, Window
+from srcli.geometry import Size
 from srcli.metrics.psnr import psnr
 from srcli.networks.trainable import Trainable
 from srcli.tiling.model import Model, Sampling
-from srcli.training.data.levels import LevelSpec
+from srcli.training.data.degraded import EVERYDAY
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import SUFFIXES, to_tensor
+from srcli.training.inference import to_bytes, whole
 from srcli.training.recipe import Recipe, RecipeError
 from srcli.training.task import LevelTask, N, PictureTask, Task
 
@@ -72,7 +72,10 @@ class Validation:
             return downscale(camera_of(name)(photo, scale), size.height, size.width)
         if self.preset is None:
             return downscale(photo, size.height, size.width)
-        return synthetic.draw(self.preset, scale, synthetic.seed_of(name, scale))(photo, size)
+        seed = synthetic.seed_of(name, scale)
+        if self.preset == EVERYDAY:
+            return everyday.draw("moderate", scale, seed)(photo, size)
+        return synthetic.draw(self.preset, scale, seed)(photo, size)
 
 
 class LevelValidation:
@@ -114,7 +117,7 @@ def validation_of(recipe: Recipe, task: Task, folder: Path) -> Callable[[Trainab
 
 
 def _has_camera(recipe: Recipe) -> bool:
-    return not isinstance(recipe.crops, LevelSpec) and bool(recipe.crops.degradation)
+    return bool(getattr(recipe.crops, "degradation", ""))
 
 
 def camera_of(name: str) -> Camera:
@@ -142,14 +145,3 @@ def photos_of(folder: Path) -> dict[str, np.ndarray]:
     if not files:
         raise RecipeError(f"no photos in the validation folder {folder}")
     return {p.name: np.asarray(Image.open(p).convert("RGB")) for p in files}
-
-
-def whole(model: Model, lr: Tensor, size: Size, sampling: Sampling) -> Tensor:
-    """The complete output (1, 3, H, W) in one window."""
-    with torch.inference_mode(), runtime.mixed(lr.device):
-        return model.decode(model.encode(lr, size, None, sampling), Window.whole(size), size, sampling).picture
-
-
-def to_bytes(image: Tensor) -> np.ndarray:
-    """(1, 3, H, W) in [0, 1] as uint8 (H, W, 3), clamped and rounded."""
-    return (image[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

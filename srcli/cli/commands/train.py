@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.commands import train_ablation, train_export, train_list
-from srcli.cli.shared import train_options
+from srcli.cli.commands import train_ablation, train_export, train_list, train_pairs, train_sheet
+from srcli.cli.shared import train_data, train_options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.train_degraded import SOLVER_STEPS
 from srcli.training.catalogue import packaged
 
 if TYPE_CHECKING:
-    from srcli.training.data.pairs import Pairs
-    from srcli.training.data.photos import Photos
     from srcli.training.loop import Trainer
     from srcli.training.recipe import Recipe
 
@@ -38,8 +36,17 @@ def run(
     pairs: Annotated[
         Path | None,
         typer.Option(
-            "--pairs", help="Instead of --data: real levels in the layout of RealSR (degflow).", show_default=False
+            "--pairs",
+            help="Instead of --data: real levels in the layout of RealSR (degflow), or lessons (srcli train pairs).",
+            show_default=False,
         ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", help="With --data: the model that is learned from, by name or file."),
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option("--features", help="EfficientNet-Lite0 weights for a projected discriminator.")
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A .toml file instead of the packaged recipe.")
@@ -162,7 +169,7 @@ def run(
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
-        found = _photos(chosen, data, pairs, tuple(exclude or ()), hold_out)
+        found = train_data.find(chosen, data, pairs, tuple(exclude or ()), hold_out, teacher)
         if ablation:
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
@@ -176,7 +183,7 @@ def run(
             steps=solver_steps,
         )
         generation.check(chosen)
-        task = make_task(chosen, flow, trunk, autoencoder)
+        task = make_task(chosen, flow, trunk, autoencoder, features)
         validate = validation_of(chosen, task, val) if val else None
         trainer = Trainer(chosen, task, found, out, str(where))
         if not resume and trainer.exists():
@@ -188,9 +195,9 @@ def run(
             trainer.resume()
         count = sum(p.numel() for p in task.network.parameters())
         output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(found)} photos, from step {trainer.step}")
-        if found.held:
+        if held := train_data.held(found):
             files.make_folder(out)
-            (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in found.held))
+            (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in held))
         _run(trainer, max_minutes, validate_every, validate)
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
@@ -206,27 +213,6 @@ def _resumed(out: Path, name: str, steps: int | None) -> "Recipe":
     if other or chosen.task != recipes.load(name).task:
         raise recipes.RecipeError(f"{out} is a run of {chosen.name}, not of {name}")
     return chosen
-
-
-def _photos(
-    chosen: "Recipe", data: Path | None, pairs: Path | None, exclude: tuple[str, ...], hold_out: int
-) -> "Photos | Pairs":
-    """What a recipe is trained on."""
-    from srcli.training.data.levels import LevelSpec
-    from srcli.training.data.pairs import Pairs
-    from srcli.training.data.photos import Photos
-    from srcli.training.recipe import RecipeError
-
-    if (data is None) == (pairs is None):
-        raise RecipeError("give either photos, --data FOLDER, or pairs of real levels, --pairs FOLDER")
-    if data is not None:
-        return Photos(data, exclude, chosen.crops.shortest, hold_out)
-    assert pairs is not None, "one of both is given"
-    if not isinstance(chosen.crops, LevelSpec):
-        raise RecipeError(f"{chosen.name} learns from photos alone: --data FOLDER; pairs are for degflow")
-    if exclude or hold_out:
-        raise RecipeError("--exclude and --hold-out choose among photos; pairs have a Test folder")
-    return Pairs(pairs, chosen.crops.levels, chosen.crops.shortest)
 
 
 for _name, _recipe in packaged().items():
@@ -259,6 +245,8 @@ def _list() -> None:
     train_list.show()
 
 
+app.command("pairs")(train_pairs.pairs)
 app.command("export")(train_export.export)
 app.command("average")(train_export.average)
 app.command("plot")(train_export.plot)
+app.command("sheet", epilog=train_sheet.EXAMPLES)(train_sheet.sheet)

@@ -11,8 +11,7 @@ import typer
 from srcli.cli.shared.console import Output
 
 if TYPE_CHECKING:
-    from srcli.training.data.pairs import Pairs
-    from srcli.training.data.photos import Photos
+    from srcli.training.data.photos import Source
     from srcli.training.recipe import Recipe
 
 RECIPE, STEPS, MINUTES, CROPS = "flowmap-guided", 400, 40.0, 16
@@ -37,7 +36,7 @@ def check(context: typer.Context) -> None:
 
 
 def run(
-    chosen: Recipe, init: Path | None, photos: Photos | Pairs, val: Path | None, out: Path, trunk: Path | None,
+    chosen: Recipe, init: Path | None, photos: Source, val: Path | None, out: Path, trunk: Path | None,
     lpips_weights: Path | None, steps: int | None, minutes: float, device: str,
 ) -> None:  # fmt: skip
     """Train all arms, or go on with them. steps, minutes: of each arm and of all; None and infinity for the usual ones.

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from srcli.cli.shared.console import Output
     from srcli.flows.ode import Solver
     from srcli.methods.degflow.generated import Generated
-    from srcli.training.data.pairs import Pairs
     from srcli.training.data.photos import Photos, Source
     from srcli.training.recipe import Recipe
 
@@ -39,11 +38,9 @@ class Generation:
 
     def check(self, chosen: Recipe) -> None:
         """Raise RecipeError for options that would have no effect."""
-        from srcli.training.data.levels import LevelSpec
-        from srcli.training.recipe import GENERATOR, RecipeError
+        from srcli.training.recipe import RecipeError
 
-        crops = chosen.crops
-        if not isinstance(crops, LevelSpec) and crops.degradation == GENERATOR:
+        if generates(chosen):
             return
         if self.grain or any(v is not None for v in (self.flow, self.cache, self.solver, self.steps)):
             raise RecipeError("--generator, --cache, --grain, --solver and --solver-steps need --degradation degflow")
@@ -61,21 +58,36 @@ class Generation:
             raise RecipeError(str(error)) from None
 
 
-def lowered(
-    chosen: Recipe, photos: Photos | Pairs, generation: Generation, out: Path, device: str, output: Output
-) -> Source:
+def lowered(chosen: Recipe, photos: Source, generation: Generation, out: Path, device: str, output: Output) -> Source:
     """The photos of a recipe with its cameras or its generator. Missing pictures are generated now."""
+    from srcli.training.data.photos import Photos
+
+    if isinstance(photos, Photos) and generates(chosen):
+        return _generated(photos, generation, out, device, output)
+    return with_cameras(chosen, photos)
+
+
+def generates(chosen: Recipe) -> bool:
+    """Whether a recipe's low-resolution pictures are a generator's."""
+    from srcli.training.data.lessons import LessonSpec
+    from srcli.training.data.levels import LevelSpec
+    from srcli.training.recipe import GENERATOR
+
+    return not isinstance(chosen.crops, LevelSpec | LessonSpec) and chosen.crops.degradation == GENERATOR
+
+
+def with_cameras(chosen: Recipe, photos: Source) -> Source:
+    """The photos of a recipe, with its cameras if it has some."""
     from srcli.training.data.cameras import Cameras
+    from srcli.training.data.lessons import LessonSpec
     from srcli.training.data.levels import LevelSpec
     from srcli.training.data.photos import Photos
     from srcli.training.recipe import CAMERAS
 
     crops = chosen.crops
-    if not isinstance(photos, Photos) or isinstance(crops, LevelSpec) or not crops.degradation:
-        return photos
-    if crops.degradation == CAMERAS:
+    if isinstance(photos, Photos) and not isinstance(crops, LevelSpec | LessonSpec) and crops.degradation == CAMERAS:
         return Cameras(photos, crops.camera_scales)
-    return _generated(photos, generation, out, device, output)
+    return photos
 
 
 def _generated(photos: Photos, generation: Generation, out: Path, device: str, output: Output) -> Generated:

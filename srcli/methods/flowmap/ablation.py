@@ -28,10 +28,10 @@ from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import psnr
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.photos import Photos
+from srcli.training.inference import to_bytes
 from srcli.training.loop import CHECKPOINT, Trainer
 from srcli.training.optimizer import Diverged
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.validation import to_bytes
 from srcli.weights.store import sha256
 
 EVALUATIONS = (1, 2, 4)

@@ -29,5 +29,13 @@ FLOWSR = Method(
             flow="loss.consistency",
             learns_degraded=True,
         ),
+        Task(
+            name="restorer",
+            role="velocity",
+            code="srcli.methods.flowsr.restorer:RestorerTask",
+            trunk=True,
+            crops="srcli.training.data.lessons:LessonSpec",
+            taught=True,
+        ),
     ),
 )

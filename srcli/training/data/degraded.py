@@ -9,10 +9,16 @@ import torch
 from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
+from srcli.degradation.presets import PRESETS
 from srcli.degradation.synthetic import draw
 from srcli.geometry import Size
 from srcli.resampling import enlarge
-from srcli.training.data.photos import Lowered, Photos, to_tensor
+from srcli.training.data.everyday import drawn_degradation
+from srcli.training.data.graphics import graphic
+from srcli.training.data.photos import Lowered, Photos, TrainingDataError, to_tensor
+from srcli.training.data.shown import Shown, to_bytes
+
+EVERYDAY = "everyday"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,25 @@ class DegradedBatch:
         return DegradedBatch(*(v.to(device) for v in (self.hr, self.lr, self.scale, self.quality)))
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A crop of a batch: `hr` and `lr`, (3, crop, crop), and in words what it shows and what happened to it."""
+
+    hr: Tensor
+    lr: Tensor
+    scale: float
+    quality: float
+    words: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DegradedSpec:
     """How a batch is cut and degraded. Sizes in pixels of the sharp photo.
 
+    preset: light, moderate or heavy (`srcli.degradation.presets`), or `everyday`: degradations of
+    `srcli.degradation.everyday`, moderate ones but for `clean_share`, `light_share` and `heavy_share`.
+    graphics_share: share of drawn pictures instead of photos. clean_share: share that is made smaller alone. Both for
+    `everyday`. grid: crops begin at multiples of so many pixels, for networks that fold; 0: anywhere.
     margin: what is degraded on all sides and cut off again, at random: borders of filters stay outside, and the blocks
     of JPEG begin anywhere, as in pictures that were cut. negative_share: share of crops whose sharp side is degraded by
     the heavy preset, at its own size: what guidance leads away from. degradation: `degflow` for the scales and pictures
@@ -52,6 +73,22 @@ class DegradedSpec:
     negative_share: float = 0.0
     degradation: str = ""
     camera_scales: str = ""
+    graphics_share: float = 0.0
+    clean_share: float = 0.0
+    grid: int = 0
+
+    def __post_init__(self) -> None:
+        known = (*PRESETS, EVERYDAY)
+        if self.preset not in known:
+            raise TrainingDataError(f"the preset of crops is {', '.join(known)}, not {self.preset!r}")
+        everyday = self.preset == EVERYDAY and not self.degradation
+        if not everyday and (self.graphics_share or self.clean_share):
+            raise TrainingDataError("graphics_share and clean_share need the preset everyday and no other degradation")
+        shares = (self.clean_share, self.light_share, self.heavy_share)
+        if not 0 <= self.graphics_share <= 1 or min(shares) < 0 or (everyday and sum(shares) > 1):
+            raise TrainingDataError(
+                "graphics_share is 0 to 1, and so is the sum of clean_share, light_share and heavy_share"
+            )
 
     @property
     def shortest(self) -> int:
@@ -60,40 +97,58 @@ class DegradedSpec:
 
     def draw(self, photos: Photos | Lowered, seed: int, step: int) -> DegradedBatch:
         """The batch of one step."""
-        rng = np.random.default_rng((seed, step))
-        pairs = [self._pair(photos, rng) for _ in range(self.batch)]
-        hr, lr, scale, quality = zip(*pairs, strict=True)
-        return DegradedBatch(torch.stack(hr), torch.stack(lr), torch.tensor(scale), torch.tensor(quality))
+        pairs = self._pairs(photos, seed, step)
+        hr, lr = (torch.stack(side) for side in zip(*((p.hr, p.lr) for p in pairs), strict=True))
+        return DegradedBatch(hr, lr, torch.tensor([p.scale for p in pairs]), torch.tensor([p.quality for p in pairs]))
 
-    def _pair(self, photos: Photos | Lowered, rng: np.random.Generator) -> tuple[Tensor, Tensor, float, float]:
+    def show(self, photos: Photos | Lowered, seed: int, step: int) -> list[Shown]:
+        """The batch of one step, to look at."""
+        pairs = self._pairs(photos, seed, step)
+        return [Shown(to_bytes(p.hr), to_bytes(p.lr), f"x{p.scale:.3g}: {p.words}") for p in pairs]
+
+    def _pairs(self, photos: Photos | Lowered, seed: int, step: int) -> list[Pair]:
+        rng = np.random.default_rng((seed, step))
+        return [self._pair(photos, rng) for _ in range(self.batch)]
+
+    def _pair(self, photos: Photos | Lowered, rng: np.random.Generator) -> Pair:
         side = self.shortest
-        photo, small = self._drawn(photos, rng) if isinstance(photos, Photos) else self._lowered(photos, rng)
+        photo, small, words = self._drawn(photos, rng) if isinstance(photos, Photos) else self._lowered(photos, rng)
         low = len(small)
-        y, x = (int(v) for v in rng.integers(2 * self.margin + 1, size=2))
+        step = max(1, self.grid)
+        y, x = (step * int(v) for v in rng.integers(2 * self.margin // step + 1, size=2))
         rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
         enlarged = enlarge(to_tensor(small), rows, cols, Size(side, side))
         negative = self.negative_share > 0 and rng.random() < self.negative_share
         if negative:
             photo = draw("heavy", 1.0, int(rng.integers(2**48)))(photo, Size(side, side))
+            words += ", a negative: its sharp side is degraded"
         target = photo[y : y + self.crop, x : x + self.crop]
-        return to_tensor(target), enlarged, side / low, 0.0 if negative else 1.0
+        return Pair(to_tensor(target), enlarged, side / low, 0.0 if negative else 1.0, words)
 
-    def _drawn(self, photos: Photos, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A square of a photo and its low-resolution version by a preset."""
+    def _drawn(self, photos: Photos, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
+        """A square of a photo or a graphic, its low-resolution version by a preset, and words."""
         side = self.shortest
-        photo = photos.crop(rng, side)
+        drawn = self.graphics_share > 0 and rng.random() < self.graphics_share
+        truth, words = graphic(rng, side) if drawn else (photos.crop(rng, side), "photo")
         whole = rng.random() < self.whole_share
         scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
         low = max(1, round(side / scale))
-        return photo, draw(self._preset(rng.random()), side / low, int(rng.integers(2**48)))(photo, Size(low, low))
+        if self.preset == EVERYDAY:
+            shares = (self.clean_share, self.light_share, self.heavy_share)
+            strengths = (*shares[:2], max(0.0, 1 - sum(shares)), shares[2])
+            degradation = drawn_degradation(rng, side / low, strengths, graphic=drawn)
+            return truth, degradation(truth, Size(low, low)), f"{words}, {degradation}"
+        preset = self._preset(rng.random())
+        small = draw(preset, side / low, int(rng.integers(2**48)))(truth, Size(low, low))
+        return truth, small, f"{words}, preset {preset}"
 
     def _preset(self, chance: float) -> str:
         if chance < self.light_share:
             return "light"
         return "heavy" if chance >= 1 - self.heavy_share else self.preset
 
-    def _lowered(self, photos: Lowered, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _lowered(self, photos: Lowered, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
         """The same by a generator or a camera, at one of its scales."""
         photo, lower, scale = photos.pair(rng, lambda _: self.shortest)
         low = max(1, round(self.shortest / scale))
-        return photo, downscale(lower, low, low)
+        return photo, downscale(lower, low, low), f"photo, {self.degradation}"

@@ -12,6 +12,7 @@ from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import draw_camera
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import Photos, TrainingDataError, to_tensor
+from srcli.training.data.shown import Shown, to_bytes
 
 SHRUNK_SHARE = 0.5  # of crops, where photos are made smaller
 
@@ -63,6 +64,12 @@ class LevelSpec:
         rng = np.random.default_rng((seed, step))
         images, scales = zip(*(self._sample(photos, rng) for _ in range(self.batch)), strict=True)
         return LevelBatch(torch.stack(images, 1), torch.tensor(scales).T.contiguous())
+
+    def show(self, photos: Photos | Pairs, seed: int, step: int) -> list[Shown]:
+        """The batch of one step, to look at: the sharp crops and those of the last level."""
+        batch = self.draw(photos, seed, step)
+        each = zip(batch.images[0], batch.images[-1], batch.scales[-1].tolist(), strict=True)
+        return [Shown(to_bytes(sharp), to_bytes(last), f"x{scale:.3g}: level, camera") for sharp, last, scale in each]
 
     def _sample(self, photos: Photos | Pairs, rng: np.random.Generator) -> tuple[Tensor, list[float]]:
         """A crop at every level, and the scale of each."""

@@ -16,7 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
+from srcli.degradation.everyday import light_harm
 from srcli.errors import SrcliError
+from srcli.geometry import Size
+from srcli.training.data.graphics import graphic
+from srcli.training.data.shown import Shown
 
 B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -48,7 +52,9 @@ class TrainingDataError(SrcliError):
 class CropSpec:
     """How a batch is cut. Sizes in pixels unless said otherwise. degradation: `degflow` for the scales and pictures of
     a generator (see `generated`) or `levels` for those of a camera (see `cameras`, its scales in `camera_scales`)
-    instead of bicubic ones; empty for bicubic."""
+    instead of bicubic ones; empty for bicubic. graphics_share: share of drawn pictures instead of photos.
+    degraded_share: share of LR crops with JPEG of quality 75 to 98 or noise of sigma up to 5; the photo stays the
+    target."""
 
     batch: int = 12
     crop: int = 48  # side of an LR crop
@@ -62,6 +68,17 @@ class CropSpec:
     patch: int = 3
     degradation: str = ""
     camera_scales: str = ""
+    graphics_share: float = 0.0
+    degraded_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = (self.graphics_share, self.degraded_share)
+        if not all(0 <= share <= 1 for share in shares):
+            raise TrainingDataError(
+                f"graphics_share and degraded_share are 0 to 1, not {shares[0]:g} and {shares[1]:g}"
+            )
+        if self.degradation and any(shares):
+            raise TrainingDataError("graphics_share and degraded_share go without another degradation")
 
     @property
     def preset(self) -> None:
@@ -75,6 +92,11 @@ class CropSpec:
     def draw(self, photos: Photos | Lowered, seed: int, step: int) -> Batch:
         """The batch of one step."""
         return draw_batch(photos, self, seed, step)
+
+    def show(self, photos: Photos | Lowered, seed: int, step: int) -> list[Shown]:
+        """The batch of one step, to look at."""
+        crops = _crops(photos, self, seed, step)
+        return [Shown(c.hr, c.lr, f"x{len(c.hr) / self.crop:.3g}: {c.words}") for c in crops]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,34 +183,55 @@ def _photo(path: Path) -> np.ndarray:
         raise TrainingDataError(f"{path} is not a photo that can be read: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """A square of a photo, uint8 (n, n, 3), the LR crop made of it, the corners of its windows, and words."""
+
+    hr: np.ndarray
+    lr: np.ndarray
+    corners: list[tuple[int, int]]
+    words: str
+
+
 def draw_batch(photos: Photos | Lowered, spec: CropSpec, seed: int, step: int) -> Batch:
     """One step's batch. LR by 8-bit antialiased bicubic, of what is degraded or not; windows start at any HR pixel."""
+    crops = _crops(photos, spec, seed, step)
+    windows = [(item, top, left) for item, crop in enumerate(crops) for top, left in crop.corners]
+    scales = [len(crop.hr) / spec.crop for crop in crops for _ in crop.corners]
+    lrs, hrs = [to_tensor(crop.lr) for crop in crops], [to_tensor(crop.hr) for crop in crops]
+    return Batch(torch.stack(lrs), hrs, windows, spec.window * spec.patch, torch.tensor(scales))
+
+
+def _crops(photos: Photos | Lowered, spec: CropSpec, seed: int, step: int) -> list[_Crop]:
     rng = np.random.default_rng((seed, step))
+    return [_crop(photos, spec, rng) for _ in range(spec.batch)]
+
+
+def _crop(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> _Crop:
+    hr, lower, words = _pair(photos, spec, rng)
+    lr = downscale(lower, spec.crop, spec.crop)
+    if spec.degraded_share and rng.random() < spec.degraded_share:
+        harm = light_harm(rng)
+        lr, words = harm(lr, Size(spec.crop, spec.crop)), f"{words}, {harm}"
     side = spec.window * spec.patch
-    lrs, hrs, windows, scales = [], [], [], []
-    for item in range(spec.batch):
-        hr, lower = _pair(photos, spec, rng)
-        size = hr.shape[0]
-        lrs.append(to_tensor(downscale(lower, spec.crop, spec.crop)))
-        hrs.append(to_tensor(hr))
-        for _ in range(spec.windows):
-            top, left = (int(v) for v in rng.integers(size - side + 1, size=2))
-            windows.append((item, top, left))
-            scales.append(size / spec.crop)
-    return Batch(torch.stack(lrs), hrs, windows, side, torch.tensor(scales))
+    corners = [rng.integers(len(hr) - side + 1, size=2) for _ in range(spec.windows)]
+    return _Crop(hr, lr, [(int(top), int(left)) for top, left in corners], words)
 
 
-def _pair(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A square of a photo, and what is made smaller: the same, or a degraded version of it."""
+def _pair(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
+    """A square of a photo or a graphic, what is made smaller, which is the same or a degraded version of it, and
+    words."""
 
     def side(scale: float) -> int:
         return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
 
-    if isinstance(photos, Photos):
-        hr = photos.crop(rng, side(_scale(rng, spec)))
-        return hr, hr
-    hr, lower, _ = photos.pair(rng, side)
-    return hr, lower
+    if not isinstance(photos, Photos):
+        hr, lower, _ = photos.pair(rng, side)
+        return hr, lower, f"photo, {spec.degradation}"
+    drawn = spec.graphics_share > 0 and rng.random() < spec.graphics_share
+    length = side(_scale(rng, spec))
+    hr, words = graphic(rng, length) if drawn else (photos.crop(rng, length), "photo")
+    return hr, hr, f"{words}, bicubic"
 
 
 def _scale(rng: np.random.Generator, spec: CropSpec) -> float:
@@ -215,6 +258,8 @@ class Crops(Protocol[B_co]):
     def preset(self) -> str | None: ...
 
     def draw(self, photos: Any, seed: int, step: int) -> B_co: ...
+
+    def show(self, photos: Any, seed: int, step: int) -> list[Shown]: ...
 
 
 class Prefetch(Generic[B_co]):

@@ -18,10 +18,10 @@ from srcli.methods.degflow.model import DegflowModel
 from srcli.training import recipe
 from srcli.training.data.levels import LevelBatch
 from srcli.training.data.photos import Photos, to_tensor
+from srcli.training.inference import to_bytes
 from srcli.training.optimizer import Optimizer
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
-from srcli.training.validation import to_bytes
 from srcli.weights import store
 from srcli.weights.model_files import load_part
 from tests.methods.degflow.networks import close

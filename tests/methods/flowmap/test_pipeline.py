@@ -25,7 +25,7 @@ from srcli.resampling import enlarged
 from srcli.tiling.model import Sampling
 from srcli.tiling.strips import Engine, Job, Planes
 from srcli.training import recipe
-from srcli.training.validation import whole
+from srcli.training.inference import whole
 from tests.methods.flowmap.models import CHANGE, MODEL, change, small
 from tests.methods.flowmap.steps import SMALL
 from tests.methods.flowsr.steps import awake

@@ -26,10 +26,11 @@ from srcli.training import plot
 from srcli.training.data.degraded import DegradedBatch, DegradedSpec
 from srcli.training.data.photos import Photos
 from srcli.training.export import export
+from srcli.training.inference import whole
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
-from srcli.training.validation import Validation, whole
+from srcli.training.validation import Validation
 from srcli.weights import store
 from tests.methods.flowmap.steps import ARCHITECTURE, GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, weights_of
 from tests.support.command import train

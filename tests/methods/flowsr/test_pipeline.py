@@ -19,7 +19,7 @@ from srcli.methods.registry import build
 from srcli.resampling import enlarged, mirrored
 from srcli.tiling.model import Sampling
 from srcli.training import recipe
-from srcli.training.validation import whole
+from srcli.training.inference import whole
 from srcli.upscaler import check
 from srcli.weights import manifest, store
 from tests.methods.flowsr.steps import SMALL, small

@@ -16,9 +16,9 @@ from srcli.tiling.model import Sampling
 from srcli.training import recipe
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.photos import Photos
+from srcli.training.inference import whole
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.tasks import make_task
-from srcli.training.validation import whole
 from srcli.weights import store
 from tests.methods.flowsr.steps import TINY, small
 from tests.support.command import RUNNER, train
