@@ -16,7 +16,7 @@ EXAMPLES = """Examples:
   srcli train sheet own.toml --data photos/ --out sheet.png --count 48 --seed 2
 
   srcli train sheet --data photos/ --out everyday.png"""
-SIDE = 192  # pixels of the sharp pictures where no recipe says
+SIDE = 144  # pixels of the sharp pictures where no recipe says
 
 
 def sheet(
