@@ -21,14 +21,7 @@ from srcli.weights.store import EMBEDDED
 from tests.support.places import EXAMPLES
 
 RUNNER = CliRunner()
-ADDED = {
-    "degradation",
-    "camera_scales",
-    "graphics_share",
-    "degraded_share",
-    "clean_share",
-    "grid",
-}  # nothing by default
+ADDED = {"degradation", "camera_scales", "graphics_share", "degraded_share", "clean_share", "grid"}
 VALUES = {"versions": "2", "grain": "1", "solver_steps": "4"}  # others take any text
 
 

@@ -77,4 +77,12 @@ def test_what_cannot_be_drawn_is_one_sentence(tmp_path):
         result = srcli("train", "sheet", recipe_name, "--data", EXAMPLES, "--out", tmp_path / "sheet.png")
         assert result.exit_code == 2, result.output
         assert said in " ".join(result.output.split())
-    assert not list(tmp_path.iterdir())
+    result = srcli("train", "sheet", "--data", EXAMPLES, "--out", tmp_path / "sheet.txt")
+    assert result.exit_code == 2
+    assert "sheet.txt has another suffix" in " ".join(result.output.split())
+    own = tmp_path / "own.toml"
+    own.write_text(OWN.replace('preset = "everyday"', 'degradation = "degflow"').replace("graphics_share = 0.5", ""))
+    result = srcli("train", "sheet", own, "--data", EXAMPLES, "--out", tmp_path / "sheet.png")
+    assert result.exit_code == 2
+    assert "learns from generated pictures" in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == [own]
