@@ -29,9 +29,14 @@ class WriteError(SrcliError):
 
 def write_text(path: Path, text: str) -> None:
     """Write text atomically as UTF-8; bytes of odd file names that cannot be encoded become '?'. Raises WriteError."""
+    write_bytes(path, text.encode("utf-8", "replace"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically. Raises WriteError."""
     claim = Claim(path)  # its lock protects the temporary file from other processes' sweeps
     try:
-        claim.wait().write(text.encode("utf-8", "replace"))
+        claim.wait().write(data)
         claim.finish()
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}") from error

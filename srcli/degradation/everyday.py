@@ -59,7 +59,7 @@ class Everyday:
         return f"{self.strength}: {', '.join(str(operation) for operation in self.operations) or 'unchanged'}"
 
     def to_dict(self) -> dict[str, Any]:
-        steps = [{"kind": type(o).__name__, **asdict(o)} for o in self.operations]  # type: ignore[call-overload]
+        steps = [{"operation": type(o).__name__, **asdict(o)} for o in self.operations]  # type: ignore[call-overload]
         return {"strength": self.strength, "scale": self.scale, "operations": steps}
 
     @classmethod
@@ -67,10 +67,10 @@ class Everyday:
         """The inverse of `to_dict`, also after a round trip through JSON. Raises ValueError for unknown operations."""
         steps = []
         for entry in table["operations"]:
-            kind, given = entry["kind"], {k: v for k, v in entry.items() if k != "kind"}
-            if kind not in OPERATIONS:
-                raise ValueError(f"unknown operation {kind!r}")
-            steps.append(OPERATIONS[kind](**given))
+            name, given = entry["operation"], {k: v for k, v in entry.items() if k != "operation"}
+            if name not in OPERATIONS:
+                raise ValueError(f"unknown operation {name!r}")
+            steps.append(OPERATIONS[name](**given))
         return cls(strength=table["strength"], scale=table["scale"], operations=tuple(steps))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -57,6 +58,13 @@ def sheet(pairs: Sequence[Shown], columns: int = 3) -> Image.Image:
         words = textwrap.wrap(pair.words, LETTERS, max_lines=LINES, placeholder=" ...")
         pen.text((left, top + CELL + 3), "\n".join(words), INK, font, spacing=2)
     return page
+
+
+def png(pairs: Sequence[Shown]) -> bytes:
+    """The sheet as a PNG file."""
+    file = io.BytesIO()
+    sheet(pairs).save(file, "PNG")
+    return file.getvalue()
 
 
 def _cell(image: np.ndarray) -> Image.Image:

@@ -21,6 +21,7 @@ from srcli.weights.store import EMBEDDED
 from tests.support.places import EXAMPLES
 
 RUNNER = CliRunner()
+ADDED = {"degradation", "camera_scales", "graphics_share", "degraded_share", "clean_share", "grid"}
 VALUES = {"versions": "2", "grain": "1", "solver_steps": "4"}  # others take any text
 
 
@@ -52,7 +53,7 @@ def test_a_shipped_recipe_is_the_one_in_its_weights_but_for_steps(name):
     for key in ("task", "architecture", "loss", "options", "seed"):
         assert ours[key] == saved[key], key
     new = {k: v for k, v in ours["crops"].items() if k not in saved["crops"]}
-    assert set(new) <= {"degradation", "camera_scales"}
+    assert set(new) <= ADDED
     assert not any(new.values())
     assert {k: v for k, v in ours["crops"].items() if k not in new} == saved["crops"]
     assert ours["optim"] | {"steps": 0} == saved["optim"] | {"steps": 0}

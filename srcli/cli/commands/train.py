@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from srcli.training.recipe import Recipe
 
 app = typer.Typer(
-    help="Train a model by a recipe, export and average weights, plot curves. `srcli train list` shows the recipes.",
+    help="Train a model by a recipe, export and average weights, plot curves. `srcli train list` shows the recipes, "
+    "`srcli train sheet` what they learn from.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

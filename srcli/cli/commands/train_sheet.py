@@ -16,12 +16,15 @@ EXAMPLES = """Examples:
   srcli train sheet own.toml --data photos/ --out sheet.png --count 48 --seed 2
 
   srcli train sheet --data photos/ --out everyday.png"""
-SIDE = 192  # pixels of the sharp pictures where no recipe says
+SIDE = 144  # pixels of the sharp pictures where no recipe says
 
 
 def sheet(
     data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The picture to write.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="The .png file to write; an existing one is replaced.", show_default=False),
+    ],
     recipe: Annotated[
         str | None,
         typer.Argument(
@@ -40,12 +43,15 @@ def sheet(
     Without a recipe it shows the everyday mix: photos, graphics, and parts of pictures as they are.
     """
     with errors(debug):
+        from srcli import files
         from srcli.cli.shared.train_degraded import generates, with_cameras
         from srcli.training import recipe as recipes
         from srcli.training import sheet as sheets
         from srcli.training.data.everyday import Mix
         from srcli.training.data.photos import Photos
 
+        if out.suffix.lower() != ".png":
+            raise recipes.RecipeError(f"the sheet is a PNG file; {out.name} has another suffix")
         left_out = tuple(exclude or ())
         if recipe is None:
             pairs = sheets.of_mix(Photos(data, left_out, SIDE), seed or 0, count, SIDE, Mix())
@@ -55,5 +61,6 @@ def sheet(
                 raise recipes.RecipeError(f"{recipe} learns from generated pictures; look at those in its --cache")
             photos = Photos(data, left_out, chosen.crops.shortest)
             pairs = sheets.of_crops(chosen.crops, with_cameras(chosen, photos), chosen.seed, count)
-        sheets.sheet(pairs).save(out)
+        files.make_folder(out.parent)
+        files.write_bytes(out, sheets.png(pairs))
         Output().say(f"{len(pairs)} pairs in {out}")
