@@ -51,6 +51,7 @@ TITLES = {
     "psnr_y": "PSNR-Y", "lpips_squeeze": "LPIPS-Squeeze", "niqe": "NIQE", "colour": "colour drift",
     "grid_4": "grid score of 4", "flat_noise": "flat noise", "weave": "weave",
 }  # fmt: skip
+SHORT = {"lpips_squeeze": "LPIPS", "grid_4": "grid"}
 WORST_TOO = {"colour": statistics.mean, "grid_4": statistics.median, "weave": statistics.mean}
 
 
@@ -207,8 +208,8 @@ def woven(image: np.ndarray) -> float | None:
 def told(values: Scores, truth: bool) -> list[str]:
     """The numbers of a cell, two a line."""
     names = [name for name in (WITH_TRUTH if truth else WITHOUT) if name in values]
-    texts = [f"{TITLES[name]} {shown(values[name], name)}" for name in names]
-    return ["  ".join(texts[n : n + 2]) for n in range(0, len(texts), 2)]
+    texts = [f"{SHORT.get(name, TITLES[name])} {shown(values[name], name)}" for name in names]
+    return [", ".join(texts[n : n + 2]) for n in range(0, len(texts), 2)]
 
 
 def shown(value: float | None, name: str) -> str:

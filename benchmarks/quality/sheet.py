@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from srcli.bench import windows
+from srcli.geometry import Window
+
 GAP, TITLE, LINE = 4, 22, 14  # pixels between parts, above for names, and per line of numbers
 STRIP = 96  # rows of the flat part in the sheet
 
@@ -51,7 +54,7 @@ class Row:
 
 
 def contact(rows: Sequence[Row], side: int) -> Image.Image:
-    """The middle of each detailed part, pixel for pixel, a strip of the flat one and the numbers beneath.
+    """Where each detailed part has most detail, pixel for pixel, a strip of the flat one and the numbers beneath.
 
     side: pixels of the detailed part at most.
     """
@@ -61,22 +64,27 @@ def contact(rows: Sequence[Row], side: int) -> Image.Image:
     made = Image.new("RGB", (columns * (side + GAP) + GAP, len(rows) * step), "white")
     draw, font, small = ImageDraw.Draw(made), ImageFont.load_default(14), ImageFont.load_default(11)
     for number, row in enumerate(rows):
-        top = number * step
+        top, places = number * step, focus(row, side)
         for column, cell in enumerate(row.cells):
             left = GAP + column * (side + GAP)
             title = f"{row.group}: {row.name} x{row.scale:g}, {cell.label}" if column == 0 else cell.label
             draw.text((left, top + 2), title, "black", font)
-            for part, height, down in ((cell.detailed, side, TITLE), (cell.flat, STRIP, TITLE + side + GAP)):
+            for part, place, down in zip((cell.detailed, cell.flat), places, (TITLE, TITLE + side + GAP), strict=True):
                 if part is not None:
-                    made.paste(Image.fromarray(middle(part, height, side)), (left, top + down))
+                    made.paste(Image.fromarray(np.ascontiguousarray(part[place.slices])), (left, top + down))
             for line, text in enumerate(cell.numbers):
                 draw.text((left, top + TITLE + side + GAP + STRIP + 2 + line * LINE), text, "dimgrey", small)
     return made
 
 
-def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    top, left = (max(0, (n - most) // 2) for n, most in zip(image.shape[:2], (height, width), strict=True))
-    return np.ascontiguousarray(image[top : top + height, left : left + width])
+def focus(row: Row, side: int) -> tuple[Window, Window]:
+    """What the sheet shows of the two parts of a row, the same of every version."""
+    cell = next((cell for cell in row.cells if cell.detailed is not None), None)
+    if cell is None:
+        return Window(0, 0, 0, 0), Window(0, 0, 0, 0)
+    height, width = cell.flat.shape[:2]
+    strip = Window(max(0, height - STRIP) // 2, max(0, width - side) // 2, min(STRIP, height), min(side, width))
+    return windows.detailed(cell.detailed, side), strip
 
 
 def page(rows: Sequence[Row], about: str, tables: str, quality: int) -> str:
@@ -85,7 +93,7 @@ def page(rows: Sequence[Row], about: str, tables: str, quality: int) -> str:
     tables: Markdown.
     quality: of WebP, 1 to 100.
     """
-    parts = [f"<h1>{html.escape(about)}</h1>", table(tables)]
+    parts = [f"<h1>{html.escape(about)}</h1><details><summary>Means</summary>{table(tables)}</details>"]
     scales = list(dict.fromkeys(row.scale for row in rows))
     for scale in scales:
         mine = [row for row in rows if row.scale == scale]

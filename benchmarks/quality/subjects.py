@@ -22,6 +22,7 @@ from srcli.images import Picture, folders
 
 WINDOW = 96  # pixels a side of the parts shown, in the small picture
 SMALLEST = 32  # pixels a side of odd pictures
+PLAIN = 1.0  # standard deviation, in 8-bit steps, below which an odd picture shows nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def subjects(asked: Asked, scales: Sequence[float]) -> Iterator[Subject]:
     kept: dict[str, list[tuple[str, Picture]]] = {"real": [], "odd": []}
     for path in listed(asked.real):
         kept["real"] += readable(path, 1)
-    odd = [found for path in listed(asked.odd) for found in readable(path, SMALLEST)]
+    odd = [found for path in listed(asked.odd) for found in readable(path, SMALLEST) if found[1].rgb().std() >= PLAIN]
     kept["odd"] = evenly(odd, asked.odd_count)
     photos = [found for path in listed(asked.photos) for found in readable(path, WINDOW)]
     for scale in scales:
