@@ -64,17 +64,18 @@ def main() -> None:
         only=options.only,
     )  # fmt: skip
     scales = [float(scale) for scale in options.scales.split(",")]
-    makers = makers_of(options)
+    found = list(subjects(asked, scales))
+    if not found:
+        sys.exit("no pictures: give --real, --odd or --photos")
+    makers = makers_of(options, {subject.name for subject in found})
     metrics = metrics_of(options.lpips_weights, options.niqe_parameters)
     rows, scores = [], []
-    for subject in subjects(asked, scales):
+    for subject in found:
         print(f"x{subject.scale:g} {subject.group}: {subject.name}, {subject.low.size}", file=sys.stderr)
         low = options.out / "low" / f"x{subject.scale:g}" / f"{subject.name}.png"
         low.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(subject.low.rgb()).save(low)
         rows.append(row_of(subject, makers, metrics, scores))
-    if not rows:
-        sys.exit("no pictures: give --real, --odd or --photos")
     tables = summary(scores, list(makers))
     print(tables)
     write_scores(options.out / "scores.csv", scores)
@@ -115,12 +116,15 @@ def named(text: str) -> tuple[str, str]:
     return name, value
 
 
-def makers_of(options: argparse.Namespace) -> dict[str, Make]:
-    """What makes the results, by label."""
+def makers_of(options: argparse.Namespace, names: set[str]) -> dict[str, Make]:
+    """What makes the results, by label.
+
+    names: of all pictures.
+    """
     models: dict[str, str | Path] = {name: name for name in options.models.split(",") if name}
     models |= {name: Path(file) for name, file in map(named, options.file)}
     made = {label: model(label, source, options.out / "results") for label, source in models.items()}
-    return made | {name: finished(Path(folder)) for name, folder in map(named, options.folder)}
+    return made | {name: finished(Path(folder), names) for name, folder in map(named, options.folder)}
 
 
 def model(label: str, source: str | Path, results: Path) -> Make:
@@ -142,15 +146,17 @@ def model(label: str, source: str | Path, results: Path) -> Make:
     return make
 
 
-def finished(folder: Path) -> Make:
+def finished(folder: Path, names: set[str]) -> Make:
+    """Results that are there, by the names of what they were made from: `cat_linf-s_x4.png` is of `cat`."""
     if not folder.is_dir():
         sys.exit(f"{folder} is not a folder")
-    files = folders.pictures(folder)
+    found: dict[str, list[Path]] = {}
+    for path in folders.pictures(folder):
+        if fitting := [name for name in names if f"{path.stem}_".startswith(f"{name}_")]:
+            found.setdefault(max(fitting, key=len), []).append(path)
 
     def make(subject: Subject) -> np.ndarray:
-        """The picture whose name begins with the subject's: `cat_linf-s_x4.png` is of `cat`."""
-        mine = [path for path in files if f"{path.stem}_".startswith(f"{subject.name}_")]
-        for path in sorted(mine, key=lambda p: len(p.stem)):
+        for path in found.get(subject.name, []):
             image = Image.open(path).convert("RGB")
             if image.size == (subject.size.width, subject.size.height):
                 return np.asarray(image)

@@ -126,9 +126,7 @@ def files_of(inputs: Sequence[Path]) -> dict[str, Path]:
     return {path.name if names.count(path.name) == 1 else str(path): path for path in found}
 
 
-def sources(
-    files: Mapping[str, Path], scale: float, crop: int, problems: list[str], frame: int = 0
-) -> Iterator[Source]:
+def sources(files: Mapping[str, Path], scale: float, crop: int, problems: list[str]) -> Iterator[Source]:
     """Read pictures and choose the part of each with most detail. Errors are added to `problems`.
 
     crop: pixels a side of the part, in the result.
@@ -136,7 +134,7 @@ def sources(
     side = max(1, round(crop / scale))
     for name, path in files.items():
         try:
-            picture = opaque(images.read(path, frame))
+            picture = opaque(images.read(path))
         except SrcliError as error:
             problems.append(str(error))
             continue

@@ -119,6 +119,27 @@ def test_pairs_with_one_candidate_alone(photos, theirs, tmp_path):
     assert all("linf-s" in pair for _, *pair in found)
 
 
+def test_folders_of_the_same_name_are_told_apart_by_their_paths(photos, theirs, tmp_path):
+    shutil.copytree(theirs, tmp_path / "theirs")
+    both = ("--score", theirs, "--score", tmp_path / "theirs")
+    result = compare("--blind", photos, *both, "-s", 2, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert ballots.read(tmp_path / "out" / "index.html").candidates == [str(theirs), str(tmp_path / "theirs")]
+
+
+def test_a_picture_without_one_version_is_named_and_left_out(photos, theirs, tmp_path):
+    fewer = tmp_path / "fewer"
+    shutil.copytree(theirs, fewer)
+    (fewer / "cat_x2.png").unlink()
+    result = compare("--blind", photos, "-n", "bicubic", "--score", fewer, "-s", 2, "-o", tmp_path / "out")
+    assert result.exit_code == 3
+    assert "cat.png: no pictures of that name" in result.output
+    assert [name for name, *_ in sides(tmp_path / "out" / "index.html")] == ["coffee.png"]
+    wrong = compare("--blind", photos, "-n", "bicubic", "--score", theirs, "-s", 3, "-o", tmp_path / "x3")
+    assert wrong.exit_code == 1
+    assert "has 144x96 pixels, not 216x144" in wrong.output
+
+
 def test_folders_of_versions_need_no_model(photos, theirs, tmp_path):
     ours = tmp_path / "ours"
     shutil.copytree(theirs, ours)

@@ -50,7 +50,7 @@ def ballot_of(wanted: Wanted, votes: Path | None, problems: list[str], output: O
     from srcli.bench import blind
     from srcli.bench import votes as voted
 
-    earlier = voted.read(votes) if votes is not None and votes.exists() else None
+    earlier = None if votes is None else voted.read(votes)
     crop = blind.SHOWN if wanted.crop is None else wanted.crop
     report = bench_view.progress(output)
     if not wanted.enlarges:
@@ -106,7 +106,9 @@ def _candidates(wanted: Wanted, scale: float, output: Output) -> list[Candidate]
             upscaler.settled(sampling)
             named = f"{name} detail {value:g}" if len(details) > 1 or value != 1 else name
             made.append(blind.Model(named, upscaler, sampling))
-    return made + [blind.folder(path) for path in wanted.folders]
+    labels = [path.resolve().name for path in wanted.folders]
+    clear = len(set(labels)) == len(labels)
+    return made + [blind.folder(p, None if clear else str(p)) for p in wanted.folders]
 
 
 def page_of(out: Path | None) -> Path:
