@@ -59,16 +59,16 @@ def contact(rows: Sequence[Row], side: int) -> Image.Image:
     side: pixels of the detailed part at most.
     """
     lines = max((len(cell.numbers) for row in rows for cell in row.cells), default=0)
-    step = TITLE + side + GAP + STRIP + lines * LINE + 2 * GAP
+    step = 2 * TITLE + side + GAP + STRIP + lines * LINE + 2 * GAP
     columns = max(len(row.cells) for row in rows)
     made = Image.new("RGB", (columns * (side + GAP) + GAP, len(rows) * step), "white")
     draw, font, small = ImageDraw.Draw(made), ImageFont.load_default(14), ImageFont.load_default(11)
     for number, row in enumerate(rows):
-        top, places = number * step, focus(row, side)
+        top, places = number * step + TITLE, focus(row, side)
+        draw.text((GAP, top - TITLE + 2), f"{row.group}: {row.name}, x{row.scale:g}", "black", font)
         for column, cell in enumerate(row.cells):
             left = GAP + column * (side + GAP)
-            title = f"{row.group}: {row.name} x{row.scale:g}, {cell.label}" if column == 0 else cell.label
-            draw.text((left, top + 2), title, "black", font)
+            draw.text((left, top + 2), cell.label, "dimgrey", font)
             for part, place, down in zip((cell.detailed, cell.flat), places, (TITLE, TITLE + side + GAP), strict=True):
                 if part is not None:
                     made.paste(Image.fromarray(np.ascontiguousarray(part[place.slices])), (left, top + down))
