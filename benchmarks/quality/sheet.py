@@ -1,96 +1,149 @@
-"""A contact sheet: the same part of each picture as several folders of results have it, side by side, pixel for pixel.
-
-    srcli upscale photos/ -o results/linf -s 4
-    python benchmarks/quality/sheet.py results/linf peers/upscayl-lite-4x --low photos/ --out docs/sheet.jpg
-
-A row is a picture, a column is a folder; the first column is what bicubic makes of the small picture (--low). Pictures
-are matched by name, that of the small picture or else of the last folder's. Without --at the part is where the folders
-differ most. Results of other sizes than the first folder's are resized.
-"""
+"""What real.py shows: a contact sheet as JPEG, and a page of all scales as HTML."""
 
 from __future__ import annotations
 
-import argparse
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-GAP, TITLE = 4, 22  # pixels between parts, and above for names
+from srcli.bench import windows
+from srcli.geometry import Window
+
+GAP, TITLE, LINE = 4, 22, 14  # pixels between parts, above for names, and per line of numbers
+STRIP = 96  # rows of the flat part in the sheet
+
+STYLE = """
+  :root { color-scheme: light dark; --ink: light-dark(#1b1b1b, #eee); --dim: light-dark(#666, #aaa);
+          --line: light-dark(#d4d4d4, #444); --back: light-dark(#fff, #181818); }
+  body { margin: 0; padding: 1rem; background: var(--back); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; }
+  h1 { font-size: 1.4rem; margin: 0 0 .3rem; }
+  h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; position: sticky; left: 0; }
+  p { color: var(--dim); max-width: 60rem; margin: .3rem 0; }
+  summary { font-size: 1.2rem; font-weight: 600; cursor: pointer; padding: .5rem 0; border-top: 1px solid var(--line); }
+  .row { display: flex; gap: 6px; overflow-x: auto; }
+  figure { margin: 0; flex: none; } img { display: block; margin-bottom: 4px; }
+  figcaption { color: var(--dim); font-variant-numeric: tabular-nums; } figcaption b { color: var(--ink); }
+  .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+  th, td { padding: 2px 12px 2px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+  th:first-child, td:first-child { text-align: left; }
+"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--low", type=Path, help="the small pictures")
-    parser.add_argument("--label", action="append", help="a name for each folder, in order")
-    parser.add_argument("--side", type=int, default=240, help="of a part, in pixels of the results")
-    parser.add_argument(
-        "--at", action="append", default=[], metavar="NAME=X,Y", help="centre of a picture's part, 0 to 1"
-    )
-    parser.add_argument("--only", nargs="+", help="names of pictures")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    labels = options.label or [folder.name for folder in options.folders]
-    if len(labels) != len(options.folders):
-        parser.error(f"{len(labels)} labels for {len(options.folders)} folders")
-    places = {name: tuple(map(float, at.split(","))) for name, at in (entry.split("=") for entry in options.at)}
-    names = [path.stem for path in pictures(options.low or options.folders[-1])]
-    names = [name for name in names if not options.only or name in options.only]
-    listed = [made_from(names, folder) for folder in options.folders]
-    low = made_from(names, options.low) if options.low else {}
-    if missing := [n for n in names if any(n not in found for found in [*listed, *([low] if low else [])])]:
-        parser.error(f"not in every folder: {', '.join(missing)}")
-    rows = [row([f[name] for f in listed], low.get(name), options.side, places.get(name)) for name in names]
-    labels = ["bicubic", *labels] if low else labels
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    sheet(rows, names, labels, options.side).save(options.out, quality=90)
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One version of a picture: two parts of it, uint8 RGB, and its numbers, a line each. No parts where it failed."""
+
+    label: str
+    detailed: np.ndarray | None
+    flat: np.ndarray | None
+    numbers: Sequence[str]
 
 
-def pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".webp", ".tif"))
+@dataclass(frozen=True, slots=True)
+class Row:
+    group: str
+    name: str
+    scale: float
+    cells: Sequence[Cell]
 
 
-def made_from(names: list[str], folder: Path) -> dict[str, Path]:
-    """A folder's pictures by the names of what they were made from: `cat_linf-s_x4.png` is of `cat`."""
-    found = {}
-    for path in pictures(folder):
-        fitting = [name for name in names if f"{path.stem}_".startswith(f"{name}_")]
-        found |= {max(fitting, key=len): path} if fitting else {}
-    return found
+def contact(rows: Sequence[Row], side: int) -> Image.Image:
+    """Where each detailed part has most detail, pixel for pixel, a strip of the flat one and the numbers beneath.
 
-
-def row(files: list[Path], low: Path | None, side: int, place: tuple[float, ...] | None) -> list[np.ndarray]:
-    pictures = [Image.open(path).convert("RGB") for path in files]
-    size = pictures[0].size
-    if low:
-        pictures.insert(0, Image.open(low).convert("RGB"))
-    arrays = [np.asarray(p if p.size == size else p.resize(size, Image.Resampling.BICUBIC)) for p in pictures]
-    height, width = arrays[0].shape[:2]
-    if place is None:
-        spread = np.stack(arrays).astype(np.float32).var(0).mean(2)
-        sums = cv2.blur(spread, (side, side))[side // 2 : height - side // 2, side // 2 : width - side // 2]
-        y, x = np.unravel_index(np.argmax(sums), sums.shape) if sums.size else (0, 0)
-    else:
-        x, y = (int(share * n - side / 2) for share, n in zip(place, size, strict=True))
-    top, left = (max(0, min(int(at), n - side)) for at, n in ((y, height), (x, width)))
-    return [a[top : top + side, left : left + side] for a in arrays]
-
-
-def sheet(rows: list[list[np.ndarray]], names: list[str], labels: list[str], side: int) -> Image.Image:
-    step = side + GAP
-    made = Image.new("RGB", (step * len(labels) + GAP, (step + TITLE) * len(rows) + TITLE), "white")
-    draw, font = ImageDraw.Draw(made), ImageFont.load_default(14)
-    for column, label in enumerate(labels):
-        draw.text((GAP + column * step, 2), label, "black", font)
-    for number, (name, parts) in enumerate(zip(names, rows, strict=True)):
-        top = TITLE + number * (step + TITLE)
-        draw.text((GAP, top + 1), name, "grey", font)
-        for column, part in enumerate(parts):
-            made.paste(Image.fromarray(part), (GAP + column * step, top + TITLE - GAP))
+    side: pixels of the detailed part at most.
+    """
+    lines = max((len(cell.numbers) for row in rows for cell in row.cells), default=0)
+    step = 2 * TITLE + side + GAP + STRIP + lines * LINE + 2 * GAP
+    columns = max(len(row.cells) for row in rows)
+    made = Image.new("RGB", (columns * (side + GAP) + GAP, len(rows) * step), "white")
+    draw, font, small = ImageDraw.Draw(made), ImageFont.load_default(14), ImageFont.load_default(11)
+    for number, row in enumerate(rows):
+        top, places = number * step + TITLE, focus(row, side)
+        draw.text((GAP, top - TITLE + 2), f"{row.group}: {row.name}, x{row.scale:g}", "black", font)
+        for column, cell in enumerate(row.cells):
+            left = GAP + column * (side + GAP)
+            draw.text((left, top + 2), cell.label, "dimgrey", font)
+            for part, place, down in zip((cell.detailed, cell.flat), places, (TITLE, TITLE + side + GAP), strict=True):
+                if part is not None:
+                    made.paste(Image.fromarray(np.ascontiguousarray(part[place.slices])), (left, top + down))
+            for line, text in enumerate(cell.numbers):
+                draw.text((left, top + TITLE + side + GAP + STRIP + 2 + line * LINE), text, "dimgrey", small)
     return made
 
 
-if __name__ == "__main__":
-    main()
+def focus(row: Row, side: int) -> tuple[Window, Window]:
+    """What the sheet shows of the two parts of a row, the same of every version."""
+    cell = next((cell for cell in row.cells if cell.detailed is not None), None)
+    if cell is None:
+        return Window(0, 0, 0, 0), Window(0, 0, 0, 0)
+    height, width = cell.flat.shape[:2]
+    strip = Window(max(0, height - STRIP) // 2, max(0, width - side) // 2, min(STRIP, height), min(side, width))
+    return windows.detailed(cell.detailed, side), strip
+
+
+def page(rows: Sequence[Row], about: str, tables: str, quality: int) -> str:
+    """A self-contained page, a section per scale.
+
+    tables: Markdown.
+    quality: of WebP, 1 to 100.
+    """
+    parts = [f"<h1>{html.escape(about)}</h1><details><summary>Means</summary>{table(tables)}</details>"]
+    scales = list(dict.fromkeys(row.scale for row in rows))
+    for scale in scales:
+        mine = [row for row in rows if row.scale == scale]
+        opened = " open" if scale == scales[-1] else ""
+        parts.append(f"<details{opened}><summary>&times;{scale:g}, {len(mine)} pictures</summary>")
+        parts += [
+            f"<h3>{html.escape(f'{r.group}: {r.name}')}</h3><div class=row>{figures(r, quality)}</div>" for r in mine
+        ]
+        parts.append("</details>")
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    head += f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>{html.escape(about)}</title>'
+    body = "\n".join(parts)
+    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>{body}</body></html>\n'
+
+
+def figures(row: Row, quality: int) -> str:
+    made = []
+    for cell in row.cells:
+        shown = "".join(picture(part, cell.label, quality) for part in (cell.detailed, cell.flat) if part is not None)
+        numbers = "<br>".join(html.escape(text) for text in cell.numbers)
+        made.append(f"<figure>{shown}<figcaption><b>{html.escape(cell.label)}</b><br>{numbers}</figcaption></figure>")
+    return "".join(made)
+
+
+def picture(part: np.ndarray, label: str, quality: int) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(part)).save(buffer, "WEBP", quality=quality)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    height, width = part.shape[:2]
+    size = f'width={width} height={height} alt="{html.escape(label)}"'
+    return f'<img loading="lazy" {size} src="data:image/webp;base64,{data}">'
+
+
+def table(markdown: str) -> str:
+    """Tables and lines of Markdown as HTML."""
+    made, rows = [], []
+    for line in [*markdown.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([html.escape(cell.strip()) for cell in line.strip("|").split("|")])
+            continue
+        if rows:
+            cells = ["".join(f"<{'td' if n else 'th'}>{cell}</{'td' if n else 'th'}>" for cell in row)
+                     for n, row in enumerate(rows) if n != 1]  # fmt: skip
+            made.append(f"<div class=scroll><table>{''.join(f'<tr>{each}</tr>' for each in cells)}</table></div>")
+            rows = []
+        if line:
+            made.append(f"<p>{html.escape(line)}</p>")
+    return "".join(made)
+
+
+def save(image: Image.Image, path: Path) -> None:
+    image.save(path, quality=88, subsampling=0) if path.suffix.lower() in (".jpg", ".jpeg") else image.save(path)

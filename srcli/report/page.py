@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,21 @@ from PIL import Image
 from srcli import images
 from srcli.images.write import to_pil
 
+SCRIPT = re.compile(r"\{\{(\w+\.js)\}\}")
 # Formats that browsers can show as they are.
 SHOWN = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif", ".avif": "avif"}
 
 
 def fill(template: str, data: dict) -> str:
-    """Fill a template of this folder with data. `<` is escaped, so that no text can end the script."""
+    """Fill a template of this folder with its scripts and with data. `<` is escaped, so that no text can end the
+    script."""
     text = json.dumps(finite(data), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    return resources.files("srcli.report").joinpath(template).read_text(encoding="utf-8").replace("{{DATA}}", text)
+    whole = SCRIPT.sub(lambda found: _resource(found[1]).rstrip(), _resource(template))
+    return whole.replace("{{DATA}}", text)
+
+
+def _resource(name: str) -> str:
+    return resources.files("srcli.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def finite(value: Any) -> Any:
@@ -42,6 +50,11 @@ def data_url(path: Path, picture: images.Picture) -> str:
     kind = SHOWN.get(path.suffix.lower())
     if kind is not None:
         return _url(path.read_bytes(), kind)
+    return picture_url(picture)
+
+
+def picture_url(picture: images.Picture) -> str:
+    """A data URL of a picture as PNG, in 8 bits per channel."""
     return _png(to_pil(picture))
 
 
