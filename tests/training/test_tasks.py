@@ -13,6 +13,7 @@ from srcli.methods.degflow.autoencoder_training import DegflowAETask
 from srcli.methods.degflow.training import DegflowTask
 from srcli.methods.flowmap.lora_training import FlowmapLoraTask
 from srcli.methods.flowmap.training import FlowmapTask
+from srcli.methods.flowsr.restorer import RestorerTask
 from srcli.methods.flowsr.training import FlowsrTask
 from srcli.methods.linf.prior_training import PriorTask
 from srcli.methods.linf.training import LinfTask
@@ -24,12 +25,18 @@ from srcli.training.recipe import RecipeError
 from srcli.training.task import LevelTask, PictureTask, move_average, weighted_total
 from srcli.training.tasks import make_task
 from srcli.weights.store import EMBEDDED
+from tests.support.places import CHECKPOINTS
 
 TASKS = (
-    LinfTask, PriorTask, SRFlowTask, SRFlowPriorTask, FlowsrTask, FlowmapTask, FlowmapLoraTask, DegflowAETask,
-    DegflowTask,
+    LinfTask, PriorTask, SRFlowTask, SRFlowPriorTask, FlowsrTask, RestorerTask, FlowmapTask, FlowmapLoraTask,
+    DegflowAETask, DegflowTask,
 )  # fmt: skip
-FLOWS = {"prior": "linf-s", "srflow-prior": "srflow-s", "flowsr": "flowsr-s", "flowmap-lora": "flowmap-s"}
+FLOWS = {
+    "prior": "linf-s",
+    "srflow-prior": "srflow-s",
+    "flowsr": str(CHECKPOINTS / "flowsr-base.safetensors"),
+    "flowmap-lora": "flowmap-s",
+}
 NO_TRUNK = r"the perceptual loss needs SqueezeNet 1.1 weights: --trunk FILE\.safetensors"
 
 

@@ -15,21 +15,29 @@ EXAMPLES = """Examples:
 
   srcli train sheet own.toml --data photos/ --out sheet.png --count 48 --seed 2
 
+  srcli train sheet restorer --pairs lessons/ --out lessons.png
+
   srcli train sheet --data photos/ --out everyday.png"""
 SIDE = 144  # pixels of the sharp pictures where no recipe says
 
 
 def sheet(
-    data: Annotated[Path, typer.Option("--data", help="Folder of sharp photos.", show_default=False)],
     out: Annotated[
         Path,
         typer.Option("-o", "--out", help="The .png file to write; an existing one is replaced.", show_default=False),
     ],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of sharp photos.", show_default=False)] = None,
     recipe: Annotated[
         str | None,
         typer.Argument(
             metavar="[RECIPE]", help="A recipe or a .toml file.", show_default="the everyday mix, without a recipe"
         ),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="Lessons, or real levels, instead of photos.", show_default=False)
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option("--teacher", help="With --data, for recipes that learn from a model.")
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Pairs.")] = 24,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's.")] = None,
@@ -44,6 +52,7 @@ def sheet(
     """
     with errors(debug):
         from srcli import files
+        from srcli.cli.shared import train_data
         from srcli.cli.shared.train_degraded import generates, with_cameras
         from srcli.training import recipe as recipes
         from srcli.training import sheet as sheets
@@ -54,13 +63,15 @@ def sheet(
             raise recipes.RecipeError(f"the sheet is a PNG file; {out.name} has another suffix")
         left_out = tuple(exclude or ())
         if recipe is None:
-            pairs = sheets.of_mix(Photos(data, left_out, SIDE), seed or 0, count, SIDE, Mix())
+            if data is None or pairs is not None or teacher is not None:
+                raise recipes.RecipeError("without a recipe the sheet shows the everyday mix of photos: --data FOLDER")
+            shown = sheets.of_mix(Photos(data, left_out, SIDE), seed or 0, count, SIDE, Mix())
         else:
             chosen = recipes.load(recipe, seed=seed)
             if generates(chosen):
                 raise recipes.RecipeError(f"{recipe} learns from generated pictures; look at those in its --cache")
-            photos = Photos(data, left_out, chosen.crops.shortest)
-            pairs = sheets.of_crops(chosen.crops, with_cameras(chosen, photos), chosen.seed, count)
+            found = train_data.find(chosen, data, pairs, left_out, 0, teacher)
+            shown = sheets.of_crops(chosen.crops, with_cameras(chosen, found), chosen.seed, count)
         files.make_folder(out.parent)
-        files.write_bytes(out, sheets.png(pairs))
-        Output().say(f"{len(pairs)} pairs in {out}")
+        files.write_bytes(out, sheets.png(shown))
+        Output().say(f"{len(shown)} pairs in {out}")
