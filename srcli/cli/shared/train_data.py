@@ -85,6 +85,13 @@ def _check_no_choice(exclude: tuple[str, ...], hold_out: int, why: str) -> None:
         raise RecipeError(f"--exclude and --hold-out choose among photos; {why}")
 
 
+def noun(found: object) -> str:
+    """What there are many of."""
+    from srcli.training.data.lesson_files import LessonFiles
+
+    return "lessons" if isinstance(found, LessonFiles) else "photos"
+
+
 def held(found: object) -> list[Path]:
     """The photos that are kept for evaluation."""
     photos = getattr(found, "photos", found)
