@@ -195,9 +195,8 @@ def run(
         if resume:
             trainer.resume()
         count = sum(p.numel() for p in task.network.parameters())
-        output.say(
-            f"{chosen.name}: {count / 1e6:.2f} M parameters, {len(found)} {train_data.noun(found)}, from step {trainer.step}"
-        )
+        learned = f"{len(found)} {train_data.noun(found)}"
+        output.say(f"{chosen.name}: {count / 1e6:.2f} M parameters, {learned}, from step {trainer.step}")
         if held := train_data.held(found):
             files.make_folder(out)
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in held))
