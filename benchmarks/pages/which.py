@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--detail", type=float, default=1.0)
     options = parser.parse_args()
-    upscaler, sampling = Upscaler(options.model), Sampling(options.detail)
+    upscaler, sampling = Upscaler(options.model), Sampling(detail=options.detail)
     for folder in filter(None, (options.out, options.inputs)):
         folder.mkdir(parents=True, exist_ok=True)
     for each in INPUTS:
