@@ -118,7 +118,7 @@ def soft_limit(x: Tensor, knee: float, most: float) -> Tensor:
     round the same in vector loops and their tails: tiles equal the whole.
     """
     size, room = x.abs(), most - knee
-    beyond = (size - knee) / room
+    beyond = ((size - knee) / room).clamp_min(0)  # -1 would divide by zero, and the gradient of what is left out be NaN
     return torch.where(size > knee, (knee + room * (1 - 1 / (1 + beyond))).copysign(x), x)
 
 

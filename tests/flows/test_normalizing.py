@@ -62,6 +62,16 @@ def test_a_standardised_latent_has_the_density_of_its_gaussian():
     torch.testing.assert_close(normalizing.unstandardise(torch.zeros_like(z), mean, log_std), mean)
 
 
+@pytest.mark.parametrize(("knee", "most"), [(6.0, 9.0), (1.0, 2.0)])
+def test_soft_limits_have_gradients_everywhere(knee, most):
+    """Also where the hyperbola, which is not used there, has its pole: at |x| = 2 knee - most."""
+    pole = 2 * knee - most
+    x = torch.tensor([-most, -knee, -pole, -0.0, 0.0, pole, knee, 1e9], requires_grad=True)
+    (gradient,) = torch.autograd.grad(normalizing.soft_limit(x, knee, most).sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert gradient[2:6].tolist() == [1.0] * 4
+
+
 def test_soft_limits_have_their_values():
     x = torch.tensor([0.0, -5.0, 6.0, 9.0, -12.0])
     limited = normalizing.soft_limit(x, 6.0, 9.0)  # beyond the knee: 9 - 3 / (1 + (x - 6) / 3)
