@@ -26,8 +26,8 @@ def pairs(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Make lessons for srcli train restorer: degraded photos, graphics and parts of photos as they are, each with a
-    teacher's picture. Run it again to resume, or with a larger --count to add lessons. What learns from a teacher
-    comes under its licence: say so beside the weights."""
+    teacher's picture. Run it again to resume, or with a larger --count to add lessons. Weights that learn
+    from a teacher may fall under its licence: say so beside them."""
     output = Output()
     with errors(debug):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
