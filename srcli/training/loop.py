@@ -26,6 +26,7 @@ from srcli.training.task import Task, move_average
 
 CHECKPOINT = "checkpoint.safetensors"
 LOGS = ("log.csv", "validation.csv")
+SHOW_EVERY = 500  # steps between strips of pictures
 LOG_EVERY = 50  # steps whose means make one line of log.csv
 
 
@@ -51,11 +52,14 @@ class Trainer:
         save_minutes: float = 5.0,
         validate_every: int = 2000,
         validate: Callable[[Trainable], dict[str, float]] | None = None,
+        show: Callable[[int, Trainable], object] | None = None,
         progress: Callable[[int, dict[str, float]], None] = lambda step, values: None,
     ) -> None:
         """Train until the recipe's last step or the time limit; the state is saved either way.
 
         Ctrl-C ends the run after the current step and saves too. A run that diverges keeps its last checkpoint.
+
+        show: called with the step and the averaged network every `SHOW_EVERY` steps and at the last one.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "run.json").write_text(self.recipe.to_json() + "\n")
@@ -78,6 +82,8 @@ class Trainer:
                     if validate and (self.step % validate_every == 0 or self.step == self.recipe.optim.steps):
                         with self._log("validation.csv") as scores:
                             scores({"step": self.step, **validate(self.ema)})
+                    if show and (self.step % SHOW_EVERY == 0 or self.step == self.recipe.optim.steps):
+                        show(self.step, self.ema)
                     if time.monotonic() - saved > save_minutes * 60:
                         self.save()
                         saved = time.monotonic()

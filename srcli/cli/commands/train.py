@@ -44,7 +44,10 @@ def run(
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option("--teacher", help="With --data: the model that is learned from, by name or file."),
+        typer.Option(
+            "--teacher",
+            help="With --data: the model to learn from, by name or file. With --show: it gets a column of its own.",
+        ),
     ] = None,
     features: Annotated[
         Path | None, typer.Option("--features", help="EfficientNet-Lite0 weights for a projected discriminator.")
@@ -105,6 +108,14 @@ def run(
         ),
     ] = None,
     val: Annotated[Path | None, typer.Option("--val", help="Folder of photos or of pairs to score on.")] = None,
+    show: Annotated[
+        Path | None,
+        typer.Option(
+            "--show",
+            help="Folder of pictures: every 500 steps, six of them are enlarged 4 times, next to bicubic, into "
+            "strip-*.png in --out.",
+        ),
+    ] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="File names to leave out, e.g. 'bsds_*'.")
     ] = None,
@@ -170,7 +181,7 @@ def run(
         runtime.set_threads(threads)
         runtime.reuse_heap()
         where = runtime.find_device(device)
-        found = train_data.find(chosen, data, pairs, tuple(exclude or ()), hold_out, teacher)
+        found = train_data.find(chosen, data, pairs, tuple(exclude or ()), hold_out, teacher, shown=show is not None)
         if ablation:
             train_ablation.run(chosen, init, found, val, out, trunk, lpips_weights, steps, max_minutes, str(where))
             return
@@ -186,6 +197,7 @@ def run(
         generation.check(chosen)
         task = make_task(chosen, flow, trunk, autoencoder, features)
         validate = validation_of(chosen, task, val) if val else None
+        strips = train_data.strips(task, show, out, teacher)
         trainer = Trainer(chosen, task, found, out, str(where))
         if not resume and trainer.exists():
             raise recipes.RecipeError(f"{out} holds a run already; --resume continues it")
@@ -200,7 +212,7 @@ def run(
         if held := train_data.held(found):
             files.make_folder(out)
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in held))
-        _run(trainer, max_minutes, validate_every, validate)
+        _run(trainer, max_minutes, validate_every, validate, strips)
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
@@ -222,7 +234,7 @@ for _name, _recipe in packaged().items():
     app.command(_name, help=_recipe.about.does, epilog=train_options.examples(_name))(_command)
 
 
-def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) -> None:
+def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate, show) -> None:
     """The run with a progress bar that shows the losses; every 100 steps as a line where nobody looks."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -238,7 +250,9 @@ def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate) 
                 pace = (time.monotonic() - start) / (step - first)
                 print(f"step {step}  {text}  {pace:.3f} s a step", flush=True)
 
-        trainer.run(max_minutes=max_minutes, validate_every=validate_every, validate=validate, progress=progress)
+        trainer.run(
+            max_minutes=max_minutes, validate_every=validate_every, validate=validate, show=show, progress=progress
+        )
 
 
 @app.command("list")

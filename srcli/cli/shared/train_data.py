@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from srcli.training.data.pairs import Pairs
     from srcli.training.data.photos import Photos
     from srcli.training.recipe import Recipe
+    from srcli.training.strip import Strip
+    from srcli.training.task import Task
 
 
 def find(
@@ -20,8 +22,13 @@ def find(
     exclude: tuple[str, ...],
     hold_out: int,
     teacher: str | None,
+    *,
+    shown: bool = False,
 ) -> Photos | Pairs | TaughtPhotos | LessonFiles:
-    """Photos, real levels, or lessons of a teacher: whatever the recipe cuts its crops of. Raises RecipeError."""
+    """Photos, real levels, or lessons of a teacher: whatever the recipe cuts its crops of. Raises RecipeError.
+
+    shown: the teacher appears on strips, so that finished lessons may have one beside them.
+    """
     from srcli.training.data.lessons import LessonSpec
     from srcli.training.data.levels import LevelSpec
     from srcli.training.data.pairs import Pairs
@@ -29,7 +36,8 @@ def find(
     from srcli.training.recipe import RecipeError
 
     if isinstance(chosen.crops, LessonSpec):
-        return _lessons(chosen, chosen.crops, data, pairs, exclude, hold_out, teacher)
+        asked = None if pairs is not None and shown else teacher
+        return _lessons(chosen, chosen.crops, data, pairs, exclude, hold_out, asked)
     if (data is None) == (pairs is None):
         raise RecipeError("give either photos, --data FOLDER, or pairs of real levels, --pairs FOLDER")
     if data is not None:
@@ -56,7 +64,7 @@ def _lessons(
     if (pairs is None) == (data is None) or (teacher is None) != (data is None):
         raise RecipeError(
             f"{chosen.name} learns from lessons: --pairs FOLDER, made by srcli train pairs, or --data FOLDER and "
-            "--teacher MODEL, which is asked in every step"
+            "--teacher MODEL, which is asked in every step; with --pairs, --teacher needs --show"
         )
     if pairs is not None:
         _check_no_choice(exclude, hold_out, "srcli train pairs takes them")
@@ -76,6 +84,20 @@ def taught_photos(
 
     model = find_teacher(teacher)
     return TaughtPhotos(Photos(data, exclude, side + 2 * margin, hold_out), model, side, margin)
+
+
+def strips(task: Task, folder: Path | None, out: Path, teacher: str | None) -> Strip | None:
+    """What writes strips of a folder's pictures, None without a folder. Raises RecipeError."""
+    from srcli.training.data.teacher import find_teacher
+    from srcli.training.recipe import RecipeError
+    from srcli.training.strip import Strip
+    from srcli.training.task import PictureTask
+
+    if folder is None:
+        return None
+    if not isinstance(task, PictureTask):
+        raise RecipeError("--show enlarges pictures, which this recipe's network does not")
+    return Strip(task, folder, out, find_teacher(teacher) if teacher else None)
 
 
 def _check_no_choice(exclude: tuple[str, ...], hold_out: int, why: str) -> None:

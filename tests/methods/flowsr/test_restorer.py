@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -22,7 +24,7 @@ from srcli.training.recipe import RecipeError
 from srcli.training.shares import GradientShares
 from srcli.training.tasks import make_task
 from srcli.weights import store
-from tests.support.command import RUNNER, train
+from tests.support.command import RUNNER, photo, train
 from tests.support.places import EXAMPLES
 
 TINY = """
@@ -244,3 +246,29 @@ def test_muon_in_float32_is_torchs_muon():
             ends.append(parameter.detach())
         moved = (ends[0] - start).norm()
         assert (ends[0] - ends[1]).norm() < 0.02 * moved
+
+
+def test_strips_show_pictures_next_to_bicubic_and_the_teacher(tmp_path, trunk, features, lessons):
+    made(tmp_path, trunk, features, 3)
+    for number in range(7):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        photo(tmp_path / "pictures" / f"{number}.png", 40 if number else 120, 130)
+    run, common = tmp_path / "run", ["--recipe", tmp_path / "tiny.toml", "--trunk", trunk, "--features", features]
+    shown = ["--show", tmp_path / "pictures", "--teacher", lessons.parent / "teacher.safetensors", "--threads", 1]
+    train("restorer", "--pairs", lessons, *common, *shown, "--out", run)
+    strip = np.asarray(Image.open(run / "strip-000003.png"))
+    assert strip.shape == (16 + 6 * 388 - 4, 3 * 388 - 4, 3)
+    bicubic, network, teacher = (strip[16:400, x : x + 384].astype(int) for x in (0, 388, 776))
+    assert np.abs(network - bicubic).mean() < np.abs(teacher - bicubic).mean()  # three steps from the identity
+    second = strip[16 + 388 :][:384, :384]
+    assert (second[160:] == 255).all()
+    assert (second[:160, :160] < 255).any()  # 40 pixels high
+
+
+def test_a_teacher_beside_lessons_is_only_for_strips(tmp_path, trunk, features, lessons):
+    made(tmp_path, trunk, features, 3)
+    teacher = lessons.parent / "teacher.safetensors"
+    given = ["--recipe", tmp_path / "tiny.toml", "--pairs", lessons, "--teacher", teacher, "--out", tmp_path / "run"]
+    result = RUNNER.invoke(app, [str(a) for a in ("train", "restorer", *given)])
+    assert result.exit_code == 2
+    assert "--show" in result.stderr
