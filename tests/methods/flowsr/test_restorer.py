@@ -12,12 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from srcli.cli.app import app
+from srcli.methods.flowsr.restorer import sharpened
 from srcli.methods.flowsr.training import end
 from srcli.methods.realesrgan.network import Compact
 from srcli.networks.discriminator import PixelDiscriminator, ProjectedDiscriminator
 from srcli.networks.efficientnet import EfficientNetLite0, _published
 from srcli.training import recipe
 from srcli.training.data.lesson_files import LessonFiles
+from srcli.training.data.lessons import GRAPHIC, PHOTO
 from srcli.training.loop import Trainer, read_metadata
 from srcli.training.optimizer import Float32Muon, Optimizer
 from srcli.training.recipe import RecipeError
@@ -246,6 +248,28 @@ def test_muon_in_float32_is_torchs_muon():
             ends.append(parameter.detach())
         moved = (ends[0] - start).norm()
         assert (ends[0] - ends[1]).norm() < 0.02 * moved
+
+
+def test_sharpening_adds_fine_detail_and_keeps_colours():
+    torch.manual_seed(0)
+    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 16, 16) - 0.5, scale_factor=4.0, mode="bicubic")
+    sharp = sharpened(picture, 0.5)
+    assert (sharp[..., 1:] - sharp[..., :-1]).abs().mean() > 1.1 * (picture[..., 1:] - picture[..., :-1]).abs().mean()
+    assert (sharp - picture).mean((2, 3)).abs().max() < 0.01
+    assert torch.equal(
+        sharpened(torch.full((1, 3, 20, 20), 0.25), 0.5).round(decimals=5), torch.full((1, 3, 20, 20), 0.25)
+    )
+
+
+def test_drawn_truth_is_not_sharpened(tmp_path, trunk, features, lessons):
+    task = make_task(
+        made(tmp_path, trunk, features, 1, **{"faithful_share = 0.5": "sharpen = 0.5"}), None, trunk, None, features
+    )
+    torch.manual_seed(0)
+    truth = torch.rand(2, 3, 48, 48) * 2 - 1
+    aims = task._aim(truth, truth, torch.tensor([GRAPHIC, PHOTO]), torch.ones(2))
+    assert torch.equal(aims[0], truth[0])
+    assert torch.equal(aims[1:], sharpened(truth[1:], 0.5))
 
 
 def test_strips_show_pictures_next_to_bicubic_and_the_teacher(tmp_path, trunk, features, lessons):
