@@ -46,6 +46,7 @@ clip = 0.2
 [loss]
 pixel = 0.3
 flat = 0.1
+grid = 0.1
 perceptual = 0.2
 features = 0.2
 pixels = 0.2
