@@ -13,6 +13,9 @@ the same.
 Other tools enlarge OUT/low/x4/ themselves: --folder NAME=DIR takes their results, matched by name and size. With
 --models '' only those are shown.
 
+--worst NAME lists the ten pictures in which that model is furthest behind the others, by the --votes of a blind
+comparison, then by LPIPS-Squeeze or NIQE, and writes worst.jpg.
+
 Numbers are of whole pictures. With a truth: PSNR-Y in dB, without a border of the scale, and LPIPS-Squeeze. Without:
 NIQE; colour drift, the mean CIEDE2000 of the low frequencies against the small picture enlarged by bicubic; the grid
 score of period 4, at which the networks here fold pixels; flat noise, where that enlarged picture is flat. The tables
@@ -36,6 +39,7 @@ import torch
 from PIL import Image
 from sheet import Cell, Row, contact, page, save
 from subjects import Asked, Subject, subjects
+from worst import lost, worst
 
 from srcli.bench.metrics import Files, Metric, Original, choose
 from srcli.errors import SrcliError
@@ -81,6 +85,11 @@ def main() -> None:
     write_scores(options.out / "scores.csv", scores)
     shown = [row for row in rows if row.scale == (options.sheet_scale or max(scales))]
     save(contact(shown, options.side), options.out / "sheet.jpg")
+    if options.worst:
+        found = worst(shown, scores, options.worst, lost(options.votes, options.worst))
+        for row, why in found:
+            print(f"{row.group}: {row.name}: {why}")
+        save(contact([row for row, _ in found], options.side), options.out / "worst.jpg")
     about = f"Real pictures, {datetime.date.today()}"
     (options.out / "index.html").write_text(page(rows, about, tables, options.quality), encoding="utf-8")
 
@@ -102,6 +111,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at", action="append", default=[], metavar="NAME=X,Y", help="centre of its part, 0 to 1")
     parser.add_argument("--side", type=int, default=240, help="of a part in the sheet, in pixels of the results")
     parser.add_argument("--sheet-scale", type=float, help="scale of the sheet, by default the largest")
+    parser.add_argument("--worst", metavar="NAME", help="list ten pictures that this model does worst, and worst.jpg")
+    parser.add_argument("--votes", type=Path, nargs="+", default=[], help="of srcli compare --blind, for --worst")
     parser.add_argument("--quality", type=int, default=90, help="of the WebPs in the page")
     parser.add_argument("--lpips-weights", type=Path)
     parser.add_argument("--niqe-parameters", type=Path)

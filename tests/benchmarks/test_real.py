@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from tests.support.places import BENCHMARKS, EXAMPLES
 @pytest.fixture
 def script(monkeypatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCHMARKS / "quality"))
-    for name in ("real", "sheet", "subjects"):
+    for name in ("real", "sheet", "subjects", "worst"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import real  # type: ignore[import-not-found]
 
@@ -122,3 +123,25 @@ def test_degraded_photos_are_the_same_each_time_and_all_different(script, pictur
     drawn = list(degradations([(str(n), None) for n in range(14)], 20))
     assert len({(name, preset) for name, _, preset in drawn}) == 20
     assert {preset for *_, preset in drawn} == {"light", "moderate", "heavy"}
+
+
+def test_the_worst_pictures_are_those_that_lost_votes(script, pictures, monkeypatch, capsys):
+    out, blurred = pictures / "out", pictures / "blurred"
+    run(script, monkeypatch, *asked(pictures, out))
+    blurred.mkdir()
+    for number in (0, 2, 4):
+        Image.open(out / "low" / "x2" / f"{number}.png").resize((72, 72), 0).save(blurred / f"{number}.png")
+    vote = {"picture": "2.png", "left": "blurred", "right": "bicubic"}
+    facts = {"srcli": "1", "seed": 0, "scale": 2.0, "made": "", "saved": ""}
+    models = [{"name": name, "weights": []} for name in ("blurred", "bicubic")]
+    votes = facts | {"models": models, "votes": [vote | {"winner": "bicubic"}, vote | {"winner": None}]}
+    (pictures / "votes.json").write_text(json.dumps(votes))
+    capsys.readouterr()
+    chosen = ["--scales", "2", "--only", "0", "2", "4", "--odd", pictures / "odd", "--models", "bicubic", "--out", out]
+    worst = ["--folder", f"blurred={blurred}", "--worst", "blurred", "--votes", pictures / "votes.json"]
+    run(script, monkeypatch, *chosen, *worst)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "votes lost" in line]
+    assert lines[0].split(":")[1].strip() == "2"
+    assert "votes lost - won: 1" in lines[0]
+    assert len(lines) == 3
+    assert Image.open(out / "worst.jpg").height > 100
