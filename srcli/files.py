@@ -26,6 +26,8 @@ ABANDONED = 24 * 3600  # age in seconds of abandoned files on systems without lo
 class WriteError(SrcliError):
     """A file or folder cannot be written."""
 
+    reason, retryable = "not-writable", True
+
 
 def write_text(path: Path, text: str) -> None:
     """Write text atomically as UTF-8; bytes of odd file names that cannot be encoded become '?'. Raises WriteError."""
@@ -54,6 +56,8 @@ def make_folder(path: Path) -> None:
 
 class Taken(SrcliError):
     """Another process is making the file."""
+
+    reason, retryable = "busy", True
 
 
 class _Complete(io.BufferedRandom):

@@ -29,6 +29,7 @@ HOLDS = {
     "PPM": Holds(kinds=("uint8", "uint16"), profile=False),
     "PFM": Holds(kinds=("float32",), profile=False),
 }
+LOSSY = frozenset({"JPEG", "WEBP", "AVIF"})  # formats with a quality
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 JPEG_SEGMENT = 65533  # maximum bytes in a segment
 PHOTOSHOP = b"Photoshop 3.0\0"
@@ -130,7 +131,7 @@ def _options(kind: str, layout: Layout, style: Style) -> tuple[dict[str, Any], l
             options["xmp"] = data.xmp
     if data.dpi and kind in ("JPEG", "PNG", "BMP"):
         options["dpi"] = data.dpi
-    if kind in ("JPEG", "WEBP", "AVIF"):
+    if kind in LOSSY:
         options["quality"] = style.quality
     if kind == "WEBP":
         options |= {"lossless": style.lossless, "exact": True}

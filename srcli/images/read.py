@@ -8,7 +8,7 @@ from PIL import Image
 
 from srcli.images.formats import raster, raw, tiff
 from srcli.images.picture import Picture
-from srcli.images.source import MAX_PIXELS, ImageError, Source
+from srcli.images.source import MAX_PIXELS, ImageError, Missing, Source
 
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
@@ -42,7 +42,7 @@ def file_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"{path} does not exist") from None
+        raise Missing(f"{path} does not exist") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder, not a picture") from None
     except OSError as error:

@@ -17,9 +17,10 @@ from srcli.images import encode
 from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
 from srcli.images.formats import tiff_write
 from srcli.images.layout import Band, Layout, fitted
-from srcli.images.metadata import Metadata, Provenance, finished, stripped
+from srcli.images.metadata import Metadata, finished, stripped
 from srcli.images.picture import Picture
-from srcli.images.source import ImageError
+from srcli.images.source import ImageError, NotWritten
+from srcli.provenance import Facts
 
 T = TypeVar("T")
 NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF"})
@@ -86,7 +87,7 @@ class Destination:
             self.file = self.claim.take()
         except OSError as error:
             self._leave()
-            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+            raise NotWritten(f"cannot write {self.path}: {error.strerror or error}") from None
         except files.Taken:
             self._leave()
             raise
@@ -138,7 +139,7 @@ class Destination:
         except (ImageError, MemoryError):
             raise
         except OSError as error:
-            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+            raise NotWritten(f"cannot write {self.path}: {error.strerror or error}") from None
         except (ValueError, TypeError, RuntimeError, KeyError) as error:  # exceptions of encoders
             from srcli.runtime import is_out_of_memory
 
@@ -150,7 +151,7 @@ class Destination:
         try:
             self.claim.finish(self.before)
         except OSError as error:
-            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+            raise NotWritten(f"cannot write {self.path}: {error.strerror or error}") from None
         return notes
 
     def _leave(self) -> None:
@@ -173,9 +174,7 @@ def write(picture: Picture, path: Path, style: Style | None = None) -> tuple[str
         return destination.write(layout, [(picture.colour, picture.alpha)])
 
 
-def described(
-    data: Metadata, size: Size, provenance: Provenance | None, *, strip: bool
-) -> tuple[Metadata, tuple[str, ...]]:
+def described(data: Metadata, size: Size, provenance: Facts | None, *, strip: bool) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata of a result, and notes.
 
     data: metadata of the input.

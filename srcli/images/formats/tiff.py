@@ -11,7 +11,8 @@ from PIL import Image
 
 from srcli.images.colour import srgb
 from srcli.images.formats import raster
-from srcli.images.metadata import ORIENTATION, Metadata, description, upright_xmp
+from srcli.images.metadata import ORIENTATION, Metadata, description
+from srcli.images.old_pixels import upright_xmp
 from srcli.images.picture import Picture
 from srcli.images.source import ImageError, check_frame, check_size, decoding, upright
 
@@ -94,7 +95,7 @@ class TiffSource:
         try:
             tags = Image.Exif()
             tags.load(self.data)  # an EXIF block is a TIFF
-            exif = description(tags)
+            exif, notes = description(tags)
         except Exception as error:  # tags can have any type
             notes = (f"the EXIF data cannot be kept: {error}",)
         xmp, iptc = _value(page, XMP), _value(page, IPTC)
