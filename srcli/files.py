@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ except ImportError:  # Windows
 
 from srcli.errors import SrcliError
 
+SHARED_MEMORY = "/dev/shm"  # writable on Linux, even where the root is read-only
 PATIENCE = 60  # seconds to wait for another process that writes the same small file
 ABANDONED = 24 * 3600  # age in seconds of abandoned files on systems without locks
 
@@ -52,6 +54,14 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"cannot create the folder {path}: {error.strerror or error}") from error
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed on leaving, in memory if no usual place can be written. Raises WriteError."""
+    for place in (None, SHARED_MEMORY):
+        with contextlib.suppress(OSError):
+            return tempfile.TemporaryDirectory(dir=place)
+    raise WriteError("no temporary folder can be written; set TMPDIR to a folder that can")
 
 
 class Taken(SrcliError):

@@ -51,8 +51,12 @@ class Record:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        facts = None if self.facts is None else self.facts.to_dict()
-        return {k: v for k, v in (asdict(self) | {"facts": facts}).items() if v is not None}
+        """As JSON, without what is None. A file that failed or was skipped has a reason."""
+        told = asdict(self) | {"facts": None if self.facts is None else self.facts.to_dict()}
+        if self.status in ("failed", "skipped"):
+            told["reason"] = self.reason or ("error" if self.status == "failed" else "skipped")
+            told["retryable"] = bool(self.retryable)
+        return {k: v for k, v in told.items() if v is not None}
 
 
 def failure(item: Item, error: Exception, alone: bool) -> Record:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from srcli.images.amend import amend
 from srcli.images.encode import FORMATS
 from srcli.images.layout import Band, Layout
 from srcli.images.picture import Picture
-from srcli.images.source import Source
+from srcli.images.source import NotWritten, Source
 from srcli.images.write import can_animate, check_size, described, kind_of
 from srcli.provenance import Facts
 
@@ -164,7 +163,7 @@ class Writing:
         prepared, options = self.prepared, self.batch.options
         path = prepared.path
         if path == STREAM:
-            folder = self._stack.enter_context(tempfile.TemporaryDirectory())
+            folder = self._stack.enter_context(files.temporary_folder())
             suffix = options.suffix or images.writable_suffix(
                 prepared.item.source.suffix, animated=len(prepared.frames) > 1
             )
@@ -190,9 +189,7 @@ class Writing:
         with self._stack:
             notes = self._encode(self._destination, bands, progress)
             if self.prepared.path == STREAM:
-                with self._destination.path.open("rb") as file, contextlib.suppress(BrokenPipeError):
-                    shutil.copyfileobj(file, sys.stdout.buffer)
-                    sys.stdout.buffer.flush()
+                _send(self._destination.path)
         record = replace(self.prepared.record, facts=self.facts(self.prepared.picture, self.prepared.size))
         return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._ledger_notes)))
 
@@ -252,6 +249,16 @@ class Writing:
         provenance = self.facts(picture, layout.size) if self._tells else None
         data, notes = described(picture.metadata, layout.size, provenance, strip=self.batch.options.strip)
         return replace(layout, metadata=data), notes
+
+
+def _send(path: Path) -> None:
+    """Copy a file to standard output. Raises NotWritten."""
+    try:
+        with path.open("rb") as file, contextlib.suppress(BrokenPipeError):
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    except OSError as error:
+        raise NotWritten(f"cannot write standard output: {error.strerror or error}") from None
 
 
 def _max_bytes(prepared: Prepared, batch: UpscaleBatch, frame: int) -> int:

@@ -7,12 +7,15 @@ from pathlib import Path
 from PIL import Image
 
 from srcli.images.formats import raster, raw, tiff
+from srcli.images.formats.jxl.boxes import is_jxl
+from srcli.images.formats.jxl.picture import JxlSource
 from srcli.images.picture import Picture
 from srcli.images.source import MAX_PIXELS, ImageError, Missing, Source
 
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
-    ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", *raw.SUFFIXES,
+    ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", ".jxl", ".psd", ".psb",
+    ".qoi", ".dds", ".pcx", ".sgi", ".rgb", ".rgba", ".bw", *raw.SUFFIXES,
 })  # fmt: skip
 
 
@@ -63,6 +66,8 @@ def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS
     if raw.is_heic(data):
         raw.need_heic(name)
         return raster.RasterSource(data, name, max_pixels, formats=("HEIF",))
+    if is_jxl(data):
+        return JxlSource(data, name, max_pixels)
     if tiff.is_tiff(data):
         return tiff.TiffSource(data, name, max_pixels)
     if raster.is_pfm(data):

@@ -33,6 +33,12 @@ class Missing(ImageError):
     reason = "missing"
 
 
+class MissingCodec(ImageError):
+    """A format that this build of a library cannot decode or encode."""
+
+    reason = "missing-package"
+
+
 class TooLarge(ImageError):
     """A picture above the limit of --max-pixels."""
 

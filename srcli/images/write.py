@@ -16,6 +16,7 @@ from srcli.geometry import Size
 from srcli.images import encode
 from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
 from srcli.images.formats import tiff_write
+from srcli.images.formats.jxl.picture import need_codec
 from srcli.images.layout import Band, Layout, fitted
 from srcli.images.metadata import Metadata, finished, stripped
 from srcli.images.picture import Picture
@@ -79,6 +80,8 @@ class Destination:
 
     def __enter__(self) -> Destination:
         self.kind = kind_of(self.path)
+        if self.kind == "JXL":
+            need_codec(self.path.name)
         check_size(self.kind, self.size)
         self._made = [p for p in (self.path.parent, *self.path.parent.parents) if not p.exists()]
         try:

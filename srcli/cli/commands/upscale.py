@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srcli.cli.shared import options
+from srcli.cli.shared import options, streams
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, fetch_models
 from srcli.cli.shared.options import MACHINE, WRITING
@@ -258,6 +258,7 @@ def _check_stdout(json: bool) -> None:
 
     if json:
         raise UsageError("--json and the picture cannot both go to standard output")
+    streams.check_stdout()
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
 
