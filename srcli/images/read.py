@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
-from srcli.images.formats import raster, raw, tiff
+from srcli.images.formats import psd, raster, raw, tiff
 from srcli.images.formats.jxl.boxes import is_jxl
 from srcli.images.formats.jxl.picture import JxlSource
 from srcli.images.picture import Picture
@@ -17,6 +18,13 @@ SUFFIXES = frozenset({
     ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", ".jxl", ".psd", ".psb",
     ".qoi", ".dds", ".pcx", ".sgi", ".rgb", ".rgba", ".bw", *raw.SUFFIXES,
 })  # fmt: skip
+
+OWN: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, str, int], Source]], ...] = (
+    (is_jxl, JxlSource),
+    (psd.is_psd, psd.PsdSource),
+    (tiff.is_tiff, tiff.TiffSource),
+    (raster.is_pfm, raster.PfmSource),
+)  # formats that Pillow does not read, or only in part
 
 
 def read(path: Path, frame: int = 0, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -66,12 +74,9 @@ def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS
     if raw.is_heic(data):
         raw.need_heic(name)
         return raster.RasterSource(data, name, max_pixels, formats=("HEIF",))
-    if is_jxl(data):
-        return JxlSource(data, name, max_pixels)
-    if tiff.is_tiff(data):
-        return tiff.TiffSource(data, name, max_pixels)
-    if raster.is_pfm(data):
-        return raster.PfmSource(data, name, max_pixels)
+    for belongs, kind in OWN:
+        if belongs(data):
+            return kind(data, name, max_pixels)
     return raster.RasterSource(data, name, max_pixels)
 
 

@@ -14,11 +14,28 @@ from PIL import Image, ImageCms, ImageOps
 
 from srcli.images import metadata
 from srcli.images.colour import ProfileError, space_of, srgb
+from srcli.images.formats import sgi
 from srcli.images.picture import Picture
 from srcli.images.source import ImageError, check_frame, check_size, decoding, upright
 
 # Pillow's other formats run programs (EPS) or hold drawings.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000", "TGA", "ICO")
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "GIF",
+    "AVIF",
+    "PPM",
+    "JPEG2000",
+    "TGA",
+    "ICO",
+    "QOI",
+    "DDS",
+    "PCX",
+    "SGI",
+)
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 _PILLOWS_LIMIT = threading.Lock()
 
@@ -149,6 +166,8 @@ def deep_pixels(kind: str, data: bytes) -> np.ndarray | None:
         return widened(_planes(imagecodecs.avif_decode(data)), bits)
     if kind == "JPEG2000" and (bits := _jpeg2k_bits(data)) > 8:
         return widened(_planes(imagecodecs.jpeg2k_decode(data)), bits)
+    if kind == "SGI":
+        return sgi.deep(data)
     if kind == "PPM" and (largest := _netpbm_maximum(data)) > 255:
         pixels = _planes(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))[..., ::-1]
         return np.rint(pixels.clip(0, largest) * (65535 / largest)).astype(np.uint16)
