@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -61,6 +61,14 @@ class Output:
             with streams.printing():
                 print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n", end="", flush=True)
 
+    def fail(self, told: dict[str, Any]) -> None:
+        """Print the record of an error that stops the command, and its sentence."""
+        try:
+            self.record(told)
+        except streams.StreamError:  # the sentence may say just that
+            streams.silence(sys.stdout)
+        self.problem(f"srcli: {told['error']}")
+
     def say(self, text: str) -> None:
         """Print a result for people."""
         if not (self.json or self.quiet):
@@ -105,11 +113,7 @@ def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
 
     def stop(text: str, code: int, reason: str, retryable: bool) -> NoReturn:
         told = {"error": text, "reason": reason, "retryable": retryable, "exit_code": code}
-        try:
-            Output(as_json).record(stamped("error", told))
-        except streams.StreamError:
-            streams.silence(sys.stdout)
-        Output().problem(f"srcli: {text}")
+        Output(as_json).fail(stamped("error", told))
         sys.exit(code)
 
     for stream in (sys.stdout, sys.stderr):

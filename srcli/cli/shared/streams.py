@@ -46,7 +46,7 @@ def printing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StreamError(_sentence(error)) from None
+        raise StreamError(sentence(error)) from None
 
 
 @contextlib.contextmanager
@@ -76,7 +76,7 @@ def settle(code: int) -> int:
         except OSError as error:
             silence(stream)
             if stream is sys.stdout and code == 0 and error.errno != errno.EPIPE:
-                complain(_sentence(error))
+                complain(sentence(error))
                 code = 1
     return code
 
@@ -88,5 +88,6 @@ def complain(text: str) -> None:
         sys.stderr.flush()
 
 
-def _sentence(error: OSError) -> str:
+def sentence(error: OSError) -> str:
+    """What to say of an error of standard output."""
     return f"cannot write standard output: {error.strerror or error}"
