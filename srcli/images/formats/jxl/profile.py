@@ -48,7 +48,7 @@ def written(profile: bytes) -> str:
     encoded = _varint(len(profile)) + _varint(len(commands)) + commands + bytes(residuals) + rest
     # No LZ77; all contexts share a distribution; a prefix code; tokens are numbers; 256 = 1 + 2**7 + 127 symbols.
     head = "0" + "1" + "00" + "1" + _bits(15, 4) + "1" + _bits(7, 4) + _bits(127, 7)
-    # Code lengths, in the order of `entropy.LENGTH_ORDER`: only 8 occurs, so that it takes no bits to repeat.
+    # Code lengths, in the order of `prefix.LENGTH_ORDER`: only 8 occurs, so that it takes no bits to repeat.
     lengths = "00" + "00" * 10 + "01" + "00" * 7
     return _u64(len(encoded)) + head + lengths + "".join(f"{byte:08b}" for byte in encoded)
 
