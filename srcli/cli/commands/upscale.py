@@ -123,7 +123,9 @@ def command(
     provenance: Annotated[
         bool,
         typer.Option(
-            "--provenance/--no-provenance", help="Note tool, model and settings in the file.", rich_help_panel=WRITING
+            "--provenance/--no-provenance",
+            help="Note in the file how it was made; srcli show prints it.",
+            rich_help_panel=WRITING,
         ),
     ] = True,
     frame: Annotated[
