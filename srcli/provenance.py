@@ -11,6 +11,7 @@ TOOL = "srcli"
 # A provenance ends with counts that are known only when the pixels are written: they have a fixed width, and
 # `images.amend` fills them in.
 COUNTS = ("tiles", "bounded_tiles", "guarded_tiles", "redone_tiles", "exploded")
+NUMBERS = ("scale", "detail", "temperature", "denoise", "network_scale")
 GUARDED, DIGITS = ", guarded tiles", 8
 
 
@@ -26,11 +27,13 @@ class Facts:
     weights: SHA-256 of each file of weights as published, by the network's role; empty if it is unknown.
     input_sha256: SHA-256 of the input file.
     input_size, output_size: width and height in pixels, upright.
+    frame: the frame or page that was asked for, from 1.
     scale: how many times larger; with two sides given, the larger of both factors.
     detail, temperature, seed, steps, colour, denoise: the dials, as run.
     device: cpu, mps, or the name of the GPU.
     precision: of the networks: fp32, bf16 or fp16.
     tiling: exact, or bounded: tiles are close to the untiled result.
+    tile: side of a tile in output pixels, if it was asked for.
     network_scale: the scale of a network that makes no other.
     resampling: the filter that took the network's picture to the result's size.
     quality: of a lossy file, 1 to 100.
@@ -51,6 +54,7 @@ class Facts:
     input_sha256: str | None = None
     input_size: tuple[int, int] | None = None
     output_size: tuple[int, int] | None = None
+    frame: int | None = None
     scale: float
     detail: float
     temperature: float | None = None
@@ -61,6 +65,7 @@ class Facts:
     device: str | None = None
     precision: str | None = None
     tiling: str | None = None
+    tile: int | None = None
     network_scale: float | None = None
     resampling: str | None = None
     quality: int | None = None
@@ -80,11 +85,14 @@ class Facts:
     def from_dict(cls, told: Mapping[str, Any]) -> Facts:
         """The inverse of `to_dict`; other keys are ignored. Raises ValueError for what is no provenance."""
         known = {f.name for f in fields(cls)}
-        found = {name: value for name, value in told.items() if name in known}
-        for name in ("input_size", "output_size"):
-            if isinstance(found.get(name), list):
-                found[name] = tuple(found[name])
+        found = {name: value for name, value in told.items() if name in known and value is not None}
         try:
+            for name in ("input_size", "output_size"):
+                if name in found:
+                    width, height = found[name]
+                    found[name] = (int(width), int(height))
+            found |= {name: float(found[name]) for name in NUMBERS if name in found}
+            found["weights"] = {str(role): str(digest) for role, digest in dict(found.get("weights", {})).items()}
             return cls(**found)
         except TypeError as error:
             raise ValueError(str(error)) from None

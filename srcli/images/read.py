@@ -13,10 +13,11 @@ from srcli.images.formats.jxl.picture import JxlSource
 from srcli.images.picture import Picture
 from srcli.images.source import MAX_PIXELS, ImageError, Missing, Source
 
+# Of files in folders. Content decides what a file is; .rgb and .bw are left out, as they are mostly bare pixels.
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
     ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", ".jxl", ".psd", ".psb",
-    ".qoi", ".dds", ".pcx", ".sgi", ".rgb", ".rgba", ".bw", *raw.SUFFIXES,
+    ".qoi", ".dds", ".pcx", ".sgi", *raw.SUFFIXES,
 })  # fmt: skip
 
 OWN: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, str, int], Source]], ...] = (

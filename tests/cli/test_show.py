@@ -48,7 +48,7 @@ def test_the_file_and_the_record_tell_the_same(tmp_path, suffix):
     assert facts["weights"] == {role: part.sha256 for role, part in parts.items()}
     assert (facts["version"], facts["torch"], facts["device"]) == (__version__, torch.__version__, "cpu")
     assert (facts["input_size"], facts["output_size"], facts["scale"]) == ([24, 20], [60, 50], 2.5)
-    assert (facts["detail"], facts["tiling"], facts["bounded_tiles"]) == (0.5, "exact", 0)
+    assert (facts["detail"], facts["tiling"], facts["tile"], facts["bounded_tiles"]) == (0.5, "exact", 32, 0)
     assert facts["precision"] in ("bf16", "fp32")
     assert facts.get("quality") == (None if suffix in (".png", ".tif") else 95)
 
@@ -146,6 +146,34 @@ def test_results_of_the_first_version_are_read(tmp_path):
     facts = shown(tmp_path / "b.png")["facts"]
     assert (facts["model"], facts["guarded_tiles"]) == ("linf-lp-s", 3)
     assert "linf-lp-s, x2, detail 1" in srcli("show", tmp_path / "c.jpg").stderr
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": "big"}, {"input_size": 3}, {"weights": [1]}, {"detail": [1]}, {"model": None}]
+)
+def test_a_forged_provenance_is_none(tmp_path, change):
+    from PIL import PngImagePlugin
+
+    info = PngImagePlugin.PngInfo()
+    told = {"tool": "srcli", "version": "9", "model": "m", "scale": 2.0, "detail": 1.0}
+    info.add_text("srcli", json.dumps(told | change))
+    with Image.open(photo(tmp_path / "a.png")) as image:
+        image.save(tmp_path / "b.png", pnginfo=info)
+    result = srcli("show", tmp_path / "b.png")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1), result.output
+
+
+def test_control_codes_of_a_file_do_not_reach_the_terminal(tmp_path):
+    from PIL import PngImagePlugin
+
+    info = PngImagePlugin.PngInfo()
+    told = {"tool": "srcli", "version": "9", "model": "\x1b[2Jm", "scale": 2.0, "detail": 1.0}
+    info.add_text("srcli", json.dumps(told))
+    with Image.open(photo(tmp_path / "a.png")) as image:
+        image.save(tmp_path / "b.png", pnginfo=info)
+    result = srcli("show", tmp_path / "b.png")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
 
 
 def test_facts_survive_json():

@@ -20,7 +20,7 @@ EXAMPLES = """Examples:\n
 LABELS = {
     "why": "chosen for", "input_sha256": "input SHA-256", "input_size": "input", "output_size": "result",
     "network_scale": "network's scale", "resampling": "resampled by", "bounded_tiles": "  bounded",
-    "guarded_tiles": "  made again, more faithfully", "redone_tiles": "  made again in float32",
+    "guarded_tiles": "  redone, more faithfully", "redone_tiles": "  redone in float32",
     "exploded": "exploded patches",
 }  # fmt: skip
 
@@ -65,18 +65,16 @@ def _show(path: Path, output: Output, *, alone: bool) -> int:
 
 
 def _print(path: Path, facts: Facts, output: Output) -> None:
-    from rich.table import Table
-
-    table = Table(title=str(path), title_justify="left", show_header=False, box=None, pad_edge=False)
+    lines: list[tuple[str, str]] = []
     for name, value in facts.to_dict().items():
-        if name == "tool":
-            continue
         if name == "weights":
-            for role, digest in value.items():
-                table.add_row(f"weights, {role}", f"SHA-256 {digest}" if digest else "SHA-256 unknown")
-        else:
-            table.add_row(LABELS.get(name, name.replace("_", " ")), _text(name, value))
-    output.table(table)
+            lines += [(f"weights, {role}", f"SHA-256 {digest or 'unknown'}") for role, digest in value.items()]
+        elif name != "tool":
+            lines.append((LABELS.get(name, name.replace("_", " ")), _text(name, value)))
+    width = max(len(label) for label, _ in lines)
+    told = "\n".join(f"  {label:{width}}  {value}" for label, value in lines)
+    # A file's text may hold control codes, which would act on the terminal.
+    output.say("".join(c if c.isprintable() or c == "\n" else "?" for c in f"{path}\n{told}"))
 
 
 def _text(name: str, value: Any) -> str:
