@@ -135,6 +135,28 @@ def test_files_of_the_reference_encoder_are_read(icc):
     assert np.abs((np.rot90(values, -1) if turned else values) - picture.colour).max() <= 20  # decoders of JPEG differ
 
 
+# Colour encodings that a header names by number: Display P3, and linear sRGB.
+P3_ENCODING = "0" + "0" + "00" + "10" + "01" + "1001" + "0" + "01" + "1101" + "10"
+LINEAR_ENCODING = "0" + "0" + "00" + "10" + "10" + "0" + "01" + "0110" + "10"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "green"),
+    [(P3_ENCODING, (12.92 * -0.2249, 1.018, 12.92 * -0.0786)), (LINEAR_ENCODING, (0.0, 1.0, 0.0))],
+)
+def test_colours_that_the_header_names_get_a_profile(encoding, green):
+    """The pure green of each, in sRGB: that of P3 lies outside, where LittleCMS goes on with the slope at black."""
+    values = photo()
+    data = boxes.read(bytes(imagecodecs.jpegxl_encode(values, lossless=True))).codestream
+    picture = decode(header.changed(data, colours=encoding))
+    assert np.array_equal(picture.colour, values)
+    pure = np.array([[[0, 1, 0]]], np.float32)
+    options = {"colorspace": "rgb", "outcolorspace": "rgb", "outdtype": "float32"}
+    assert imagecodecs.cms_transform(pure, picture.icc, srgb(), **options)[0, 0] == pytest.approx(green, abs=0.005)
+    half = imagecodecs.cms_transform(pure * 0 + 0.5, picture.icc, srgb(), **options)[0, 0]
+    assert half == pytest.approx([0.5 if encoding == P3_ENCODING else 0.735] * 3, abs=0.003)
+
+
 def test_profiles_of_any_length_survive_our_own_writing():
     for length in (1, 127, 128, 129, 400, 5000, 70_000):
         icc = RNG.integers(0, 256, length, dtype=np.uint8).tobytes()

@@ -182,8 +182,9 @@ def _profile_of(colours: Colours, *, grey: bool) -> tuple[bytes | None, tuple[st
     known = PRIMARIES.get(colours.primaries, PRIMARIES[1]) if isinstance(colours.primaries, int) else colours.primaries
     gamma = 1.0 if colours.curve == LINEAR else 1 / colours.curve if 0 < colours.curve < 1 else None
     if gamma is None:
-        values = np.linspace(0, 1, 4096)
+        values = np.linspace(0, 1, 1024)
         curve = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+        curve = curve.astype(np.float32)
         return imagecodecs.cms_profile("rgb", whitepoint=white, primaries=known, transferfunction=curve), ()
     return imagecodecs.cms_profile("rgb", whitepoint=white, primaries=known, gamma=gamma), ()
 
