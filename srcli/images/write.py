@@ -25,6 +25,7 @@ from srcli.provenance import Facts
 
 T = TypeVar("T")
 NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF"})
+WITH_IPTC = frozenset({"JPEG", "TIFF"})
 
 
 def writable_suffix(suffix: str, *, animated: bool = False) -> str:
@@ -132,6 +133,8 @@ class Destination:
         data = layout.metadata
         if self.kind in NO_METADATA and (data.xmp or data.iptc or data.exif):
             notes.append(f"{self.kind} cannot hold metadata: left out")
+        elif data.iptc and self.kind not in WITH_IPTC:
+            notes.append(f"{self.kind} cannot hold an IPTC record: left out")
         return target, fit, notes
 
     def _encoded(self, work: Callable[[BinaryIO], list[str]]) -> list[str]:

@@ -106,6 +106,12 @@ def test_iptc_is_kept(tmp_path, suffix):
     assert images.read(tmp_path / f"a{suffix}").metadata.iptc == IPTC
 
 
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jxl"])
+def test_iptc_that_is_lost_is_told(tmp_path, suffix):
+    notes = write(tmp_path / f"a{suffix}", Picture(photo(), metadata=Metadata(iptc=IPTC)))
+    assert any("cannot hold an IPTC record" in note for note in notes)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
 def test_resolution_is_kept(tmp_path, suffix):
     write(tmp_path / f"a{suffix}", Picture(photo(), metadata=Metadata(dpi=(300.0, 150.0))))

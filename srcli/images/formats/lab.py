@@ -31,7 +31,7 @@ def to_srgb(pixels: np.ndarray, *, signed: bool, full: float) -> tuple[np.ndarra
         clipped += lost
     notes: tuple[str, ...] = ("LAB was converted to sRGB",)
     if share := clipped / max(1, pixels.shape[0] * pixels.shape[1]):
-        notes = (f"LAB was converted to sRGB; {share:.2g} of the pixels lay outside of it and were clipped",)
+        notes = (f"LAB was converted to sRGB; {100 * share:.2g} % of the pixels lay outside of it and were clipped",)
     return out, notes
 
 

@@ -117,7 +117,7 @@ class PsdSource:
             if eight.dtype != np.uint8:
                 raise ImageError(f"{self.name}: CMYK of {self.depth} bits is not supported")
             rgb, note = raster.cmyk_to_rgb(Image.fromarray(np.ascontiguousarray(255 - eight), "CMYK"), icc)
-            return np.asarray(rgb), srgb(), (note,)
+            return np.asarray(rgb), srgb(), (note, *("CMYK was reduced to 8 bits per channel",) * (self.depth > 8))
         if self.mode == LAB:
             if pixels.dtype == np.float32:
                 raise ImageError(f"{self.name}: LAB of 32 bits is not supported")
