@@ -150,6 +150,7 @@ def test_colours_that_the_header_names_get_a_profile(encoding, green):
     data = boxes.read(bytes(imagecodecs.jpegxl_encode(values, lossless=True))).codestream
     picture = decode(header.changed(data, colours=encoding))
     assert np.array_equal(picture.colour, values)
+    assert picture.icc[24:36] == bytes([7, 208, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0])  # no date: the same at any time
     pure = np.array([[[0, 1, 0]]], np.float32)
     options = {"colorspace": "rgb", "outcolorspace": "rgb", "outdtype": "float32"}
     assert imagecodecs.cms_transform(pure, picture.icc, srgb(), **options)[0, 0] == pytest.approx(green, abs=0.005)
