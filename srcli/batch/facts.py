@@ -31,6 +31,7 @@ def facts_of(picture: Picture, size: Size, chosen: Chosen, batch: UpscaleBatch, 
     sampling, has = upscaler.settled(chosen.sampling), upscaler.has
     kind, style = FORMATS.get(suffix.lower(), ""), batch.options.style
     flat = picture.alpha is not None and kind in HOLDS and not HOLDS[kind].alpha
+    mixed = has("denoise") and sampling.denoise not in (None, 1)  # at full strength the twin has no effect
     network = model.scale if isinstance(model, FixedScale) else None
     resampled = isinstance(model, FixedScale) and model.own_size(picture.size) != size
     return Facts(
@@ -39,7 +40,7 @@ def facts_of(picture: Picture, size: Size, chosen: Chosen, batch: UpscaleBatch, 
         model=upscaler.entry.name,
         method=upscaler.entry.pipeline,
         why=chosen.choice.why if chosen.choice else None,
-        weights={role: store.digest(part) for role, part in upscaler.entry.parts.items()},
+        weights={role: store.digest(part) for role, part in upscaler.entry.parts.items() if mixed or role != "twin"},
         input_sha256=sha256,
         input_size=(picture.size.width, picture.size.height),
         output_size=(size.width, size.height),
@@ -50,7 +51,7 @@ def facts_of(picture: Picture, size: Size, chosen: Chosen, batch: UpscaleBatch, 
         seed=sampling.seed,
         steps=sampling.steps if has("steps") else None,
         colour=(sampling.colour or getattr(model, "default_colour", None)) if has("colour") else None,
-        denoise=(1.0 if sampling.denoise is None else sampling.denoise) if has("denoise") else None,
+        denoise=sampling.denoise if mixed else None,
         device=_device(upscaler.runtime),
         precision=upscaler.runtime.precision,
         tiling=model.tiling,
