@@ -51,10 +51,10 @@ class Record:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, without what is None. A file that failed or was skipped has a reason."""
+        """As JSON, without what is None. A file that was not made has a reason."""
         told = asdict(self) | {"facts": None if self.facts is None else self.facts.to_dict()}
-        if self.status in ("failed", "skipped"):
-            told["reason"] = self.reason or ("error" if self.status == "failed" else "skipped")
+        if self.status not in ("done", "planned"):
+            told["reason"] = self.reason or ("error" if self.status == "failed" else self.status)
             told["retryable"] = bool(self.retryable)
         return {k: v for k, v in told.items() if v is not None}
 
