@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +20,15 @@ except ImportError:  # Windows
 
 from srcli.errors import SrcliError
 
+SHARED_MEMORY = "/dev/shm"  # writable on Linux, even where the root is read-only
 PATIENCE = 60  # seconds to wait for another process that writes the same small file
 ABANDONED = 24 * 3600  # age in seconds of abandoned files on systems without locks
 
 
 class WriteError(SrcliError):
     """A file or folder cannot be written."""
+
+    reason, retryable = "not-writable", True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -52,8 +56,18 @@ def make_folder(path: Path) -> None:
         raise WriteError(f"cannot create the folder {path}: {error.strerror or error}") from error
 
 
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is removed on leaving, in memory if no usual place can be written. Raises WriteError."""
+    for place in (None, SHARED_MEMORY):
+        with contextlib.suppress(OSError):
+            return tempfile.TemporaryDirectory(dir=place)
+    raise WriteError("no temporary folder can be written; set TMPDIR to a folder that can")
+
+
 class Taken(SrcliError):
     """Another process is making the file."""
+
+    reason, retryable = "busy", True
 
 
 class _Complete(io.BufferedRandom):

@@ -22,6 +22,7 @@ STRIP_BYTES = 350 * 2**20
 class DeviceError(SrcliError):
     """A device or precision that is unknown or not available."""
 
+    reason = "device"
     exit_code = 2
 
 

@@ -15,6 +15,7 @@ from srcli.batch.batches import Batch
 from srcli.batch.ledger import Ledger, LedgerError, stamp
 from srcli.batch.names import STREAM, InputError, Item, UsageError, resolved
 from srcli.batch.records import Record
+from srcli.errors import reason_of
 from srcli.images.read import file_bytes
 
 
@@ -44,7 +45,7 @@ def done_before(item: Item, key: str, batch: Batch) -> Record | None:
         return None
     again = "; use --no-ledger to make it again" if batch.options.overwrite else ""
     text = f"{path} was already made from this file{again}"
-    return Record(input=str(item.source), status="skipped", output=str(path), error=text)
+    return Record(input=str(item.source), status="skipped", output=str(path), error=text, reason="unchanged")
 
 
 def refused_before(item: Item, key: str, batch: Batch) -> Record | None:
@@ -53,7 +54,9 @@ def refused_before(item: Item, key: str, batch: Batch) -> Record | None:
     if ledger is None or batch.options.retry_failed or (why := ledger.failed(key)) is None:
         return None
     text = f"{why} (failed in an earlier run; use --retry-failed to try again)"
-    return Record(input=str(item.source), status="failed", error=text, exit_code=1)
+    return Record(
+        input=str(item.source), status="failed", error=text, reason="unreadable", retryable=False, exit_code=1
+    )
 
 
 def earlier_result(item: Item, batch: Batch) -> Record | None:
@@ -62,13 +65,20 @@ def earlier_result(item: Item, batch: Batch) -> Record | None:
     if not item.found or ledger is None or ledger.origin(item.source) not in batch.sources:
         return None
     text = f"{item.source} is a result of an earlier run; to use it anyway, give its path"
-    return Record(input=str(item.source), status="skipped", error=text)
+    return Record(input=str(item.source), status="skipped", error=text, reason="earlier-result")
 
 
 def refused(item: Item, key: str, batch: Batch, error: images.ImageError) -> Record:
     """The record of a file that is not a readable picture; the ledger remembers it, so that it is not tried again."""
     logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
-    record = Record(input=str(item.source), status="failed", error=str(error), exit_code=error.exit_code)
+    record = Record(
+        input=str(item.source),
+        status="failed",
+        error=str(error),
+        reason=reason_of(error),
+        retryable=error.retryable,
+        exit_code=error.exit_code,
+    )
     if type(error) is not images.ImageError:
         return record
     return add_entry(

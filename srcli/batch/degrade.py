@@ -175,7 +175,7 @@ def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBa
     if why is None and not _left_over(result):
         why = bookkeeping.reason_to_skip(result.parameters, batch, item)
     if why is not None:
-        result.record = replace(record, status="skipped", error=why)
+        result.record = replace(record, status="skipped", error=why, reason="exists")
     return result
 
 
@@ -197,11 +197,11 @@ def _make_results(
             try:
                 destination = stack.enter_context(_destination(item, result, batch))
             except files.Taken as taken:
-                yield replace(result.record, status="skipped", error=str(taken))
+                yield replace(result.record, status="skipped", error=str(taken), reason="busy", retryable=True)
                 continue
             whole = result.parameters.exists() or not batch.options.overwrite
             if whole and (why := bookkeeping.made_elsewhere(result.path, result.key, batch, item)):
-                yield replace(result.record, status="skipped", error=why)
+                yield replace(result.record, status="skipped", error=why, reason="exists")
             else:
                 claimed.append((result, destination))
         labels = [result.label for result, _ in claimed]

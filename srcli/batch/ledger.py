@@ -22,6 +22,8 @@ NAME = ".srcli-ledger.jsonl"
 class LedgerError(SrcliError):
     """A ledger that cannot be read or written."""
 
+    reason, retryable = "ledger", True
+
 
 def key_of(data: bytes, settings: Mapping[str, Any]) -> str:
     """A hash that identifies a piece of work: the input's bytes and all settings that affect the result."""

@@ -20,6 +20,8 @@ FIELDS = ("stem", "ext", "scale", "width", "height", "model", "parent", "folder"
 class InputError(SrcliError):
     """Inputs that contain no picture."""
 
+    reason = "no-input"
+
 
 class UsageError(SrcliError):
     """Options or inputs that contradict each other."""

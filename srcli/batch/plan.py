@@ -150,6 +150,8 @@ def _check_single(source: Path, out: Path | None, suffix: str | None) -> None:
     """Raise UsageError if the output name cannot be used for a single picture."""
     if out is None or out == STREAM or out.is_dir():
         return
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out} is a device; use -o - for standard output")
     if _names_a_file(out):
         if suffix is not None and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
             raise UsageError(f"--format {suffix[1:]} contradicts the name {out.name}")

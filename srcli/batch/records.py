@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from srcli.batch.names import Item, UsageError
-from srcli.errors import OutOfMemory, SrcliError
+from srcli.errors import REASONS, OutOfMemory, SrcliError, reason_of
+from srcli.provenance import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,17 +16,22 @@ class Record:
     """The outcome of one file.
 
     status: done, failed, skipped or, in a dry run, planned.
+    reason: why it failed or was skipped, a word for programs; `retryable`: whether the same may succeed later.
     redone_tiles: tiles that were not finite and were computed again in float32.
     exploded: patches in which the flow's inverse exploded and was bounded or recomputed.
+    bounded_tiles: tiles that are only close to the untiled result.
     guarded_tiles: tiles that did not match the input and were computed again.
     choice: if `auto` chose the model, the reason, the measurements of the picture, and the model of the package that
         an installed restorer takes the place of.
+    facts: of a finished result, what decided its pixels.
     """
 
     input: str
     status: str
     output: str | None = None
     error: str | None = None
+    reason: str | None = None
+    retryable: bool | None = None
     exit_code: int = 0
     width: int | None = None
     height: int | None = None
@@ -35,15 +41,22 @@ class Record:
     tiles: int | None = None
     redone_tiles: int | None = None
     exploded: int | None = None
+    bounded_tiles: int | None = None
     guarded_tiles: int | None = None
     model: str | None = None
     detail: float | None = None
     denoise: float | None = None
     choice: dict[str, Any] | None = None
+    facts: Facts | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
+        """As JSON, without what is None. A file that was not made has a reason."""
+        told = asdict(self) | {"facts": None if self.facts is None else self.facts.to_dict()}
+        if self.status not in ("done", "planned"):
+            told["reason"] = self.reason or ("error" if self.status == "failed" else self.status)
+            told["retryable"] = bool(self.retryable)
+        return {k: v for k, v in told.items() if v is not None}
 
 
 def failure(item: Item, error: Exception, alone: bool) -> Record:
@@ -58,10 +71,16 @@ def failure(item: Item, error: Exception, alone: bool) -> Record:
         if error.exit_code == UsageError.exit_code and alone:
             raise error
         text = str(error) if item.source.name in str(error) else f"{item.source}: {error}"
-        return Record(input=str(item.source), status="failed", error=text, exit_code=error.exit_code)
-    text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
+        return _failed(item, text, error.exit_code, reason_of(error), error.retryable)
+    text, code, reason = f"{item.source}: unexpected {type(error).__name__}: {error}", 1, "unexpected"
     if is_out_of_memory(error):
-        text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code
+        text, code, reason = f"{item.source}: not enough memory", OutOfMemory.exit_code, REASONS[5]
     elif isinstance(error, OSError):
-        text = f"{item.source}: {error.strerror or error}"
-    return Record(input=str(item.source), status="failed", error=" ".join(text.split()), exit_code=code)
+        text, reason = f"{item.source}: {error.strerror or error}", "system"
+    return _failed(item, " ".join(text.split()), code, reason, reason != "unexpected")
+
+
+def _failed(item: Item, text: str, code: int, reason: str, retryable: bool) -> Record:
+    return Record(
+        input=str(item.source), status="failed", error=text, reason=reason, retryable=retryable, exit_code=code
+    )

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from srcli.batch.batches import UpscaleBatch
+from srcli.batch.facts import counts_of
 from srcli.batch.names import Item
 from srcli.batch.records import Record, failure
 from srcli.batch.work import Prepared, Writing, prepare
@@ -219,9 +220,8 @@ class _Worker:
 
 def _counted(record: Record, counts: list[Count], seconds: float) -> Record:
     """Add time and tile counts to the record of a result, with notes about what had to be repaired."""
-    tiles, redone, exploded, guarded = (
-        sum(getattr(count, name) for count in counts) for name in ("tiles", "redone", "exploded", "guarded")
-    )
+    counted: dict[str, Any] = counts_of(counts)
+    tiles, redone, exploded, guarded = (counted[n] for n in ("tiles", "redone_tiles", "exploded", "guarded_tiles"))
     notes = record.notes
     if redone:
         notes += (f"{redone} of {tiles} tiles had non-finite values and were recomputed in float32",)
@@ -229,8 +229,8 @@ def _counted(record: Record, counts: list[Count], seconds: float) -> Record:
         notes += (f"the flow's inverse exploded in {exploded} patches, which were bounded or recomputed",)
     if guarded:
         notes += (f"{guarded} of {tiles} tiles did not match the input and were recomputed with less detail",)
-    counted = {"tiles": tiles, "redone_tiles": redone, "exploded": exploded, "guarded_tiles": guarded}
-    return replace(record, seconds=round(seconds, 3), notes=notes, **counted)
+    facts = None if record.facts is None else record.facts.counted(counted)
+    return replace(record, seconds=round(seconds, 3), notes=notes, facts=facts, **counted)
 
 
 def _encode(writing: Writing, bands: Bands, report: Callable[[int, int], None]) -> Record:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srcli import __version__, files, images
+from srcli import files, images
 from srcli.batch import bookkeeping
 from srcli.batch.batches import RunOptions, UpscaleBatch
+from srcli.batch.facts import counts_of, facts_of
 from srcli.batch.ledger import key_of
 from srcli.batch.names import STREAM, Item, output_path
 from srcli.batch.records import Record
@@ -21,10 +22,10 @@ from srcli.geometry import Size
 from srcli.images.amend import amend
 from srcli.images.encode import FORMATS
 from srcli.images.layout import Band, Layout
-from srcli.images.metadata import Provenance
 from srcli.images.picture import Picture
-from srcli.images.source import Source
+from srcli.images.source import NotWritten, Source
 from srcli.images.write import can_animate, check_size, described, kind_of
+from srcli.provenance import Facts
 
 if TYPE_CHECKING:
     from srcli.tiling.strips import Count
@@ -37,6 +38,7 @@ class Prepared:
 
     frames: the frames of the source that the result will have.
     chosen: the model and its sampling.
+    sha256: of the source.
     """
 
     item: Item
@@ -48,6 +50,7 @@ class Prepared:
     record: Record
     frames: tuple[int, ...]
     chosen: Chosen
+    sha256: str
 
 
 def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
@@ -67,10 +70,12 @@ def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
         picture = source.picture(batch.options.frame or 0)
     except images.ImageError as error:
         return bookkeeping.refused(item, key, batch, error)
-    return _planned(item, key, source, picture, batch)
+    return _planned(item, key, source, picture, batch, hashlib.sha256(data).hexdigest())
 
 
-def _planned(item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch) -> Prepared | Record:
+def _planned(
+    item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch, sha256: str
+) -> Prepared | Record:
     """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
     options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling, batch.target)
     size = chosen.upscaler.size_for(picture.size, batch.target)
@@ -91,7 +96,7 @@ def _planned(item: Item, key: str, source: Source, picture: Picture, batch: Upsc
     if path != STREAM:
         batch.sweep(path.parent)
         if why := bookkeeping.reason_to_skip(path, batch, item):
-            return replace(record, status="skipped", error=why)
+            return replace(record, status="skipped", error=why, reason="exists")
         check_size(kind_of(path), size)
     if options.dry_run:
         return record
@@ -105,6 +110,7 @@ def _planned(item: Item, key: str, source: Source, picture: Picture, batch: Upsc
         record=record,
         frames=frames,
         chosen=chosen,
+        sha256=sha256,
     )
 
 
@@ -157,7 +163,7 @@ class Writing:
         prepared, options = self.prepared, self.batch.options
         path = prepared.path
         if path == STREAM:
-            folder = self._stack.enter_context(tempfile.TemporaryDirectory())
+            folder = self._stack.enter_context(files.temporary_folder())
             suffix = options.suffix or images.writable_suffix(
                 prepared.item.source.suffix, animated=len(prepared.frames) > 1
             )
@@ -168,10 +174,10 @@ class Writing:
         try:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
-            return replace(prepared.record, status="skipped", error=str(taken))
+            return replace(prepared.record, status="skipped", error=str(taken), reason="busy", retryable=True)
         if why := bookkeeping.made_elsewhere(path, prepared.key, self.batch, prepared.item):
             self.close()
-            return replace(prepared.record, status="skipped", error=why)
+            return replace(prepared.record, status="skipped", error=why, reason="exists")
         return None
 
     def close(self) -> None:
@@ -183,22 +189,29 @@ class Writing:
         with self._stack:
             notes = self._encode(self._destination, bands, progress)
             if self.prepared.path == STREAM:
-                with self._destination.path.open("rb") as file, contextlib.suppress(BrokenPipeError):
-                    shutil.copyfileobj(file, sys.stdout.buffer)
-                    sys.stdout.buffer.flush()
-        record = self.prepared.record
+                _send(self._destination.path)
+        record = replace(self.prepared.record, facts=self.facts(self.prepared.picture, self.prepared.size))
         return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._ledger_notes)))
 
     def _before_rename(self, part: Path) -> None:
         prepared = self.prepared
-        counts = self.counts if self.stream is None else [self.stream.count]
-        guarded = sum(count.guarded for count in counts)
-        if guarded and self.batch.options.provenance and not self.batch.options.strip:
-            amend(part, guarded)
+        if self._tells:
+            amend(part, counts_of(self.counts if self.stream is None else [self.stream.count]))
         bare = replace(prepared.record, notes=())
         self._ledger_notes = bookkeeping.enter_result(
             bare, prepared.path, part, prepared.key, self.batch.ledger(prepared.item)
         ).notes
+
+    @property
+    def _tells(self) -> bool:
+        """Whether the file says how it was made."""
+        return self.batch.options.provenance and not self.batch.options.strip
+
+    def facts(self, picture: Picture, size: Size) -> Facts:
+        """How a frame of this size is made from a picture, without the counts."""
+        prepared = self.prepared
+        suffix = prepared.path.suffix if self._destination is None else self._destination.path.suffix
+        return facts_of(picture, size, prepared.chosen, self.batch, suffix=suffix, sha256=prepared.sha256)
 
     def _encode(
         self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]
@@ -233,25 +246,19 @@ class Writing:
 
     def _layout(self, picture: Picture, layout: Layout) -> tuple[Layout, tuple[str, ...]]:
         """Add the metadata of the result to a layout."""
-        provenance = None
-        if self.batch.options.provenance and not self.batch.options.strip:
-            chosen = self.prepared.chosen
-            sampling = chosen.upscaler.settled(chosen.sampling)
-            scale = self.batch.target.factor(picture.size)
-            detail, temperature = sampling.detail, sampling.temperature or 0.0
-            why = chosen.choice.why if chosen.choice else ""
-            provenance = Provenance(
-                version=__version__,
-                model=chosen.upscaler.entry.name,
-                scale=scale,
-                detail=detail,
-                temperature=temperature,
-                seed=sampling.seed,
-                why=why,
-                denoise=None if sampling.denoise == 1 else sampling.denoise,
-            )
+        provenance = self.facts(picture, layout.size) if self._tells else None
         data, notes = described(picture.metadata, layout.size, provenance, strip=self.batch.options.strip)
         return replace(layout, metadata=data), notes
+
+
+def _send(path: Path) -> None:
+    """Copy a file to standard output. Raises NotWritten."""
+    try:
+        with path.open("rb") as file, contextlib.suppress(BrokenPipeError):
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    except OSError as error:
+        raise NotWritten(f"cannot write standard output: {error.strerror or error}") from None
 
 
 def _max_bytes(prepared: Prepared, batch: UpscaleBatch, frame: int) -> int:

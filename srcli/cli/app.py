@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from srcli import __version__
-from srcli.cli.commands import bench, compare, degrade, doctor, models, train, upscale
+from srcli.cli.commands import bench, compare, degrade, doctor, models, schema, show, train, upscale
+from srcli.cli.shared import streams
+from srcli.cli.shared.console import Output
+from srcli.schema import stamped
+
+USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # of all errors of the command line; Typer does not export it
 
 app = typer.Typer(
     name="srcli",
@@ -22,6 +28,8 @@ app.command("upscale", epilog=upscale.EXAMPLES)(upscale.command)
 app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
+app.command("show", epilog=show.EXAMPLES)(show.command)
+app.command("schema", epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor")(doctor.command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
@@ -42,6 +50,30 @@ def _root(
     pass
 
 
+def _with_records() -> int:
+    """Run a command with --json: a wrong command line is a record too. Returns the exit code."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except USAGE as error:
+        text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        told = {"error": text, "reason": "usage", "retryable": False, "exit_code": 2}
+        Output(json=True).fail(stamped("error", told))
+        return 2
+
+
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    streams.open_closed()
+    code: int | str | None = 0
+    try:
+        if "--json" in sys.argv[1:]:
+            code = _with_records()
+        else:
+            app()
+    except SystemExit as end:
+        code = end.code
+    except OSError as error:  # help or the usage cannot be printed
+        code = 2 if isinstance(error.__context__, USAGE) else 1
+        streams.silence(sys.stdout)
+        streams.complain(streams.sentence(error))
+    sys.exit(streams.settle(code if isinstance(code, int) else int(code is not None)))

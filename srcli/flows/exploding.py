@@ -19,6 +19,8 @@ DRIFT = 0.1  # the same, of how much farther LR pixels are from the means of the
 class Exploded(SrcliError):
     """A picture with an exploded inverse that should not be repaired."""
 
+    reason = "exploded"
+
 
 def exploded(picture: Tensor, upsampling: Tensor, lr: Tensor) -> Tensor:
     """LINF-LP, Tsao et al. 2024, section 3.2, exploding inverse: which patches of a picture blew up, judged as we do.

@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from srcli.images.formats import jpeg, png, tiff_write
+from srcli.images.formats.jxl import picture as jxl
 from srcli.images.layout import Band, Holds, Layout, whole
 
 FORMATS = {
     ".png": "PNG", ".apng": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
     ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF", ".gif": "GIF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM",
-    ".pnm": "PPM", ".pfm": "PFM",
+    ".pnm": "PPM", ".pfm": "PFM", ".jxl": "JXL",
 }  # fmt: skip
 HOLDS = {
     "PNG": Holds(kinds=("uint8", "uint16"), alpha=True),
@@ -24,11 +25,13 @@ HOLDS = {
     "JPEG": Holds(longest=65500),
     "WEBP": Holds(alpha=True, longest=16383),
     "AVIF": Holds(alpha=True, longest=65536),
+    "JXL": Holds(kinds=("uint8", "uint16"), alpha=True),
     "GIF": Holds(alpha=True, profile=False, longest=65535),
     "BMP": Holds(profile=False),
     "PPM": Holds(kinds=("uint8", "uint16"), profile=False),
     "PFM": Holds(kinds=("float32",), profile=False),
 }
+LOSSY = frozenset({"JPEG", "WEBP", "AVIF", "JXL"})  # formats with a quality
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 JPEG_SEGMENT = 65533  # maximum bytes in a segment
 PHOTOSHOP = b"Photoshop 3.0\0"
@@ -38,7 +41,7 @@ PHOTOSHOP = b"Photoshop 3.0\0"
 class Style:
     """How to encode.
 
-    quality: of JPEG, WebP and AVIF, 1 to 100.
+    quality: of JPEG, WebP, AVIF and JPEG XL, 1 to 100; of JPEG XL, 100 is lossless.
     level: of deflate, 0 to 9.
     lossless: for WebP.
     background: colour behind transparency in formats without alpha.
@@ -59,6 +62,9 @@ def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], styl
         return []
     if kind == "TIFF":
         return tiff_write.write(file, [(layout, bands)], layout.bytes, style.level)
+    if kind == "JXL":
+        jxl.write(file, layout, bands, style.quality)
+        return []
     if kind in ("PPM", "PFM"):
         _netpbm(file, layout, bands, kind)
         return []
@@ -130,7 +136,7 @@ def _options(kind: str, layout: Layout, style: Style) -> tuple[dict[str, Any], l
             options["xmp"] = data.xmp
     if data.dpi and kind in ("JPEG", "PNG", "BMP"):
         options["dpi"] = data.dpi
-    if kind in ("JPEG", "WEBP", "AVIF"):
+    if kind in LOSSY:
         options["quality"] = style.quality
     if kind == "WEBP":
         options |= {"lossless": style.lossless, "exact": True}

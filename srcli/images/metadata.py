@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,10 +9,13 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from srcli.geometry import Size
+from srcli.images.old_pixels import DROPPED, correct_camera, correct_xmp, told, upright_xmp
+from srcli.provenance import TOOL, Facts
 
 ORIENTATION = 0x0112
-PROCESSING = ExifTags.Base.ProcessingSoftware
-TEXT_KEY = "srcli"  # key of the provenance in a PNG
+PROCESSING = ExifTags.Base.ProcessingSoftware  # holds a line for people
+HISTORY = ExifTags.Base.ImageHistory  # holds all facts as JSON
+TEXT_KEY = TOOL  # key of the provenance in a PNG
 DESCRIPTIVE = frozenset(
     ExifTags.Base[name]
     for name in (
@@ -22,11 +23,7 @@ DESCRIPTIVE = frozenset(
         "XPTitle", "XPComment", "XPAuthor", "XPKeywords", "XPSubject", "Rating", "ProcessingSoftware",
     )
 )  # fmt: skip
-WIDTH, HEIGHT, INTEROPERABILITY = 0xA002, 0xA003, 0xA005
 MAX_TEXT = 2**20
-# A provenance ends with the number of guarded tiles, which is known only when the pixels are written: it has a fixed
-# width, and `images.amend` fills it in.
-GUARDED, GUARDED_KEY, DIGITS = ", guarded tiles", ', "guarded_tiles":', 8
 NOT_TEXT = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp", "Raw profile type iptc"})
 
 
@@ -51,57 +48,13 @@ class Metadata:
     chromaticity: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """How a picture was made, for its metadata.
-
-    why: why `auto` chose this model, or empty.
-    denoise: where it was set below 1.
-    """
-
-    version: str
-    model: str
-    scale: float
-    detail: float
-    temperature: float
-    seed: int
-    why: str = ""
-    denoise: float | None = None
-
-    def line(self) -> str:
-        """One line, for EXIF's ProcessingSoftware."""
-        made = f"{self.model}{f' ({self.why})' if self.why else ''}, x{self.scale:.4g}, detail {self.detail:g}"
-        sampled = f", temperature {self.temperature:g}, seed {self.seed}" if self.temperature else ""
-        if self.denoise is not None:
-            made += f", denoise {self.denoise:g}"
-        return f"srcli {self.version}: {made}{sampled}{GUARDED}{0:>{DIGITS}}"
-
-    def json(self) -> str:
-        """A JSON object, for a PNG's text."""
-        mixture = {} if self.denoise is None else {"denoise": self.denoise}
-        facts = json.dumps(
-            {
-                "tool": "srcli",
-                "version": self.version,
-                "model": self.model,
-                "why": self.why or None,
-                "scale": round(self.scale, 6),
-                "detail": self.detail,
-                "temperature": self.temperature,
-                "seed": self.seed,
-            }
-            | mixture
-        )
-        return f"{facts[:-1]}{GUARDED_KEY}{0:>{DIGITS}}}}"
-
-
 def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata of an open Pillow image, and notes about what cannot be kept."""
     info: dict[Any, Any] = image.info
     notes: tuple[str, ...] = ()
     exif = None
     try:
-        exif = description(image.getexif())
+        exif, notes = description(image.getexif())
     except Exception as error:  # cameras write tags of any type
         notes = (f"the EXIF data cannot be kept: {error}",)
     gamma, chromaticity = _calibration(info)
@@ -117,20 +70,28 @@ def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
     return found, notes
 
 
-def description(source: Image.Exif) -> bytes | None:
-    """An EXIF block without what describes the old pixels: orientation, thumbnail, layout of a TIFF."""
+def description(source: Image.Exif) -> tuple[bytes | None, tuple[str, ...]]:
+    """An EXIF block without what describes the old pixels: orientation, thumbnail, layout of a TIFF; and notes."""
+    notes: tuple[str, ...] = ()
     cleaned = Image.Exif()
     for tag in DESCRIPTIVE & set(source):
         cleaned[tag] = source[tag]
+    if isinstance(text := cleaned.get(ExifTags.Base.ImageDescription), str):
+        kept, what = told(text)
+        if what:
+            notes = (f"the description held {what}, which describes the old pixels: left out",)
+            del cleaned[ExifTags.Base.ImageDescription]
+        if what and kept:
+            cleaned[ExifTags.Base.ImageDescription] = kept
     found = len(cleaned) > 0
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if entries := {tag: v for tag, v in source.get_ifd(directory).items() if tag != INTEROPERABILITY}:
+        if entries := {tag: v for tag, v in source.get_ifd(directory).items() if tag not in DROPPED}:
             cleaned.get_ifd(directory).update(entries)
             found = True
-    return _bare(cleaned.tobytes()) if found else None
+    return (_bare(cleaned.tobytes()) if found else None), notes
 
 
-def finished(metadata: Metadata, size: Size, provenance: Provenance | None) -> tuple[Metadata, tuple[str, ...]]:
+def finished(metadata: Metadata, size: Size, provenance: Facts | None) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata of a result: with its pixel size where one was stated, and its provenance. Also returns notes."""
     exif = metadata.exif
     notes: tuple[str, ...] = ()
@@ -142,7 +103,7 @@ def finished(metadata: Metadata, size: Size, provenance: Provenance | None) -> t
     text = tuple((k, v) for k, v in metadata.text if k != TEXT_KEY)
     if provenance is not None:
         text += ((TEXT_KEY, provenance.json()),)
-    xmp = metadata.xmp and _sized(metadata.xmp, size)
+    xmp = metadata.xmp and correct_xmp(metadata.xmp, size)
     return replace(metadata, exif=exif, xmp=xmp, text=text), notes
 
 
@@ -151,16 +112,15 @@ def stripped(metadata: Metadata) -> Metadata:
     return Metadata(gamma=metadata.gamma, chromaticity=metadata.chromaticity)
 
 
-def _corrected(block: bytes | None, size: Size, provenance: Provenance | None) -> bytes | None:
+def _corrected(block: bytes | None, size: Size, provenance: Facts | None) -> bytes | None:
     data = Image.Exif()
     if block is not None:
         data.load(block)
         camera = data.get_ifd(ExifTags.IFD.Exif)
-        if WIDTH in camera or HEIGHT in camera:
-            camera[WIDTH], camera[HEIGHT] = size.width, size.height
+        correct_camera(camera, size)
         data.get_ifd(ExifTags.IFD.GPSInfo)  # must be read to be written
     if provenance is not None:
-        data[PROCESSING] = provenance.line()
+        data[PROCESSING], data[HISTORY] = provenance.line(), provenance.json()
     elif str(data.get(PROCESSING, "")).startswith("srcli "):
         del data[PROCESSING]  # provenance of the input
     return _bare(data.tobytes()) if block is not None or provenance is not None else None
@@ -168,22 +128,6 @@ def _corrected(block: bytes | None, size: Size, provenance: Provenance | None) -
 
 def _bare(block: bytes) -> bytes:
     return block.removeprefix(b"Exif\x00\x00")
-
-
-def upright_xmp(packet: bytes) -> bytes:
-    """An XMP packet with its orientation set to 1."""
-    return re.sub(rb"(tiff:Orientation(?:=[\"']|>))\s*[1-8]\s*(?=[\"'<])", rb"\g<1>1", packet)
-
-
-def _sized(packet: bytes, size: Size) -> bytes:
-    """An XMP packet with the result's pixel size where it states one."""
-    for names, value in (
-        (rb"exif:PixelXDimension|tiff:ImageWidth", size.width),
-        (rb"exif:PixelYDimension|tiff:ImageLength", size.height),
-    ):
-        pattern = rb"((?:" + names + rb")(?:=[\"']|>))\s*\d+\s*(?=[\"'<])"
-        packet = re.sub(pattern, rb"\g<1>" + str(value).encode(), packet)
-    return packet
 
 
 def _xmp(info: Mapping[Any, Any]) -> bytes | None:

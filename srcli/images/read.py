@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
-from srcli.images.formats import raster, raw, tiff
+from srcli.images.formats import psd, raster, raw, tiff
+from srcli.images.formats.jxl.boxes import is_jxl
+from srcli.images.formats.jxl.picture import JxlSource
 from srcli.images.picture import Picture
-from srcli.images.source import MAX_PIXELS, ImageError, Source
+from srcli.images.source import MAX_PIXELS, ImageError, Missing, Source
 
+# Of files in folders. Content decides what a file is; .rgb and .bw are left out, as they are mostly bare pixels.
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
-    ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", *raw.SUFFIXES,
+    ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", ".jxl", ".psd", ".psb",
+    ".qoi", ".dds", ".pcx", ".sgi", *raw.SUFFIXES,
 })  # fmt: skip
+
+OWN: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, str, int], Source]], ...] = (
+    (is_jxl, JxlSource),
+    (psd.is_psd, psd.PsdSource),
+    (tiff.is_tiff, tiff.TiffSource),
+    (raster.is_pfm, raster.PfmSource),
+)  # formats that Pillow does not read, or only in part
 
 
 def read(path: Path, frame: int = 0, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -42,7 +54,7 @@ def file_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ImageError(f"{path} does not exist") from None
+        raise Missing(f"{path} does not exist") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder, not a picture") from None
     except OSError as error:
@@ -63,10 +75,9 @@ def open_bytes(data: bytes, name: str = "the data", max_pixels: int = MAX_PIXELS
     if raw.is_heic(data):
         raw.need_heic(name)
         return raster.RasterSource(data, name, max_pixels, formats=("HEIF",))
-    if tiff.is_tiff(data):
-        return tiff.TiffSource(data, name, max_pixels)
-    if raster.is_pfm(data):
-        return raster.PfmSource(data, name, max_pixels)
+    for belongs, kind in OWN:
+        if belongs(data):
+            return kind(data, name, max_pixels)
     return raster.RasterSource(data, name, max_pixels)
 
 

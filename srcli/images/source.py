@@ -18,9 +18,31 @@ MAX_PIXELS = 250_000_000
 class ImageError(SrcliError):
     """A picture that cannot be read or written."""
 
+    reason = "unreadable"
+
+
+class NotWritten(ImageError):
+    """A result that cannot be written."""
+
+    reason, retryable = "not-writable", True
+
+
+class Missing(ImageError):
+    """A file that does not exist."""
+
+    reason = "missing"
+
+
+class MissingCodec(ImageError):
+    """A format that this build of a library cannot decode or encode."""
+
+    reason = "missing-package"
+
 
 class TooLarge(ImageError):
     """A picture above the limit of --max-pixels."""
+
+    reason = "too-large"
 
 
 class Source(Protocol):

@@ -16,13 +16,16 @@ from srcli.geometry import Size
 from srcli.images import encode
 from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
 from srcli.images.formats import tiff_write
+from srcli.images.formats.jxl.picture import need_codec
 from srcli.images.layout import Band, Layout, fitted
-from srcli.images.metadata import Metadata, Provenance, finished, stripped
+from srcli.images.metadata import Metadata, finished, stripped
 from srcli.images.picture import Picture
-from srcli.images.source import ImageError
+from srcli.images.source import ImageError, NotWritten
+from srcli.provenance import Facts
 
 T = TypeVar("T")
 NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF"})
+WITH_IPTC = frozenset({"JPEG", "TIFF"})
 
 
 def writable_suffix(suffix: str, *, animated: bool = False) -> str:
@@ -78,6 +81,8 @@ class Destination:
 
     def __enter__(self) -> Destination:
         self.kind = kind_of(self.path)
+        if self.kind == "JXL":
+            need_codec(self.path.name)
         check_size(self.kind, self.size)
         self._made = [p for p in (self.path.parent, *self.path.parent.parents) if not p.exists()]
         try:
@@ -86,7 +91,7 @@ class Destination:
             self.file = self.claim.take()
         except OSError as error:
             self._leave()
-            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+            raise NotWritten(f"cannot write {self.path}: {error.strerror or error}") from None
         except files.Taken:
             self._leave()
             raise
@@ -128,6 +133,8 @@ class Destination:
         data = layout.metadata
         if self.kind in NO_METADATA and (data.xmp or data.iptc or data.exif):
             notes.append(f"{self.kind} cannot hold metadata: left out")
+        elif data.iptc and self.kind not in WITH_IPTC:
+            notes.append(f"{self.kind} cannot hold an IPTC record: left out")
         return target, fit, notes
 
     def _encoded(self, work: Callable[[BinaryIO], list[str]]) -> list[str]:
@@ -138,7 +145,7 @@ class Destination:
         except (ImageError, MemoryError):
             raise
         except OSError as error:
-            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+            raise NotWritten(f"cannot write {self.path}: {error.strerror or error}") from None
         except (ValueError, TypeError, RuntimeError, KeyError) as error:  # exceptions of encoders
             from srcli.runtime import is_out_of_memory
 
@@ -150,7 +157,7 @@ class Destination:
         try:
             self.claim.finish(self.before)
         except OSError as error:
-            raise ImageError(f"cannot write {self.path}: {error.strerror or error}") from None
+            raise NotWritten(f"cannot write {self.path}: {error.strerror or error}") from None
         return notes
 
     def _leave(self) -> None:
@@ -173,9 +180,7 @@ def write(picture: Picture, path: Path, style: Style | None = None) -> tuple[str
         return destination.write(layout, [(picture.colour, picture.alpha)])
 
 
-def described(
-    data: Metadata, size: Size, provenance: Provenance | None, *, strip: bool
-) -> tuple[Metadata, tuple[str, ...]]:
+def described(data: Metadata, size: Size, provenance: Facts | None, *, strip: bool) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata of a result, and notes.
 
     data: metadata of the input.

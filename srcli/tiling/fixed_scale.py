@@ -8,6 +8,8 @@ from srcli.geometry import Size, Window
 from srcli.resampling import resample, source_window, window_taps
 from srcli.tiling.model import Scales, Stages
 
+FILTER = "antialiased bicubic (a = -0.5)"  # of `resized`
+
 
 class FixedScale:
     """What such models share. The picture at the network's own scale is the `own` one.

@@ -26,6 +26,8 @@ LIMIT = 0.1
 class Unfaithful(SrcliError):
     """A result that does not show what went in, where that is to be an error."""
 
+    reason = "unfaithful"
+
 
 def disagreement(made: Tensor, lr: Tensor, window: Window, size: Size) -> float:
     """Largest difference between the local means of a result and those of its low-resolution picture; NaN or infinite

@@ -89,6 +89,8 @@ class Decoded:
 class TooSmall(SrcliError):
     """A picture that a network cannot see."""
 
+    reason = "too-small"
+
 
 class Stages:
     """Seconds of a model by stage (encode, prior, inverse ...), added up since it was made.

@@ -20,7 +20,7 @@ from srcli.images.layout import Band, Layout
 from srcli.images.picture import quantise, unit
 from srcli.resampling import enlarged
 from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, fallbacks
-from srcli.tiling.model import Model, Sampling
+from srcli.tiling.model import KeepsPicture, Model, Sampling
 from srcli.tiling.tiles import SMALLEST_TILE, fit_tile, strips
 
 LEAST_BUDGET = 2**20
@@ -29,6 +29,8 @@ STRIP_STORED = 48 * 2**20  # bytes of a strip as it is stored
 
 class NotFinite(SrcliError):
     """A picture for which the model gives no finite numbers, not even in float32."""
+
+    reason = "not-finite"
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Count:
     tiles: int = 0
     redone: int = 0  # tiles that were not finite at the chosen precision and were made again in float32
     exploded: int = 0  # patches where the flow's inverse exploded and was repaired
+    bounded: int = 0  # tiles that are only close to the untiled result
     guarded: int = 0  # tiles that did not show what went in and were made again, more faithfully
     disagreement: float = 0.0  # the largest that a tile had before that
 
@@ -177,6 +180,7 @@ class Job:
             part = self._again(planes, window, region)
             off = disagreement(part, planes.lr, window, size)
         self.count.tiles += 1
+        self.count.bounded += self._bounded(planes, region)
         self.count.disagreement = max(self.count.disagreement, off)
         if off > LIMIT:
             part = self._faithful(planes, features, window)
@@ -184,6 +188,14 @@ class Job:
         if planes.channels == 1:
             part = part.mean(1, keepdim=True)
         return part[0].float().permute(1, 2, 0).cpu().numpy()
+
+    def _bounded(self, planes: Planes, region: Window) -> bool:
+        """Whether a tile is only close to the untiled result: its features were made without all that they depend on,
+        or the model itself blends tiles."""
+        model = self.engine.model
+        if model.tiling != "bounded":
+            return False
+        return isinstance(model, KeepsPicture) or (planes.shared is None and region != Window.whole(planes.low))
 
     def _faithful(self, planes: Planes, features: Any, window: Window) -> Tensor:
         """A tile that shows what went in, after the model's first answer did not."""

@@ -15,6 +15,7 @@ DEGRADES = "degflow"  # the pipeline that lowers resolution
 class ManifestError(SrcliError):
     """A manifest that cannot be read or has invalid entries."""
 
+    reason = "manifest"
     exit_code = 4
 
 

@@ -16,6 +16,7 @@ PACKAGES = {"sd": "diffusers"}  # extra: package
 class ExtraMissing(SrcliError):
     """A package that a model needs is not installed."""
 
+    reason = "missing-package"
     exit_code = 4
 
     def __init__(self, extra: str, name: str = "this model") -> None:

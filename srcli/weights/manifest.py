@@ -32,6 +32,7 @@ class NoPictures(SrcliError):
 class UnknownModel(SrcliError):
     """A model name that is not in the manifest."""
 
+    reason = "unknown-model"
     exit_code = 2
 
     def __init__(self, name: str, known: list[str]) -> None:

@@ -26,6 +26,7 @@ PARALLEL_DOWNLOADS = 4
 class LicenceError(SrcliError):
     """The user has not accepted a model's licence."""
 
+    reason = "licence"
     exit_code = 4
 
     def __init__(self, entry: Entry) -> None:

@@ -12,12 +12,12 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, PngImagePlugin
 
-from srcli import images
+from srcli import images, provenance
 from srcli.geometry import Size
 from srcli.images.amend import amend
 from srcli.images.formats import tiff_write
 from srcli.images.layout import Layout
-from srcli.images.metadata import ORIENTATION, PROCESSING, Metadata, finished
+from srcli.images.metadata import HISTORY, ORIENTATION, PROCESSING, Metadata, finished
 from srcli.images.picture import Picture
 from srcli.images.read import decode
 from tests.images.steps import MADE, photo, write
@@ -26,6 +26,7 @@ XMP = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
     b'exif:PixelXDimension="14"><dc:title>sea</dc:title><tiff:Orientation>6</tiff:Orientation></rdf:Description></x:xmpmeta>'
 )
+COUNTS = dict.fromkeys(provenance.COUNTS, 0)
 IPTC = b"\x1c\x02\x78\x00\x07a title"
 
 
@@ -105,6 +106,12 @@ def test_iptc_is_kept(tmp_path, suffix):
     assert images.read(tmp_path / f"a{suffix}").metadata.iptc == IPTC
 
 
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jxl"])
+def test_iptc_that_is_lost_is_told(tmp_path, suffix):
+    notes = write(tmp_path / f"a{suffix}", Picture(photo(), metadata=Metadata(iptc=IPTC)))
+    assert any("cannot hold an IPTC record" in note for note in notes)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
 def test_resolution_is_kept(tmp_path, suffix):
     write(tmp_path / f"a{suffix}", Picture(photo(), metadata=Metadata(dpi=(300.0, 150.0))))
@@ -134,12 +141,14 @@ def test_guarded_tiles_are_filled_in_afterwards(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     write(path, decode(jpeg(exif=camera())))
     size = path.stat().st_size
-    amend(path, 12)
+    amend(path, COUNTS | {"guarded_tiles": 12, "tiles": 123456789})
     with Image.open(path) as made:
         made.load()  # checks the sums of a PNG's chunks
         assert made.getexif()[PROCESSING].endswith("guarded tiles      12")
-        if suffix == ".png":
-            assert json.loads(made.text["srcli"])["guarded_tiles"] == 12
+        told = [made.getexif()[HISTORY], *([made.text["srcli"]] if suffix == ".png" else [])]
+    for each in told:
+        counted = json.loads(each)
+        assert (counted["guarded_tiles"], counted["tiles"], counted["exploded"]) == (12, 99999999, 0)
     assert path.stat().st_size == size
 
 
@@ -150,7 +159,7 @@ def test_ones_own_words_are_not_filled_in(tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(photo()).save(buffer, "PNG", pnginfo=info)
     write(tmp_path / "a.png", decode(buffer.getvalue()))
-    amend(tmp_path / "a.png", 7)
+    amend(tmp_path / "a.png", COUNTS | {"guarded_tiles": 7})
     with Image.open(tmp_path / "a.png") as made:
         made.load()
         assert made.text["Title"] == words

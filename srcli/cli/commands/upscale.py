@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srcli.cli.shared import options
+from srcli.cli.shared import options, streams
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, fetch_models
 from srcli.cli.shared.options import MACHINE, WRITING
@@ -123,7 +123,9 @@ def command(
     provenance: Annotated[
         bool,
         typer.Option(
-            "--provenance/--no-provenance", help="Note tool, model and settings in the file.", rich_help_panel=WRITING
+            "--provenance/--no-provenance",
+            help="Note in the file how it was made; srcli show prints it.",
+            rich_help_panel=WRITING,
         ),
     ] = True,
     frame: Annotated[
@@ -258,6 +260,7 @@ def _check_stdout(json: bool) -> None:
 
     if json:
         raise UsageError("--json and the picture cannot both go to standard output")
+    streams.check_stdout()
     if sys.stdout.isatty():
         raise UsageError("standard output is a terminal; redirect it to a file or a program, or use -o FILE")
 

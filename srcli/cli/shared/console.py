@@ -12,13 +12,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from srcli.errors import SrcliError
+from srcli.cli.shared import streams
+from srcli.errors import SrcliError, reason_of
+from srcli.schema import stamped
 
 INTERRUPTED = 130
 
@@ -54,13 +56,24 @@ class Output:
     def record(self, value: dict) -> None:
         """Print a machine-readable result, with --json."""
         if self.json:
+            streams.check_stdout()
             # In one write: a signal between a line and its end would leave two records on one line.
-            print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n", end="", flush=True)
+            with streams.printing():
+                print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n", end="", flush=True)
+
+    def fail(self, told: dict[str, Any]) -> None:
+        """Print the record of an error that stops the command, and its sentence."""
+        try:
+            self.record(told)
+        except streams.StreamError:  # the sentence may say just that
+            streams.silence(sys.stdout)
+        self.problem(f"srcli: {told['error']}")
 
     def say(self, text: str) -> None:
         """Print a result for people."""
         if not (self.json or self.quiet):
-            self.out.print(text, markup=False)
+            with streams.printing():
+                self.out.print(text, markup=False)
 
     def table(self, table: Table) -> None:
         """Print a table, at full width if the output is not a terminal."""
@@ -69,16 +82,19 @@ class Output:
             console.width = max(
                 console.width, Measurement.get(console, console.options.update(max_width=1000), table).maximum
             )
-        console.print(table)
+        with streams.printing():
+            console.print(table)
 
     def notice(self, text: str) -> None:
         """Print something that the user should know but that is not a result."""
         if not self.quiet:
-            self.err.print(text, markup=False, style="yellow")
+            with streams.mentioning():
+                self.err.print(text, markup=False, style="yellow")
 
     def problem(self, text: str) -> None:
         """Print a failure, even when quiet."""
-        self.err.print(text, markup=False, style="red")
+        with streams.mentioning():
+            self.err.print(text, markup=False, style="red")
 
 
 def _finite(value: dict) -> dict:
@@ -95,9 +111,9 @@ def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
     as_json: also print the error as a JSON object on stdout, for programs that read it.
     """
 
-    def stop(text: str, code: int) -> NoReturn:
-        Output(as_json).record({"error": text, "exit_code": code})
-        Output().problem(f"srcli: {text}")
+    def stop(text: str, code: int, reason: str, retryable: bool) -> NoReturn:
+        told = {"error": text, "reason": reason, "retryable": retryable, "exit_code": code}
+        Output(as_json).fail(stamped("error", told))
         sys.exit(code)
 
     for stream in (sys.stdout, sys.stderr):
@@ -109,13 +125,14 @@ def errors(debug: bool = False, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        stop("interrupted", INTERRUPTED)
+        stop("interrupted", INTERRUPTED, "interrupted", True)
     except Exception as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, SrcliError):
-            stop(str(error), error.exit_code)
+            stop(str(error), error.exit_code, reason_of(error), error.retryable)
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
-            stop(f"{where}{error.strerror or error}", 1)
-        stop(f"unexpected {type(error).__name__}: {error} (use --debug to show the traceback)", 1)
+            stop(f"{where}{error.strerror or error}", 1, "system", True)
+        text = f"unexpected {type(error).__name__}: {error} (use --debug to show the traceback)"
+        stop(text, 1, "unexpected", False)

@@ -17,12 +17,19 @@ FORMAT = Annotated[
     typer.Option(
         "-f",
         "--format",
-        help="Output format: png, jpg, webp, tif, avif, gif, bmp, ppm or pfm.",
+        help="Output format: png, jpg, webp, tif, avif, jxl, gif, bmp, ppm or pfm.",
         rich_help_panel=WRITING,
     ),
 ]
 QUALITY = Annotated[
-    int, typer.Option("--quality", min=1, max=100, help="Quality of JPEG, WebP and AVIF.", rich_help_panel=WRITING)
+    int,
+    typer.Option(
+        "--quality",
+        min=1,
+        max=100,
+        help="Quality of JPEG, WebP, AVIF and JPEG XL; 100 makes JPEG XL lossless.",
+        rich_help_panel=WRITING,
+    ),
 ]
 COMPRESSION = Annotated[
     int,
@@ -99,7 +106,12 @@ DRY_RUN = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done without doing it.", rich_help_panel=REPORT)
 ]
 JSON = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object per file, then a summary.", rich_help_panel=REPORT)
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON object per file, then a summary (srcli schema describes them).",
+        rich_help_panel=REPORT,
+    ),
 ]
 QUIET = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors.", rich_help_panel=REPORT)]
 VERBOSE = Annotated[

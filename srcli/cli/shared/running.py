@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from srcli.cli.shared.console import INTERRUPTED, Output
+from srcli.schema import stamped
 
 if TYPE_CHECKING:
     from srcli.batch import Control, Plan, Record
@@ -119,7 +120,7 @@ def _report(record: Record, output: Output, alone: bool, explain: bool) -> None:
 
     alone: whether it is not a batch; a skipped file is then a failure, printed even when quiet.
     """
-    output.record(record.to_dict())
+    output.record(stamped("file", record.to_dict()))
     if record.status == "failed":
         output.problem(f"failed: {record.error}")
     elif record.status == "skipped":
@@ -150,6 +151,6 @@ def _sum_up(records: list[Record], output: Output, settings: dict[str, Any], cod
     if left:
         counts["not done"] = left
     failed = [r.input for r in records if r.status == "failed"]
-    output.record({"summary": dict(counts), "exit_code": code, **settings, "failed": failed})
+    output.record(stamped("summary", {"summary": dict(counts), "exit_code": code, **settings, "failed": failed}))
     if len(records) > 1 or left:
         output.say(", ".join(f"{n} {status}" for status, n in counts.items()))

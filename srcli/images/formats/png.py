@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from srcli.images.layout import Band, Layout, rows
+from srcli.provenance import TOOL
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by samples per pixel
@@ -109,7 +110,8 @@ def _text(file: BinaryIO, key: str, text: str) -> None:
     except UnicodeEncodeError:
         plain = None
     if plain is None or b"\0" in plain or len(plain) > 1000:
-        _international(file, key, text.replace("\0", "").encode(), pack=len(text) > 1000)
+        pack = len(text) > 1000 and key != TOOL  # counts are filled into the provenance later
+        _international(file, key, text.replace("\0", "").encode(), pack=pack)
     else:
         _chunk(file, b"tEXt", key.encode(LATIN) + b"\0" + plain)
 

@@ -14,11 +14,28 @@ from PIL import Image, ImageCms, ImageOps
 
 from srcli.images import metadata
 from srcli.images.colour import ProfileError, space_of, srgb
+from srcli.images.formats import sgi
 from srcli.images.picture import Picture
 from srcli.images.source import ImageError, check_frame, check_size, decoding, upright
 
 # Pillow's other formats run programs (EPS) or hold drawings.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "JPEG2000", "TGA", "ICO")
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "GIF",
+    "AVIF",
+    "PPM",
+    "JPEG2000",
+    "TGA",
+    "ICO",
+    "QOI",
+    "DDS",
+    "PCX",
+    "SGI",
+)
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 _PILLOWS_LIMIT = threading.Lock()
 
@@ -29,7 +46,7 @@ class RasterSource:
     def __init__(self, data: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> None:
         self.name, self.data = name, data
         with decoding(name):
-            self.image = _opened(data, formats)
+            self.image = opened(data, formats)
             check_size(name, *self.image.size, max_pixels)
             count = getattr(self.image, "n_frames", 1) if self.image.format in ANIMATED else 1
         self.frames, self.animated = count, count > 1
@@ -47,7 +64,8 @@ class RasterSource:
             return replace(from_pil(self.image, deep), tables=tuple(tuple(found[n]) for n in sorted(found)))
 
 
-def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+def opened(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """Open encoded bytes without decoding their pixels."""
     # Our own limit replaces Pillow's, which is global to the process.
     with _PILLOWS_LIMIT:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -145,9 +163,11 @@ def deep_pixels(kind: str, data: bytes) -> np.ndarray | None:
     if kind == "PNG" and data[24] == 16:
         return _planes(imagecodecs.png_decode(data))
     if kind == "AVIF" and (bits := _avif_bits(data)) > 8:
-        return _widened(_planes(imagecodecs.avif_decode(data)), bits)
+        return widened(_planes(imagecodecs.avif_decode(data)), bits)
     if kind == "JPEG2000" and (bits := _jpeg2k_bits(data)) > 8:
-        return _widened(_planes(imagecodecs.jpeg2k_decode(data)), bits)
+        return widened(_planes(imagecodecs.jpeg2k_decode(data)), bits)
+    if kind == "SGI":
+        return sgi.deep(data)
     if kind == "PPM" and (largest := _netpbm_maximum(data)) > 255:
         pixels = _planes(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))[..., ::-1]
         return np.rint(pixels.clip(0, largest) * (65535 / largest)).astype(np.uint16)
@@ -160,7 +180,8 @@ def _planes(pixels: np.ndarray | None) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _widened(pixels: np.ndarray, bits: int) -> np.ndarray:
+def widened(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """Scale integers of fewer bits to 16."""
     return np.rint(pixels.astype(np.float64) * (65535 / (2**bits - 1))).astype(np.uint16)
 
 

@@ -16,6 +16,8 @@ HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 class MissingPackage(ImageError):
     """The package that reads a format is not installed."""
 
+    reason = "missing-package"
+
 
 def is_raw(data: bytes, suffix: str) -> bool:
     """Whether data is a raw camera file: a TIFF or a known signature, with a raw suffix."""

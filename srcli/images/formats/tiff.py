@@ -10,8 +10,9 @@ import tifffile
 from PIL import Image
 
 from srcli.images.colour import srgb
-from srcli.images.formats import raster
-from srcli.images.metadata import ORIENTATION, Metadata, description, upright_xmp
+from srcli.images.formats import lab, raster
+from srcli.images.metadata import ORIENTATION, Metadata, description
+from srcli.images.old_pixels import upright_xmp
 from srcli.images.picture import Picture
 from srcli.images.source import ImageError, check_frame, check_size, decoding, upright
 
@@ -21,6 +22,7 @@ REDUCED, MASK = 1, 4  # bits of NewSubfileType
 XMP, IPTC, ICC = 700, 33723, 34675
 INCH, CENTIMETRE = 2, 3
 BASE = {int(PHOTOMETRIC.RGB): 3, int(PHOTOMETRIC.YCBCR): 3, int(PHOTOMETRIC.SEPARATED): 4}  # colour channels
+LABS = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
 JPEGS = (6, 7, 33007, 34892)  # compressions that carry their own colour model
 
 
@@ -56,9 +58,12 @@ class TiffSource:
     def _page(self, page: tifffile.TiffPage, frame: int) -> Picture:
         described, notes = self._metadata(page)
         icc = _value(page, ICC)
-        if page.photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.ITULAB) or _loose_ycbcr(page):
+        if page.photometric == PHOTOMETRIC.ITULAB or _loose_ycbcr(page):
             return self._by_pillow(frame, described)
         pixels, alpha_kind = _pixels(page)
+        if page.photometric in LABS:
+            colours, more = _from_lab(pixels[..., : _base(page)], signed=page.photometric == PHOTOMETRIC.CIELAB)
+            pixels, icc, notes = np.concatenate([colours, pixels[..., _base(page) :]], axis=2), None, notes + more
         if page.photometric == PHOTOMETRIC.SEPARATED:
             inks = Image.fromarray(_eight(pixels[..., :4]), "CMYK")
             rgb, note = raster.cmyk_to_rgb(inks, icc)
@@ -79,13 +84,13 @@ class TiffSource:
         """Read a page whose colour model Pillow converts."""
         with Image.open(io.BytesIO(self.data), formats=("TIFF",)) as image:
             image.seek(self.pages[frame].index)
-            picture = raster.from_pil(_from_lab(image) if image.mode == "LAB" else image.convert("RGB"))
+            picture = raster.from_pil(image.convert("RGB"))
         return Picture(
             picture.colour,
             alpha=None,
             icc=None,
             metadata=described,
-            notes=("LAB and YCbCr were converted to 8-bit RGB",),
+            notes=("ITU LAB or YCbCr was converted to 8-bit RGB",),
         )
 
     def _metadata(self, page: tifffile.TiffPage) -> tuple[Metadata, tuple[str, ...]]:
@@ -94,7 +99,7 @@ class TiffSource:
         try:
             tags = Image.Exif()
             tags.load(self.data)  # an EXIF block is a TIFF
-            exif = description(tags)
+            exif, notes = description(tags)
         except Exception as error:  # tags can have any type
             notes = (f"the EXIF data cannot be kept: {error}",)
         xmp, iptc = _value(page, XMP), _value(page, IPTC)
@@ -128,7 +133,7 @@ def _pixels(page: tifffile.TiffPage) -> tuple[np.ndarray, int]:
     pixels = _whole_range(pixels, bits)
     if page.photometric == PHOTOMETRIC.MINISWHITE:
         pixels = _inverted(pixels)
-    base = BASE.get(int(page.photometric), 1)
+    base = _base(page)
     if pixels.shape[2] < base:
         raise ImageError(f"the page has {pixels.shape[2]} channels instead of {base}")
     kinds = [int(k) for k in page.extrasamples]
@@ -136,6 +141,13 @@ def _pixels(page: tifffile.TiffPage) -> tuple[np.ndarray, int]:
     if page.photometric == PHOTOMETRIC.SEPARATED:
         kind = 0
     return pixels[..., : base + (kind > 0)], kind
+
+
+def _base(page: tifffile.TiffPage) -> int:
+    """The number of colour channels."""
+    if page.photometric in LABS:
+        return 3 if page.samplesperpixel - len(page.extrasamples) >= 3 else 1
+    return BASE.get(int(page.photometric), 1)
 
 
 def _whole_range(pixels: np.ndarray, bits: int) -> np.ndarray:
@@ -187,11 +199,13 @@ def _dpi(page: tifffile.TiffPage) -> tuple[float, float] | None:
     return (across * unit, down * unit) if unit and across > 1 and down > 1 else None
 
 
-def _from_lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
+def _from_lab(pixels: np.ndarray, *, signed: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    """CIELab or ICCLab (Adobe's TIFF technical note of 2002) as sRGB, and notes.
 
-    made = ImageCms.profileToProfile(
-        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-    )
-    assert made is not None
-    return made
+    signed: CIELab, whose a* and b* are signed; of ICCLab with 16 bits, white is 0xFF00.
+    """
+    pixels = pixels.view({np.dtype(np.int8): np.uint8, np.dtype(np.int16): np.uint16}.get(pixels.dtype, pixels.dtype))
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"LAB of type {pixels.dtype} is not supported")
+    deep = pixels.dtype == np.uint16
+    return lab.to_srgb(pixels, signed=signed, full=255.0 if not deep else 65535.0 if signed else 65280.0)

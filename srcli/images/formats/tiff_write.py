@@ -21,8 +21,8 @@ EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 NAMES = {EXIF: "ExifTag", GPS: "GPSTag"}
 TEXTS = {
     ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Artist, ExifTags.Base.Copyright, ExifTags.Base.DateTime,
-    ExifTags.Base.HostComputer, ExifTags.Base.ImageDescription, ExifTags.Base.ProcessingSoftware,
-    ExifTags.Base.Software,
+    ExifTags.Base.HostComputer, ExifTags.Base.ImageDescription, ExifTags.Base.ImageHistory,
+    ExifTags.Base.ProcessingSoftware, ExifTags.Base.Software,
 }  # fmt: skip
 
 

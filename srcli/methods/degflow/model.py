@@ -39,6 +39,8 @@ Progress = Callable[[int, int], None]
 class TooSmall(SrcliError):
     """A photo that cannot be mirrored up to whole positions of the flow."""
 
+    reason = "too-small"
+
 
 @dataclass(frozen=True, slots=True)
 class Canvas:

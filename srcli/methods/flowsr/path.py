@@ -38,6 +38,7 @@ class PathModel(KeepsPicture, ABC):
     default_temperature = 0.0
     most_detail = 1.0
     samples = False
+    default_colour = "none"
 
     def __init__(self, network: VelocityNet) -> None:
         if network.conditioned:
@@ -81,7 +82,7 @@ class PathModel(KeepsPicture, ABC):
         return PathFeatures(lr)
 
     def decode(self, features: PathFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
-        lr, fix = features.lr, sampling.colour or "none"
+        lr, fix = features.lr, sampling.colour or self.default_colour
         area = window.within(size, WAVELET_RADIUS if fix == "wavelet" else 0)
         made = self._flow(lr, area, size, sampling)
         with self.stages("colour"):

@@ -74,6 +74,7 @@ class FlowsrSd(KeepsPicture):
 
     scales = Scales(1.0, 8.0)
     tiling = "bounded"
+    default_colour = "wavelet"
     default_temperature = 1.0
     most_detail = 1.0
     samples = True
@@ -115,7 +116,7 @@ class FlowsrSd(KeepsPicture):
         return SdFeatures(lr)
 
     def decode(self, features: SdFeatures, window: Window, size: Size, sampling: Sampling) -> Decoded:
-        fix = sampling.colour or "wavelet"
+        fix = sampling.colour or self.default_colour
         area = window.within(size, WAVELET_RADIUS if fix == "wavelet" and sampling.detail else 0)
         with self.stages("enlarge"):
             reference = enlarge(features.lr, *_positions(area), size)

@@ -20,6 +20,7 @@ class DownloadError(SrcliError):
     after: seconds that the server asks to wait first.
     """
 
+    reason, retryable = "download", True
     exit_code = 4
 
     def __init__(self, text: str, *, temporary: bool = False, after: float = 0.0) -> None:
@@ -29,6 +30,8 @@ class DownloadError(SrcliError):
 
 class Offline(DownloadError):
     """A download that is needed while downloads are off."""
+
+    reason, retryable = "offline", False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

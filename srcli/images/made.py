@@ -1,0 +1,66 @@
+"""Read from a result's file how it was made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from srcli.errors import SrcliError
+from srcli.images.formats import raster
+from srcli.images.formats.jxl import boxes
+from srcli.images.metadata import HISTORY, PROCESSING, TEXT_KEY
+from srcli.images.read import file_bytes
+from srcli.images.source import decoding
+from srcli.provenance import Facts
+
+TIFF = (b"II", b"MM")
+
+
+class NoProvenance(SrcliError):
+    """A picture that does not say how it was made."""
+
+    reason = "no-provenance"
+
+
+def facts_in(path: Path) -> Facts:
+    """The facts in a file's metadata; its pixels are not decoded.
+
+    Raises ImageError if it is no picture, NoProvenance if it says nothing of srcli.
+    """
+    data = file_bytes(path)
+    with decoding(str(path)):
+        exif, text = _described(data)
+        line = str(exif.get(PROCESSING, ""))
+        for found in (exif.get(HISTORY), text):
+            if isinstance(found, str) and (facts := _parsed(found)):
+                return facts
+    if line.startswith("srcli "):
+        raise NoProvenance(f"{path} was made by an earlier version, which wrote one line: {line}")
+    raise NoProvenance(
+        f"{path} does not say how it was made: it is no result of srcli, or its metadata was removed "
+        "(--strip, --no-provenance, GIF, BMP, PPM and PFM have none)"
+    )
+
+
+def _described(data: bytes) -> tuple[Image.Exif, str | None]:
+    """The EXIF data of a file, and a PNG's text of ours."""
+    exif = Image.Exif()
+    if data[:2] in TIFF:
+        exif.load(data)  # Pillow cannot open every kind of pixels
+        return exif, None
+    if boxes.is_jxl(data):
+        exif.load(boxes.read(data).exif or b"")
+        return exif, None
+    with raster.opened(data) as image:
+        text = getattr(image, "text", {}) if image.format == "PNG" else {}
+        return image.getexif(), text.get(TEXT_KEY)
+
+
+def _parsed(text: str) -> Facts | None:
+    try:
+        told = json.loads(text.strip("\0 "))
+        return Facts.from_dict(told) if isinstance(told, dict) and told.get("tool") == "srcli" else None
+    except ValueError:
+        return None
