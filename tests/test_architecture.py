@@ -27,8 +27,8 @@ PACKAGE = Path(registry.__file__).parents[1]
 # methods without importing them.
 ROOMS = (
     "errors", "geometry", "files", "userfolders", "runtime", "registry", "images", "look", "choice", "drawing",
-    "resampling", "networks", "flows", "checkpoints", "weights", "degradation", "metrics", "tiling", "training", "methods",
-    "upscaler", "degrader", "report", "batch", "bench", "cli",
+    "resampling", "networks", "flows", "checkpoints", "weights", "degradation", "metrics", "tiling", "training",
+    "methods", "upscaler", "degrader", "report", "batch", "bench", "cli",
 )  # fmt: skip
 MOST_FILES = 15
 MOST_LINES = 301
