@@ -33,10 +33,14 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Control:
-    """Signals to a run: `finish` ends it after the current files, `stop` at once."""
+    """Signals to a run: `finish` ends it after the current files, `stop` at once.
+
+    code: the exit code of a run that was asked to finish and left files undone.
+    """
 
     finish: threading.Event
     stop: threading.Event
+    code: int = 0
 
     @classmethod
     def new(cls) -> Control:

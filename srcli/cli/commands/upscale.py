@@ -139,6 +139,7 @@ def command(
     listed: options.LISTED = None,
     shard: options.SHARD = "1/1",
     fail_fast: options.FAIL_FAST = False,
+    drain: options.DRAIN = False,
     retry_failed: options.RETRY_FAILED = False,
     ledger: options.LEDGER = True,
     max_pixels: options.MAX_PIXELS = 250.0,
@@ -230,7 +231,7 @@ def command(
         if verbose:
             reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"
             output.notice(f"{how['model']} on {how['device']} in {how['precision']} ({reason}")
-        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True, explain=explain)
+        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True, explain=explain, drain=drain)
     sys.exit(code)
 
 

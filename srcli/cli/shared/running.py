@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from srcli.cli.shared.console import INTERRUPTED, Output
+from srcli.cli.shared.console import Output
 
 if TYPE_CHECKING:
     from srcli.batch import Control, Plan, Record
@@ -49,6 +49,7 @@ def follow(
     *,
     rated: bool = False,
     explain: bool = False,
+    drain: bool = False,
 ) -> int:
     """Run a plan, report each file and return the exit code.
 
@@ -56,6 +57,7 @@ def follow(
     settings: facts about all results, for the summary.
     rated: whether progress is in pixels, so that a rate can be shown.
     explain: whether to print the measurements of each picture.
+    drain: whether SIGTERM lets the current files finish.
     """
     from srcli import batch
     from srcli.cli.shared import signals
@@ -63,17 +65,19 @@ def follow(
     control, records, ended = batch.Control.new(), [], False
     code = 0
     try:
-        with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as progress:
+        with signals.gently(control, output.notice, drain=drain), _progress(len(plan.items), output, rated) as progress:
             for record in run(progress, control):
                 records.append(record)
                 _report(record, output, len(plan.items) == 1 and not plan.many, explain)
     except signals.Ended as signal:
         code, ended = signal.code, True
         output.problem(f"srcli: ended by {signal}")
+    if control.code and not control.finish.is_set() and not ended:  # raised where Python ignores exceptions
+        code, ended = control.code, True
     reached = Counter(record.input for record in records)
     left = sum((Counter(str(item.source) for item in plan.items) - reached).values())
     if not ended:
-        code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
+        code = control.code if control.finish.is_set() and left else batch.exit_code(records, plan.many)
     _sum_up(records, output, settings, code, left)
     if control.finish.is_set() or ended:
         signals.leave(code)
