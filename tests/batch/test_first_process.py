@@ -32,7 +32,7 @@ def test_the_first_process_exits_by_itself(name):
 
 
 def test_a_signal_that_is_ignored_stays_so():
-    code = "import signal as s; from srcli.__main__ import end_as_init as e; e(); print(s.getsignal(s.SIGHUP) == s.SIG_IGN)"
+    code = "import signal as s, srcli.__main__ as m; m.end_as_init(); print(s.getsignal(s.SIGHUP) == s.SIG_IGN)"
     run = children.start([sys.executable, "-c", code], ignored=[signal.SIGHUP], text=True, env=ENVIRONMENT)
     assert run.communicate(timeout=60)[0] == "True\n"
 

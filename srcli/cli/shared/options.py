@@ -133,7 +133,7 @@ def inputs_of(named: list[Path] | None, listed: str | None) -> list[Path]:
     if not found:
         raise UsageError(
             "nothing to do: name pictures or folders"
-            + (f"; {'the list' if listed == '-' else listed} is empty" if listed else "")
+            + (f"; {'standard input' if listed == '-' else listed} is empty" if listed else "")
         )
     return found
 
