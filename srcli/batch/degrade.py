@@ -18,7 +18,7 @@ from srcli.batch.ledger import key_of
 from srcli.batch.modes import MARK, DegradeMode, Frames
 from srcli.batch.names import Item, UsageError, filled
 from srcli.batch.records import Record, failure
-from srcli.batch.run import Control
+from srcli.batch.run import PATIENCE, Control
 from srcli.degradation import trajectory
 from srcli.degradation.presets import PRESETS
 from srcli.errors import SrcliError
@@ -87,19 +87,44 @@ def run(
     """
     control = control or Control.new()
     check_names(items, batch.mode)
+    busy: list[tuple[Item, Record]] = []
     for item in items:
         if control.finish.is_set():
             return
         failed = False
-        try:
-            for record in _file(item, batch, progress):
-                failed = failed or record.status == "failed"
+        for record in _recorded(item, batch, progress, len(items) == 1):
+            failed = failed or record.status == "failed"
+            if record.reason == "busy":
+                busy.append((item, record))
+            else:
                 yield record
-        except Exception as error:
-            failed = True
-            yield failure(item, error, len(items) == 1)
         if failed and batch.options.fail_fast:
             return
+    yield from _look_again(busy, batch, progress, control)
+
+
+def _recorded(item: Item, batch: DegradeBatch, progress: Progress, alone: bool) -> Iterator[Record]:
+    try:
+        yield from _file(item, batch, progress)
+    except Exception as error:
+        yield failure(item, error, alone)
+
+
+def _look_again(
+    busy: list[tuple[Item, Record]], batch: DegradeBatch, progress: Progress, control: Control
+) -> Iterator[Record]:
+    """Results that another process was making: make them if it has not, else say so."""
+    last = time.monotonic() + PATIENCE
+    for item in dict.fromkeys(item for item, _ in busy):
+        left = {record.output: record for other, record in busy if other is item}
+        for path in left:
+            bookkeeping.wait_until_free(Path(str(path)), last, control.finish.is_set)
+        if control.finish.is_set():
+            return
+        bookkeeping.read_again(batch.ledger(item))
+        for record in _recorded(item, batch, progress, False):
+            if record.output in left or record.output is None:
+                yield bookkeeping.meanwhile(record)
 
 
 def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Record]:
@@ -129,7 +154,7 @@ def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Recor
     results = [_result(item, picture, label, key, batch) for label, key in keys.items()]
     results[0].record = replace(results[0].record, notes=picture.notes)  # report each note once
     planned = [result for result in results if result.record.status == "planned"]
-    yield from (result.record for result in results if result.record.status == "skipped")
+    yield from (result.record for result in results if result.record.status != "planned")
     if batch.options.dry_run:
         yield from (result.record for result in planned)
     else:
@@ -171,11 +196,10 @@ def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBa
     about = {"input": name, "width": size.width, "height": size.height} | mode.parameters(name, picture, label)
     result = Result(path=path, label=label, key=key, record=record, text=json.dumps(about, indent=2) + "\n")
     batch.sweep(path.parent)
-    why = bookkeeping.reason_to_skip(path, batch, item)
-    if why is None and not _left_over(result):
-        why = bookkeeping.reason_to_skip(result.parameters, batch, item)
-    if why is not None:
-        result.record = replace(record, status="skipped", error=why)
+    outcome = bookkeeping.standing(path, batch, item)
+    if not (outcome or os.path.lexists(path) or _left_over(result)):
+        outcome = bookkeeping.standing(result.parameters, batch, item)
+    result.record = replace(record, **outcome)
     return result
 
 
@@ -197,11 +221,15 @@ def _make_results(
             try:
                 destination = stack.enter_context(_destination(item, result, batch))
             except files.Taken as taken:
-                yield replace(result.record, status="skipped", error=str(taken))
+                yield replace(result.record, **bookkeeping.busy(taken))
                 continue
-            whole = result.parameters.exists() or not batch.options.overwrite
-            if whole and (why := bookkeeping.made_elsewhere(result.path, result.key, batch, item)):
-                yield replace(result.record, status="skipped", error=why)
+            whole = result.parameters.exists() or not destination.overwrite
+            if whole and (
+                outcome := bookkeeping.made_elsewhere(
+                    result.path, result.key, batch, item, replaces=destination.overwrite
+                )
+            ):
+                yield replace(result.record, **outcome)
             else:
                 claimed.append((result, destination))
         labels = [result.label for result, _ in claimed]
@@ -235,7 +263,8 @@ def _destination(item: Item, result: Result, batch: DegradeBatch) -> images.Dest
         result.record = bookkeeping.enter_result(result.record, result.path, part, result.key, batch.ledger(item))
 
     options = batch.options
-    return images.Destination(result.path, size, overwrite=options.overwrite, style=options.style, before=before_rename)
+    replaces = options.overwrite or (options.remake_stale and os.path.lexists(result.path))
+    return images.Destination(result.path, size, overwrite=replaces, style=options.style, before=before_rename)
 
 
 def _write(frames: Frames, destination: images.Destination, batch: DegradeBatch) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from srcli.batch.names import Item, UsageError
+from srcli.batch.names import STREAM, Item, UsageError
 from srcli.errors import OutOfMemory, SrcliError
 
 
@@ -14,7 +15,8 @@ from srcli.errors import OutOfMemory, SrcliError
 class Record:
     """The outcome of one file.
 
-    status: done, failed, skipped or, in a dry run, planned.
+    status: done, failed, skipped, stale or, in a dry run, planned.
+    reason: why it failed or was skipped, a word for programs; `retryable`: whether the same may succeed later.
     redone_tiles: tiles that were not finite and were computed again in float32.
     exploded: patches in which the flow's inverse exploded and was bounded or recomputed.
     guarded_tiles: tiles that did not match the input and were computed again.
@@ -26,6 +28,8 @@ class Record:
     status: str
     output: str | None = None
     error: str | None = None
+    reason: str | None = None
+    retryable: bool | None = None
     exit_code: int = 0
     width: int | None = None
     height: int | None = None
@@ -46,6 +50,14 @@ class Record:
         return {k: v for k, v in asdict(self).items() if v is not None and k != "exit_code"}
 
 
+def naming(item: Item, text: str) -> str:
+    """An error's sentence, with the file in front unless it names it."""
+    if item.source == STREAM:
+        return text if "standard input" in text else f"standard input: {text}"
+    named = re.search(rf"(?<![\w.-]){re.escape(item.source.name)}(?![\w-])", text)
+    return text if named else f"{item.source}: {text}"
+
+
 def failure(item: Item, error: Exception, alone: bool) -> Record:
     """The record of a failed file; even an unexpected error must not stop the other files.
 
@@ -55,13 +67,14 @@ def failure(item: Item, error: Exception, alone: bool) -> Record:
 
     logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
     if isinstance(error, SrcliError):
+        text = naming(item, str(error))
         if error.exit_code == UsageError.exit_code and alone:
-            raise error
-        text = str(error) if item.source.name in str(error) else f"{item.source}: {error}"
+            raise error if text == str(error) else UsageError(text)
         return Record(input=str(item.source), status="failed", error=text, exit_code=error.exit_code)
-    text, code = f"{item.source}: unexpected {type(error).__name__}: {error}", 1
+    name = "standard input" if item.source == STREAM else str(item.source)
+    text, code = f"{name}: unexpected {type(error).__name__}: {error}", 1
     if is_out_of_memory(error):
-        text, code = f"{item.source}: not enough memory", OutOfMemory.exit_code
+        text, code = f"{name}: not enough memory", OutOfMemory.exit_code
     elif isinstance(error, OSError):
-        text = f"{item.source}: {error.strerror or error}"
+        text = f"{name}: {error.strerror or error}"
     return Record(input=str(item.source), status="failed", error=" ".join(text.split()), exit_code=code)

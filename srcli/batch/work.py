@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from srcli import __version__, files, images
 from srcli.batch import bookkeeping
 from srcli.batch.batches import RunOptions, UpscaleBatch
+from srcli.batch.earlier import made_now
 from srcli.batch.ledger import key_of
 from srcli.batch.names import STREAM, Item, output_path
 from srcli.batch.records import Record
@@ -37,6 +40,9 @@ class Prepared:
 
     frames: the frames of the source that the result will have.
     chosen: the model and its sampling.
+    sha256: of the source's bytes.
+    made: how the result is made, for the ledger.
+    replaces: whether the result replaces a file.
     """
 
     item: Item
@@ -48,6 +54,9 @@ class Prepared:
     record: Record
     frames: tuple[int, ...]
     chosen: Chosen
+    sha256: str
+    made: dict[str, Any]
+    replaces: bool
 
 
 def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
@@ -67,31 +76,37 @@ def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
         picture = source.picture(batch.options.frame or 0)
     except images.ImageError as error:
         return bookkeeping.refused(item, key, batch, error)
-    return _planned(item, key, source, picture, batch)
+    return _planned(item, key, source, picture, batch, hashlib.sha256(data).hexdigest())
 
 
-def _planned(item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch) -> Prepared | Record:
+def _planned(
+    item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch, sha256: str
+) -> Prepared | Record:
     """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
     options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling, batch.target)
     size = chosen.upscaler.size_for(picture.size, batch.target)
     moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
     path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
+    if item.file is None and item.template is None:
+        path = bookkeeping.named_apart(path, batch, item, sha256, model=model, chosen=chosen.choice is not None)
     frames, notes = _frames(source, path, options)
+    scale = batch.target.factor(picture.size)
+    made = made_now(chosen, batch, size, scale, path)
     record = Record(
         input=str(item.source),
         status="planned",
         output=str(path),
         width=size.width,
         height=size.height,
-        scale=batch.target.factor(picture.size),
+        scale=scale,
         frames=len(frames) if len(frames) > 1 else None,
         notes=picture.notes + notes,
         **_model_facts(chosen),
     )
     if path != STREAM:
         batch.sweep(path.parent)
-        if why := bookkeeping.reason_to_skip(path, batch, item):
-            return replace(record, status="skipped", error=why)
+        if outcome := bookkeeping.standing(path, batch, item, sha256, made):
+            return replace(record, **outcome)
         check_size(kind_of(path), size)
     if options.dry_run:
         return record
@@ -105,6 +120,9 @@ def _planned(item: Item, key: str, source: Source, picture: Picture, batch: Upsc
         record=record,
         frames=frames,
         chosen=chosen,
+        sha256=sha256,
+        made=made,
+        replaces=options.overwrite or (options.remake_stale and os.path.lexists(path)),
     )
 
 
@@ -163,15 +181,17 @@ class Writing:
             )
             path = Path(folder) / f"result{suffix}"
         destination = images.Destination(
-            path, prepared.size, overwrite=options.overwrite, style=options.style, before=self._before_rename
+            path, prepared.size, overwrite=prepared.replaces, style=options.style, before=self._before_rename
         )
         try:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
-            return replace(prepared.record, status="skipped", error=str(taken))
-        if why := bookkeeping.made_elsewhere(path, prepared.key, self.batch, prepared.item):
+            return replace(prepared.record, **bookkeeping.busy(taken))
+        if outcome := bookkeeping.made_elsewhere(
+            path, prepared.key, self.batch, prepared.item, replaces=prepared.replaces
+        ):
             self.close()
-            return replace(prepared.record, status="skipped", error=why)
+            return replace(prepared.record, **outcome)
         return None
 
     def close(self) -> None:
@@ -196,9 +216,8 @@ class Writing:
         if guarded and self.batch.options.provenance and not self.batch.options.strip:
             amend(part, guarded)
         bare = replace(prepared.record, notes=())
-        self._ledger_notes = bookkeeping.enter_result(
-            bare, prepared.path, part, prepared.key, self.batch.ledger(prepared.item)
-        ).notes
+        ledger, facts = self.batch.ledger(prepared.item), {"sha256": prepared.sha256, "made": prepared.made}
+        self._ledger_notes = bookkeeping.enter_result(bare, prepared.path, part, prepared.key, ledger, **facts).notes
 
     def _encode(
         self, destination: images.Destination, bands: Iterable[Band], progress: Callable[[int, int], None]

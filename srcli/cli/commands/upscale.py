@@ -139,6 +139,7 @@ def command(
     listed: options.LISTED = None,
     shard: options.SHARD = "1/1",
     fail_fast: options.FAIL_FAST = False,
+    remake_stale: options.REMAKE_STALE = False,
     drain: options.DRAIN = False,
     retry_failed: options.RETRY_FAILED = False,
     ledger: options.LEDGER = True,
@@ -197,6 +198,8 @@ def command(
             max_pixels=int(max_pixels * 1e6),
             fail_fast=fail_fast,
             retry_failed=retry_failed,
+            remake_stale=remake_stale,
+            precision=precision,
         )
         from srcli.methods.dials import check
         from srcli.tiling.model import Sampling

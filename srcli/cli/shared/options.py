@@ -65,6 +65,14 @@ SHARD = Annotated[
     ),
 ]
 FAIL_FAST = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=MANY)]
+REMAKE_STALE = Annotated[
+    bool,
+    typer.Option(
+        "--remake-stale",
+        help="Replace results of earlier runs that were made with other settings or from another version of the file.",
+        rich_help_panel=MANY,
+    ),
+]
 DRAIN = Annotated[
     bool,
     typer.Option("--drain", help="On SIGTERM, finish the current files first, as on Ctrl-C.", rich_help_panel=MANY),
