@@ -106,7 +106,8 @@ def standing(path: Path, batch: Batch, item: Item, sha256: str = "", now: Mappin
         return _outcome("stale", "stale", f"{path} was made {why}; use --remake-stale to make it again")
     if found.same and found.made:
         return _outcome("skipped", "unchanged", f"{path} was already made from this file")
-    return _outcome("skipped", "exists", f"{path} exists; use --overwrite to replace it")
+    where = "was made from another file" if found.same is False else "exists"
+    return _outcome("skipped", "exists", f"{path} {where}; use --overwrite to replace it")
 
 
 def made_elsewhere(path: Path, key: str, batch: Batch, item: Item, *, replaces: bool) -> Outcome:
@@ -119,7 +120,7 @@ def made_elsewhere(path: Path, key: str, batch: Batch, item: Item, *, replaces: 
         return {}
     ledger = batch.ledger(item)
     read_again(ledger)
-    if ledger is not None and ledger.done(key):
+    if ledger is not None and ledger.done(key) and batch.accepts(ledger.made(key)):
         return _outcome("skipped", "made-elsewhere", f"{path} was made by another process in the meantime")
     return {} if replaces else _outcome("skipped", "exists", f"{path} exists; use --overwrite to replace it")
 

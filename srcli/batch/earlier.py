@@ -123,10 +123,6 @@ def _equal(one: Any, other: Any) -> bool:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return (
-        f"{value:g}"
-        if isinstance(value, float)
-        else "x".join(map(str, value))
-        if isinstance(value, list)
-        else str(value)
-    )
+    if isinstance(value, (list, tuple)):
+        return "x".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -140,8 +140,8 @@ def test_existing_files_are_kept_unless_asked(tmp_path):
     photo(tmp_path / "a.png")
     (tmp_path / "a_x2.png").write_text("precious")
     result = srcli("upscale", tmp_path / "a.png", "-s", 2)
-    assert result.exit_code == 1
-    assert "exists" in result.stderr
+    assert result.exit_code == 0
+    assert result.stderr == f"skipped: {tmp_path / 'a_x2.png'} exists; use --overwrite to replace it\n"
     assert (tmp_path / "a_x2.png").read_text() == "precious"
     assert srcli("upscale", tmp_path / "a.png", "-s", 2, "-y").exit_code == 0
     assert shape(tmp_path / "a_x2.png") == (48, 40)
@@ -254,9 +254,12 @@ def test_an_empty_folder_does_not_stop_the_others(tmp_path):
     assert (tmp_path / "a_x2.png").is_file()
 
 
-def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
+@pytest.mark.parametrize("inputs", ["a.png", ""], ids=["file", "folder"])
+def test_what_was_skipped_is_told_and_no_failure(tmp_path, inputs):
     photo(tmp_path / "a.png")
-    photo(tmp_path / "a_x2.png")
-    result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
-    assert result.exit_code == 1
+    (tmp_path / "out").mkdir()
+    photo(tmp_path / "out" / "a_x2.png")
+    result = srcli("upscale", tmp_path / inputs, "-o", tmp_path / "out", "-s", 2)
+    assert (result.exit_code, result.stdout) == (0, "")
     assert "exists; use --overwrite to replace it" in result.stderr
+    assert srcli("upscale", tmp_path / inputs, "-o", tmp_path / "out", "-s", 2, "-q").stderr == ""
