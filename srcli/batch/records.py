@@ -69,7 +69,9 @@ def failure(item: Item, error: Exception, alone: bool) -> Record:
     if isinstance(error, SrcliError):
         text = naming(item, str(error))
         if error.exit_code == UsageError.exit_code and alone:
-            raise error if text == str(error) else UsageError(text)
+            if text == str(error):
+                raise error
+            raise UsageError(text) from error
         return Record(input=str(item.source), status="failed", error=text, exit_code=error.exit_code)
     name = "standard input" if item.source == STREAM else str(item.source)
     text, code = f"{name}: unexpected {type(error).__name__}: {error}", 1

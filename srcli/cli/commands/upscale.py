@@ -162,7 +162,8 @@ def command(
     verbose: options.VERBOSE = False,
     debug: options.DEBUG = False,
 ) -> None:
-    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT.
+    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT, or, if a result of
+    another model has that name, NAME_x3.5_MODEL.EXT.
 
     A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model}, {parent} (name of the picture's
     folder) and {folder} (its path below the input).
