@@ -82,11 +82,11 @@ def refused(item: Item, key: str, batch: Batch, error: images.ImageError) -> Rec
 Outcome = dict[str, Any]  # status, reason and error of a record
 
 
-def standing(path: Path, batch: Batch, item: Item, sha256: str = "", now: Mapping[str, Any] | None = None) -> Outcome:
+def standing(path: Path, batch: Batch, item: Item, sha256: str = "", made: Mapping[str, Any] | None = None) -> Outcome:
     """What becomes of a result because of what is already at `path`; empty if it is to be made.
 
     sha256: of the item's file.
-    now: how the result would be made, as `earlier.made_now` has it; None if only the ledger's key counts.
+    made: how the result would be made now, as `earlier.made_now` has it; None if only the ledger's key counts.
     Raises UsageError if `path` is one of the inputs.
     """
     if os.path.exists(path) and resolved(path) in batch.sources:  # Path.exists raises on names that are too long
@@ -94,20 +94,25 @@ def standing(path: Path, batch: Batch, item: Item, sha256: str = "", now: Mappin
     if batch.options.overwrite or not os.path.lexists(path):
         return {}
     found = earlier(path, item, batch.ledger(item), sha256)
-    changed = [] if now is None else differences(found.made, now, any_precision=batch.options.precision == "auto")
+    changed = [] if made is None else differences(found.made, made, any_precision=batch.options.precision == "auto")
     why = f"with {', '.join(changed)}" if changed else ""
     if found.logged and found.same is False:
         why = "from another version of the file"
-    elif found.logged and not (found.made and now):
+    elif found.logged and not (found.made and made):
         why = "from another version of the file or with other settings"
     if why and (found.logged or found.same is not False):
-        if batch.options.remake_stale:
-            return {}
-        return _outcome("stale", "stale", f"{path} was made {why}; use --remake-stale to make it again")
+        return stale(f"{path} was made {why}", batch)
     if found.same and found.made:
         return _outcome("skipped", "unchanged", f"{path} was already made from this file")
     where = "was made from another file" if found.same is False else "exists"
     return _outcome("skipped", "exists", f"{path} {where}; use --overwrite to replace it")
+
+
+def stale(text: str, batch: Batch) -> Outcome:
+    """What becomes of a result that is not what is asked for now; empty if it is to be made again."""
+    if batch.options.remake_stale:
+        return {}
+    return _outcome("stale", "stale", f"{text}; use --remake-stale to make it again")
 
 
 def made_elsewhere(path: Path, key: str, batch: Batch, item: Item, *, replaces: bool) -> Outcome:

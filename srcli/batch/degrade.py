@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -10,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from srcli import files, images
 from srcli.batch import bookkeeping
 from srcli.batch.batches import Batch
+from srcli.batch.earlier import written_now
 from srcli.batch.ledger import key_of
 from srcli.batch.modes import MARK, DegradeMode, Frames
 from srcli.batch.names import Item, UsageError, filled
@@ -46,6 +49,7 @@ class Result:
     """One result of a photo, planned or finished.
 
     text: its parameters as JSON.
+    facts: what the ledger keeps of it: `sha256` of the photo and how it is `made`.
     """
 
     path: Path
@@ -53,6 +57,7 @@ class Result:
     key: str
     record: Record
     text: str
+    facts: dict[str, Any]
 
     @property
     def parameters(self) -> Path:
@@ -132,8 +137,7 @@ def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Recor
         batch.sweep(item.folder)
     data, ledger, mode = bookkeeping.read_bytes(item), batch.ledger(item), batch.mode
     settings = mode.settings(item.source.name) | batch.options.settings()
-    if ledger is not None:
-        settings |= {"place": ledger.place(item)}
+    settings |= {} if ledger is None else {"place": ledger.place(item)}
     whole = key_of(data, settings)  # of all results of this photo
     if known := bookkeeping.refused_before(item, whole, batch) or bookkeeping.earlier_result(item, batch):
         yield known
@@ -151,7 +155,9 @@ def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Recor
     except ImageError as error:
         yield bookkeeping.refused(item, whole, batch, error)
         return
-    results = [_result(item, picture, label, key, batch) for label, key in keys.items()]
+    made = {k: v for k, v in mode.settings(item.source.name).items() if k != "scale"}
+    facts = {"sha256": hashlib.sha256(data).hexdigest(), "made": json.loads(json.dumps(made, default=str))}
+    results = [_result(item, picture, label, key, batch, dict(facts)) for label, key in keys.items()]
     results[0].record = replace(results[0].record, notes=picture.notes)  # report each note once
     planned = [result for result in results if result.record.status == "planned"]
     yield from (result.record for result in results if result.record.status != "planned")
@@ -173,8 +179,11 @@ def _decoded(source: Source, frame: int | None) -> Picture:
     return replace(picture.eight(), notes=notes)
 
 
-def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBatch) -> Result:
-    """Plan one result: its path, size and whether it will be made or skipped. Raises SrcliError."""
+def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBatch, facts: dict[str, Any]) -> Result:
+    """Plan one result: its path, size and whether it will be made or skipped. Raises SrcliError.
+
+    facts: as in `Result`, of the photo; of the result afterwards.
+    """
     mode, ending, name = batch.mode, batch.options.suffix or ".png", item.source.name
     with _naming(item):
         size = mode.size(picture.size, label)
@@ -194,9 +203,13 @@ def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBa
         scale=mode.scale(label),
     )
     about = {"input": name, "width": size.width, "height": size.height} | mode.parameters(name, picture, label)
-    result = Result(path=path, label=label, key=key, record=record, text=json.dumps(about, indent=2) + "\n")
+    facts |= {"made": facts["made"] | written_now(batch.options, path) | {"scale": mode.scale(label)}}
+    text = json.dumps(about, indent=2) + "\n"
+    result = Result(path=path, label=label, key=key, record=record, text=text, facts=facts)
     batch.sweep(path.parent)
-    outcome = bookkeeping.standing(path, batch, item)
+    outcome = bookkeeping.standing(path, batch, item, **result.facts)
+    if outcome.get("reason") == "unchanged" and not result.parameters.exists():
+        outcome = bookkeeping.stale(f"{path} has lost {result.parameters.name}", batch)
     if not (outcome or os.path.lexists(path) or _left_over(result)):
         outcome = bookkeeping.standing(result.parameters, batch, item)
     result.record = replace(record, **outcome)
@@ -260,7 +273,9 @@ def _destination(item: Item, result: Result, batch: DegradeBatch) -> images.Dest
     def before_rename(part: Path) -> None:
         """Write the parameters and the ledger entry just before the picture gets its final name."""
         files.write_text(result.parameters, result.text)
-        result.record = bookkeeping.enter_result(result.record, result.path, part, result.key, batch.ledger(item))
+        result.record = bookkeeping.enter_result(
+            result.record, result.path, part, result.key, batch.ledger(item), **result.facts
+        )
 
     options = batch.options
     replaces = options.overwrite or (options.remake_stale and os.path.lexists(result.path))

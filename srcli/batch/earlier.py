@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli import __version__
-from srcli.batch.batches import UpscaleBatch
+from srcli.batch.batches import RunOptions, UpscaleBatch
 from srcli.batch.ledger import Ledger
 from srcli.batch.names import Item, resolved
 from srcli.geometry import Size
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 LOSSY = frozenset({"JPEG", "WEBP", "AVIF"})
 DEFLATED = frozenset({"PNG", "TIFF"})
-COMPARED = (
-    "model", "output_size", "scale", "detail", "temperature", "seed", "steps", "colour", "denoise", "precision",
-    "frame", "quality", "compression", "background", "strip", "provenance",
-)  # fmt: skip
+UNSEEN = frozenset({"version", "why", "weights"})  # not compared by their values
 
 
 def made_now(chosen: Chosen, batch: UpscaleBatch, size: Size, scale: float, path: Path) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def made_now(chosen: Chosen, batch: UpscaleBatch, size: Size, scale: float, path
     size, scale, path: of the result.
     """
     upscaler, sampling = chosen.upscaler, chosen.upscaler.settled(chosen.sampling)
-    has, options, kind = upscaler.has, batch.options, FORMATS.get(path.suffix.lower(), "")
+    has, options = upscaler.has, batch.options
     own_colour = getattr(upscaler.model, "default_colour", None)
     return {
         "version": __version__,
@@ -49,6 +46,13 @@ def made_now(chosen: Chosen, batch: UpscaleBatch, size: Size, scale: float, path
         "colour": (sampling.colour or own_colour or "none") if has("colour") else None,
         "denoise": (1.0 if sampling.denoise is None else sampling.denoise) if has("denoise") else None,
         "precision": upscaler.runtime.precision,
+    } | written_now(options, path)
+
+
+def written_now(options: RunOptions, path: Path) -> dict[str, Any]:
+    """The part of `made_now` that says how a result is written."""
+    kind = FORMATS.get(path.suffix.lower(), "")
+    return {
         "frame": "all" if options.frame is None else options.frame + 1,
         "quality": options.style.quality if kind in LOSSY else None,
         "compression": options.style.level if kind in DEFLATED else None,
@@ -96,7 +100,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], *, any_precis
     Only what is known of both counts, and not the version of srcli.
     any_precision: whether the precision may differ: it was not asked for.
     """
-    names = [n for n in COMPARED if not (before.get(n) is None or now.get(n) is None or _equal(before[n], now[n]))]
+    names = [n for n in now if not (before.get(n) is None or now[n] is None or _equal(before[n], now[n]))]
+    names = [n for n in names if n not in UNSEEN]
     if any_precision and "precision" in names:
         names.remove("precision")
     if "output_size" in before and "scale" in names:

@@ -149,6 +149,7 @@ class _Worker:
                 failed = failed or record.status == "failed"
                 yield record
             if failed and self.batch.options.fail_fast:
+                self.busy.clear()
                 break
         if following is not None:
             following.cancel()

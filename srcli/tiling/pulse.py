@@ -79,7 +79,7 @@ def watch(model: Any) -> int:
     """Let the layers of a model's networks be heard. Returns their number."""
     layers = {
         id(layer): layer
-        for network in vars(model).values()
+        for network in getattr(model, "__dict__", {}).values()
         if isinstance(network, nn.Module)
         for layer in network.modules()
         if not list(layer.children()) and list(layer.parameters(recurse=False))
