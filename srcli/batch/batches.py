@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ class RunOptions:
     suffix: format of the results; None keeps that of each input.
     frame: the frame or page to use, from 0; None for all.
     max_pixels: inputs with more pixels are refused.
+    remake_stale: make results again that were made with other settings.
+    precision: as asked for; `auto` takes earlier results of any precision.
     """
 
     suffix: str | None = None
@@ -37,6 +40,8 @@ class RunOptions:
     max_pixels: int = MAX_PIXELS
     fail_fast: bool = False
     retry_failed: bool = False
+    remake_stale: bool = False
+    precision: str = "auto"
 
     def settings(self) -> dict[str, Any]:
         """The options that affect the bytes of a result."""
@@ -59,6 +64,10 @@ class Batch:
     def ledger(self, item: Item) -> Ledger | None:
         return None if self.ledgers is None else self.ledgers.find(item)
 
+    def accepts(self, made: Mapping[str, Any]) -> bool:
+        """Whether a result of the same input and settings may stay. made: what the ledger says of it."""
+        return True
+
     def sweep(self, folder: Path) -> None:
         """Remove temporary files that killed runs left in a folder, once per folder."""
         if folder not in self.swept and not self.options.dry_run:
@@ -73,6 +82,11 @@ class UpscaleBatch(Batch):
     upscaler: Upscaler
     target: Target
     sampling: Sampling
+
+    def accepts(self, made: Mapping[str, Any]) -> bool:
+        """Whether its precision is the one asked for, or not known."""
+        precision = self.upscaler.runtime.precision
+        return self.options.precision == "auto" or made.get("precision") in (None, precision)
 
     def settings(self) -> dict[str, Any]:
         """Everything except the input that affects a result, without the device: shards may differ in it."""

@@ -6,12 +6,15 @@ import contextlib
 import logging
 import os
 import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from srcli import images
+from srcli import files, images
 from srcli.batch.batches import Batch
+from srcli.batch.earlier import differences, earlier
 from srcli.batch.ledger import Ledger, LedgerError, stamp
 from srcli.batch.names import STREAM, InputError, Item, UsageError, resolved
 from srcli.batch.records import Record
@@ -41,7 +44,7 @@ def done_before(item: Item, key: str, batch: Batch) -> Record | None:
     Such a result is kept even with --overwrite, so that an interrupted run can continue.
     """
     ledger = batch.ledger(item)
-    if ledger is None or (path := ledger.done(key)) is None:
+    if ledger is None or (path := ledger.done(key)) is None or not batch.accepts(ledger.made(key)):
         return None
     again = "; use --no-ledger to make it again" if batch.options.overwrite else ""
     text = f"{path} was already made from this file{again}"
@@ -86,41 +89,133 @@ def refused(item: Item, key: str, batch: Batch, error: images.ImageError) -> Rec
     )
 
 
-def reason_to_skip(path: Path, batch: Batch, item: Item) -> str | None:
-    """Why a result must not be written to `path`, or None. Raises UsageError if `path` is one of the inputs."""
+Outcome = dict[str, Any]  # status, reason and error of a record
+
+
+def standing(path: Path, batch: Batch, item: Item, sha256: str = "", made: Mapping[str, Any] | None = None) -> Outcome:
+    """What becomes of a result because of what is already at `path`; empty if it is to be made.
+
+    sha256: of the item's file.
+    made: how the result would be made now, as `earlier.made_now` has it; None if only the ledger's key counts.
+    Raises UsageError if `path` is one of the inputs.
+    """
     if os.path.exists(path) and resolved(path) in batch.sources:  # Path.exists raises on names that are too long
         raise UsageError(f"{path} is one of the inputs; choose another output")
     if batch.options.overwrite or not os.path.lexists(path):
-        return None
-    ledger = batch.ledger(item)
-    if ledger is not None and ledger.origin(path):
-        return f"{path} was made from another version of the file or with other settings; use --overwrite to replace it"
-    return f"{path} exists; use --overwrite to replace it"
+        return {}
+    found = earlier(path, item, batch.ledger(item), sha256)
+    changed = [] if made is None else differences(found.made, made, any_precision=batch.options.precision == "auto")
+    why = f"with {', '.join(changed)}" if changed else ""
+    if found.logged and found.same is False:
+        why = "from another version of the file"
+    elif found.logged and not (found.made and made):
+        why = "from another version of the file or with other settings"
+    if why and (found.logged or found.same is not False):
+        return stale(f"{path} was made {why}", batch)
+    if found.same and found.made:
+        return _outcome("skipped", "unchanged", f"{path} was already made from this file")
+    where = "was made from another file" if found.same is False else "exists"
+    return _outcome("skipped", "exists", f"{path} {where}; use --overwrite to replace it")
 
 
-def made_elsewhere(path: Path, key: str, batch: Batch, item: Item) -> str | None:
-    """Why a result need not be made because another process has just made it, or None. Call it holding the claim."""
+def stale(text: str, batch: Batch) -> Outcome:
+    """What becomes of a result that is not what is asked for now; empty if it is to be made again."""
+    if batch.options.remake_stale:
+        return {}
+    return _outcome("stale", "stale", f"{text}; use --remake-stale to make it again")
+
+
+def made_elsewhere(path: Path, key: str, batch: Batch, item: Item, *, replaces: bool) -> Outcome:
+    """What becomes of a result because another process has just made it; empty if it is to be made. Call it holding the
+    claim.
+
+    replaces: whether the result is to replace what is at `path`.
+    """
     if not os.path.lexists(path):
-        return None
-    if not batch.options.overwrite:
-        return f"{path} exists; use --overwrite to replace it"
+        return {}
     ledger = batch.ledger(item)
+    read_again(ledger)
+    if ledger is not None and ledger.done(key) and batch.accepts(ledger.made(key)):
+        return _outcome("skipped", "made-elsewhere", f"{path} was made by another process in the meantime")
+    return {} if replaces else _outcome("skipped", "exists", f"{path} exists; use --overwrite to replace it")
+
+
+def busy(taken: files.Taken) -> Outcome:
+    """What becomes of a result that another process is making."""
+    return _outcome("skipped", "busy", str(taken)) | {"retryable": True}
+
+
+def wait_until_free(path: Path, last: float, ends: Callable[[], bool]) -> bool:
+    """Wait until no other process makes a file; False if one still does.
+
+    last: when to give up, by `time.monotonic`.
+    ends: asked every half second; whether to give up at once.
+    """
+    while not ends():
+        claim = files.Claim(path)
+        try:
+            claim.take()
+            return True
+        except files.Taken:
+            if time.monotonic() > last:
+                return False
+        except OSError:
+            return True  # making it gives the reason
+        finally:
+            claim.drop()
+        time.sleep(0.5)
+    return False
+
+
+def read_again(ledger: Ledger | None) -> None:
+    """Read what other processes have added to a ledger."""
     if ledger is not None:
         with contextlib.suppress(LedgerError):
             ledger.read()
-    return f"{path} was made by another process" if ledger is not None and ledger.done(key) else None
 
 
-def enter_result(record: Record, path: Path, part: Path, key: str, ledger: Ledger | None) -> Record:
+def meanwhile(record: Record) -> Record:
+    """The record of a file that another process was making: if its result is there now, it was not there before."""
+    if record.reason not in ("unchanged", "exists"):
+        return record
+    text = f"{record.output} was made by another process in the meantime"
+    return replace(record, reason="made-elsewhere", error=text)
+
+
+def _outcome(status: str, reason: str, text: str) -> Outcome:
+    return {"status": status, "reason": reason, "error": text}
+
+
+def named_apart(path: Path, batch: Batch, item: Item, sha256: str, *, model: str, chosen: bool) -> Path:
+    """The default name of a result, or the one with its model if another model's result has that name.
+
+    model: the model that makes the result.
+    chosen: whether `auto` chose it. Its choices share a name, as they are one command's.
+    """
+    marked = path.with_name(f"{path.stem}_{model}{path.suffix}")
+    if os.path.lexists(marked) and earlier(marked, item, batch.ledger(item), sha256).model == model:
+        return marked
+    if not os.path.lexists(path):
+        return path
+    found = earlier(path, item, batch.ledger(item), sha256)
+    if found.model in (None, model) or (chosen and found.made.get("why")):
+        return path
+    return marked
+
+
+def enter_result(record: Record, path: Path, part: Path, key: str, ledger: Ledger | None, **facts: Any) -> Record:
     """Enter a result in the ledger just before its temporary file `part` is renamed to `path`.
 
     So another process that finds the file, or waited for the claim, also finds the entry. If this process dies in
     between, the entry matches no file and is ignored.
+
+    facts: what else to keep: `sha256` of the input and how it was `made`.
     """
     if ledger is None:
         return record
     where = os.path.relpath(path, ledger.path.parent)
-    return add_entry(record, ledger, key, {"status": "done", "input": record.input, "output": where, **stamp(part)})
+    entry = {"status": "done", "input": record.input, "output": where, **stamp(part), **facts}
+    return add_entry(record, ledger, key, entry)
 
 
 def add_entry(record: Record, ledger: Ledger | None, key: str, entry: dict[str, Any]) -> Record:

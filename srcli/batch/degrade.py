@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -10,15 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from srcli import files, images
 from srcli.batch import bookkeeping
 from srcli.batch.batches import Batch
+from srcli.batch.earlier import written_now
 from srcli.batch.ledger import key_of
 from srcli.batch.modes import MARK, DegradeMode, Frames
 from srcli.batch.names import Item, UsageError, filled
 from srcli.batch.records import Record, failure
-from srcli.batch.run import Control
+from srcli.batch.run import PATIENCE, Control
 from srcli.degradation import trajectory
 from srcli.degradation.presets import PRESETS
 from srcli.errors import SrcliError
@@ -46,6 +49,7 @@ class Result:
     """One result of a photo, planned or finished.
 
     text: its parameters as JSON.
+    facts: what the ledger keeps of it: `sha256` of the photo and how it is `made`.
     """
 
     path: Path
@@ -53,6 +57,7 @@ class Result:
     key: str
     record: Record
     text: str
+    facts: dict[str, Any]
 
     @property
     def parameters(self) -> Path:
@@ -87,19 +92,44 @@ def run(
     """
     control = control or Control.new()
     check_names(items, batch.mode)
+    busy: list[tuple[Item, Record]] = []
     for item in items:
         if control.finish.is_set():
             return
         failed = False
-        try:
-            for record in _file(item, batch, progress):
-                failed = failed or record.status == "failed"
+        for record in _recorded(item, batch, progress, len(items) == 1):
+            failed = failed or record.status == "failed"
+            if record.reason == "busy":
+                busy.append((item, record))
+            else:
                 yield record
-        except Exception as error:
-            failed = True
-            yield failure(item, error, len(items) == 1)
         if failed and batch.options.fail_fast:
             return
+    yield from _look_again(busy, batch, progress, control)
+
+
+def _recorded(item: Item, batch: DegradeBatch, progress: Progress, alone: bool) -> Iterator[Record]:
+    try:
+        yield from _file(item, batch, progress)
+    except Exception as error:
+        yield failure(item, error, alone)
+
+
+def _look_again(
+    busy: list[tuple[Item, Record]], batch: DegradeBatch, progress: Progress, control: Control
+) -> Iterator[Record]:
+    """Results that another process was making: make them if it has not, else say so."""
+    last = time.monotonic() + PATIENCE
+    for item in dict.fromkeys(item for item, _ in busy):
+        left = {record.output: record for other, record in busy if other is item}
+        for path in left:
+            bookkeeping.wait_until_free(Path(str(path)), last, control.finish.is_set)
+        if control.finish.is_set():
+            return
+        bookkeeping.read_again(batch.ledger(item))
+        for record in _recorded(item, batch, progress, False):
+            if record.output in left or record.output is None:
+                yield bookkeeping.meanwhile(record)
 
 
 def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Record]:
@@ -107,8 +137,7 @@ def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Recor
         batch.sweep(item.folder)
     data, ledger, mode = bookkeeping.read_bytes(item), batch.ledger(item), batch.mode
     settings = mode.settings(item.source.name) | batch.options.settings()
-    if ledger is not None:
-        settings |= {"place": ledger.place(item)}
+    settings |= {} if ledger is None else {"place": ledger.place(item)}
     whole = key_of(data, settings)  # of all results of this photo
     if known := bookkeeping.refused_before(item, whole, batch) or bookkeeping.earlier_result(item, batch):
         yield known
@@ -126,10 +155,12 @@ def _file(item: Item, batch: DegradeBatch, progress: Progress) -> Iterator[Recor
     except ImageError as error:
         yield bookkeeping.refused(item, whole, batch, error)
         return
-    results = [_result(item, picture, label, key, batch) for label, key in keys.items()]
+    made = {k: v for k, v in mode.settings(item.source.name).items() if k != "scale"}
+    facts = {"sha256": hashlib.sha256(data).hexdigest(), "made": json.loads(json.dumps(made, default=str))}
+    results = [_result(item, picture, label, key, batch, dict(facts)) for label, key in keys.items()]
     results[0].record = replace(results[0].record, notes=picture.notes)  # report each note once
     planned = [result for result in results if result.record.status == "planned"]
-    yield from (result.record for result in results if result.record.status == "skipped")
+    yield from (result.record for result in results if result.record.status != "planned")
     if batch.options.dry_run:
         yield from (result.record for result in planned)
     else:
@@ -148,8 +179,11 @@ def _decoded(source: Source, frame: int | None) -> Picture:
     return replace(picture.eight(), notes=notes)
 
 
-def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBatch) -> Result:
-    """Plan one result: its path, size and whether it will be made or skipped. Raises SrcliError."""
+def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBatch, facts: dict[str, Any]) -> Result:
+    """Plan one result: its path, size and whether it will be made or skipped. Raises SrcliError.
+
+    facts: as in `Result`, of the photo; of the result afterwards.
+    """
     mode, ending, name = batch.mode, batch.options.suffix or ".png", item.source.name
     with _naming(item):
         size = mode.size(picture.size, label)
@@ -169,13 +203,16 @@ def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBa
         scale=mode.scale(label),
     )
     about = {"input": name, "width": size.width, "height": size.height} | mode.parameters(name, picture, label)
-    result = Result(path=path, label=label, key=key, record=record, text=json.dumps(about, indent=2) + "\n")
+    facts |= {"made": facts["made"] | written_now(batch.options, path) | {"scale": mode.scale(label)}}
+    text = json.dumps(about, indent=2) + "\n"
+    result = Result(path=path, label=label, key=key, record=record, text=text, facts=facts)
     batch.sweep(path.parent)
-    why = bookkeeping.reason_to_skip(path, batch, item)
-    if why is None and not _left_over(result):
-        why = bookkeeping.reason_to_skip(result.parameters, batch, item)
-    if why is not None:
-        result.record = replace(record, status="skipped", error=why, reason="exists")
+    outcome = bookkeeping.standing(path, batch, item, **result.facts)
+    if outcome.get("reason") == "unchanged" and not result.parameters.exists():
+        outcome = bookkeeping.stale(f"{path} has lost {result.parameters.name}", batch)
+    if not (outcome or os.path.lexists(path) or _left_over(result)):
+        outcome = bookkeeping.standing(result.parameters, batch, item)
+    result.record = replace(record, **outcome)
     return result
 
 
@@ -197,11 +234,15 @@ def _make_results(
             try:
                 destination = stack.enter_context(_destination(item, result, batch))
             except files.Taken as taken:
-                yield replace(result.record, status="skipped", error=str(taken), reason="busy", retryable=True)
+                yield replace(result.record, **bookkeeping.busy(taken))
                 continue
-            whole = result.parameters.exists() or not batch.options.overwrite
-            if whole and (why := bookkeeping.made_elsewhere(result.path, result.key, batch, item)):
-                yield replace(result.record, status="skipped", error=why, reason="exists")
+            whole = result.parameters.exists() or not destination.overwrite
+            if whole and (
+                outcome := bookkeeping.made_elsewhere(
+                    result.path, result.key, batch, item, replaces=destination.overwrite
+                )
+            ):
+                yield replace(result.record, **outcome)
             else:
                 claimed.append((result, destination))
         labels = [result.label for result, _ in claimed]
@@ -232,10 +273,13 @@ def _destination(item: Item, result: Result, batch: DegradeBatch) -> images.Dest
     def before_rename(part: Path) -> None:
         """Write the parameters and the ledger entry just before the picture gets its final name."""
         files.write_text(result.parameters, result.text)
-        result.record = bookkeeping.enter_result(result.record, result.path, part, result.key, batch.ledger(item))
+        result.record = bookkeeping.enter_result(
+            result.record, result.path, part, result.key, batch.ledger(item), **result.facts
+        )
 
     options = batch.options
-    return images.Destination(result.path, size, overwrite=options.overwrite, style=options.style, before=before_rename)
+    replaces = options.overwrite or (options.remake_stale and os.path.lexists(result.path))
+    return images.Destination(result.path, size, overwrite=replaces, style=options.style, before=before_rename)
 
 
 def _write(frames: Frames, destination: images.Destination, batch: DegradeBatch) -> tuple[str, ...]:

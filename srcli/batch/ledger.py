@@ -86,10 +86,19 @@ class Ledger:
         path = self.path.parent / str(entry.get("output"))
         return path if _unchanged(path, entry) else None
 
+    def made(self, key: str) -> Mapping[str, Any]:
+        """How finished work was made, as far as it is known."""
+        return self._entries.get(key, {}).get("made") or {}
+
+    def entry(self, path: Path) -> Mapping[str, Any] | None:
+        """What is known of a result of an earlier run, if the file is unchanged since."""
+        entry = self._latest.get(os.path.relpath(path, self.path.parent))
+        return entry if entry is not None and _unchanged(path, entry) else None
+
     def origin(self, path: Path) -> Path | None:
         """The resolved input from which an earlier run made this file, if the file is unchanged since."""
-        entry = self._latest.get(os.path.relpath(path, self.path.parent))
-        return resolved(Path(str(entry.get("input")))) if entry is not None and _unchanged(path, entry) else None
+        entry = self.entry(path)
+        return None if entry is None else resolved(Path(str(entry.get("input"))))
 
     def failed(self, key: str) -> str | None:
         """Why this work failed before, if the input itself was at fault."""

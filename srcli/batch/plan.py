@@ -13,8 +13,11 @@ from pathlib import Path
 from srcli.batch.names import STREAM, Item, UsageError, checked_template, named, resolved
 from srcli.images.encode import FORMATS
 from srcli.images.read import SUFFIXES
+from srcli.images.recorded import recorded
+from srcli.weights import manifest
 
 RESULT = re.compile(r"(.+)_(?:x\d+(?:\.\d+)?|\d+x\d+)")
+WITH_MODEL = re.compile(RESULT.pattern + "_(.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,4 +216,13 @@ def _pictures(folder: Path, out: Path | None, selection: Selection) -> tuple[lis
 def _results(found: list[Path], names: re.Pattern[str]) -> list[Path]:
     """The files that look like results of other files in the list, such as a_x2.png beside a.png."""
     stems = {(p.parent, name) for p in found for name in (p.stem, f"{p.stem}_{p.suffix[1:]}")}
-    return [p for p in found if (made := names.fullmatch(p.stem)) and (p.parent, made[1]) in stems]
+
+    def looks_made(path: Path) -> bool:
+        if (made := names.fullmatch(path.stem)) and (path.parent, made[1]) in stems:
+            return True
+        made = WITH_MODEL.fullmatch(path.stem) if names is RESULT else None
+        if made is None or (path.parent, made[1]) not in stems:
+            return False
+        return made[2] in manifest.load().entries or (recorded(path) or {}).get("model") == made[2]
+
+    return [p for p in found if looks_made(p)]

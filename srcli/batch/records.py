@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from srcli.batch.names import Item, UsageError
+from srcli.batch.names import STREAM, Item, UsageError
 from srcli.errors import REASONS, OutOfMemory, SrcliError, reason_of
 from srcli.provenance import Facts
 
@@ -15,7 +16,7 @@ from srcli.provenance import Facts
 class Record:
     """The outcome of one file.
 
-    status: done, failed, skipped or, in a dry run, planned.
+    status: done, failed, skipped, stale or, in a dry run, planned.
     reason: why it failed or was skipped, a word for programs; `retryable`: whether the same may succeed later.
     redone_tiles: tiles that were not finite and were computed again in float32.
     exploded: patches in which the flow's inverse exploded and was bounded or recomputed.
@@ -59,6 +60,14 @@ class Record:
         return {k: v for k, v in told.items() if v is not None}
 
 
+def naming(item: Item, text: str) -> str:
+    """An error's sentence, with the file in front unless it names it."""
+    if item.source == STREAM:
+        return text if "standard input" in text else f"standard input: {text}"
+    named = re.search(rf"(?<![\w.-]){re.escape(item.source.name)}(?![\w-])", text)
+    return text if named else f"{item.source}: {text}"
+
+
 def failure(item: Item, error: Exception, alone: bool) -> Record:
     """The record of a failed file; even an unexpected error must not stop the other files.
 
@@ -68,15 +77,18 @@ def failure(item: Item, error: Exception, alone: bool) -> Record:
 
     logging.getLogger("srcli").debug("%s", item.source, exc_info=error)
     if isinstance(error, SrcliError):
+        text = naming(item, str(error))
         if error.exit_code == UsageError.exit_code and alone:
-            raise error
-        text = str(error) if item.source.name in str(error) else f"{item.source}: {error}"
+            if text == str(error):
+                raise error
+            raise UsageError(text) from error
         return _failed(item, text, error.exit_code, reason_of(error), error.retryable)
-    text, code, reason = f"{item.source}: unexpected {type(error).__name__}: {error}", 1, "unexpected"
+    name = "standard input" if item.source == STREAM else str(item.source)
+    text, code, reason = f"{name}: unexpected {type(error).__name__}: {error}", 1, "unexpected"
     if is_out_of_memory(error):
-        text, code, reason = f"{item.source}: not enough memory", OutOfMemory.exit_code, REASONS[5]
+        text, code, reason = f"{name}: not enough memory", OutOfMemory.exit_code, REASONS[5]
     elif isinstance(error, OSError):
-        text, reason = f"{item.source}: {error.strerror or error}", "system"
+        text, reason = f"{name}: {error.strerror or error}", "system"
     return _failed(item, " ".join(text.split()), code, reason, reason != "unexpected")
 
 

@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from pathlib import Path
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
+from srcli.batch import bookkeeping
 from srcli.batch.batches import UpscaleBatch
 from srcli.batch.facts import counts_of
 from srcli.batch.names import Item
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 BANDS_AHEAD = 2  # bands that may wait for the encoder
 FILES_AHEAD = 2  # files that may wait for the encoder
+PATIENCE = 60.0  # seconds to wait, at the end of a run, for other processes that make some of its files
 STOP_SECONDS = 1.0  # how long a stopped run waits for its encoder
 Progress = Callable[[Item, int, int], None]
 LARGE = 64 * 2**20  # results above this many bytes are kept in memory one at a time
@@ -34,10 +37,14 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Control:
-    """Signals to a run: `finish` ends it after the current files, `stop` at once."""
+    """Signals to a run: `finish` ends it after the current files, `stop` at once.
+
+    code: the exit code of a run that was asked to finish and left files undone.
+    """
 
     finish: threading.Event
     stop: threading.Event
+    code: int = 0
 
     @classmethod
     def new(cls) -> Control:
@@ -121,6 +128,7 @@ class _Worker:
     writer: ThreadPoolExecutor
     alone: bool
     pending: deque[Pending | Record] = field(default_factory=deque)
+    busy: list[tuple[Item, Record]] = field(default_factory=list)  # what other processes were making
     encoding: Future[Record] | None = None  # the most recent
 
     def all(self, items: list[Item], reader: ThreadPoolExecutor) -> Iterator[Record]:
@@ -128,20 +136,43 @@ class _Worker:
         # With --fail-fast, no file is started before the outcome of the previous one is known.
         ahead = 0 if self.batch.options.fail_fast else FILES_AHEAD
         for number, item in enumerate(items):
-            if self.control.finish.is_set() or self.control.stop.is_set():
+            if self._ends():
                 break
             made = following or reader.submit(prepare, item, self.batch)
             following = reader.submit(prepare, items[number + 1], self.batch) if number + 1 < len(items) else None
-            self.pending.append(self._one(item, made))
+            outcome = self._one(item, made)
+            if isinstance(outcome, Record) and outcome.reason == "busy":
+                self.busy.append((item, outcome))
+            else:
+                self.pending.append(outcome)
             failed = False
             for record in self._finished(ahead):
                 failed = failed or record.status == "failed"
                 yield record
             if failed and self.batch.options.fail_fast:
+                self.busy.clear()
                 break
         if following is not None:
             following.cancel()
         yield from self._finished(0)
+        yield from self._look_again(reader)
+
+    def _look_again(self, reader: ThreadPoolExecutor) -> Iterator[Record]:
+        """Files that another process was making: make them if it has not, else say so."""
+        last = monotonic() + PATIENCE
+        for item, record in self.busy:
+            free = bookkeeping.wait_until_free(Path(str(record.output)), last, self._ends)
+            if self._ends():
+                return
+            if not free:
+                yield record
+                continue
+            bookkeeping.read_again(self.batch.ledger(item))
+            self.pending.append(self._one(item, reader.submit(prepare, item, self.batch)))
+            yield from (bookkeeping.meanwhile(made) for made in self._finished(0))
+
+    def _ends(self) -> bool:
+        return self.control.finish.is_set() or self.control.stop.is_set()
 
     def _one(self, item: Item, made: Future[Prepared | Record]) -> Pending | Record:
         """Compute a file; it may still be encoding when this returns."""
@@ -240,15 +271,14 @@ def _encode(writing: Writing, bands: Bands, report: Callable[[int, int], None]) 
         bands.closed.set()
 
 
-def exit_code(records: list[Record], many: bool = False) -> int:
-    """The exit code of a run: 0 if all files are done, 3 if some failed.
+def exit_code(records: list[Record]) -> int:
+    """The exit code of a run: 0 if all files are done or skipped, 3 if some failed or are stale or still being made.
 
-    If every file failed, it is the exit code that the failures share, or 1. Skipped files count as done in a batch
-    (`many`); otherwise a run that only skipped files ends with 1.
+    If every file failed, it is the exit code that the failures share, or 1.
     """
     failed = [r for r in records if r.status == "failed"]
     if not failed:
-        return 1 if records and all(r.status == "skipped" for r in records) and not many else 0
+        return 3 if any(r.status == "stale" or r.reason == "busy" for r in records) else 0
     if len(failed) < len(records):
         return 3
     codes = {r.exit_code for r in failed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from srcli import files, images
 from srcli.batch import bookkeeping
 from srcli.batch.batches import RunOptions, UpscaleBatch
+from srcli.batch.earlier import made_now
 from srcli.batch.facts import counts_of, facts_of
 from srcli.batch.ledger import key_of
 from srcli.batch.names import STREAM, Item, output_path
@@ -38,7 +40,9 @@ class Prepared:
 
     frames: the frames of the source that the result will have.
     chosen: the model and its sampling.
-    sha256: of the source.
+    sha256: of the source's bytes.
+    made: how the result is made, for the ledger.
+    replaces: whether the result replaces a file.
     """
 
     item: Item
@@ -51,6 +55,8 @@ class Prepared:
     frames: tuple[int, ...]
     chosen: Chosen
     sha256: str
+    made: dict[str, Any]
+    replaces: bool
 
 
 def prepare(item: Item, batch: UpscaleBatch) -> Prepared | Record:
@@ -81,22 +87,26 @@ def _planned(
     size = chosen.upscaler.size_for(picture.size, batch.target)
     moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
     path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
+    if item.file is None and item.template is None:
+        path = bookkeeping.named_apart(path, batch, item, sha256, model=model, chosen=chosen.choice is not None)
     frames, notes = _frames(source, path, options)
+    scale = batch.target.factor(picture.size)
+    made = made_now(chosen, batch, size, scale, path)
     record = Record(
         input=str(item.source),
         status="planned",
         output=str(path),
         width=size.width,
         height=size.height,
-        scale=batch.target.factor(picture.size),
+        scale=scale,
         frames=len(frames) if len(frames) > 1 else None,
         notes=picture.notes + notes,
         **_model_facts(chosen),
     )
     if path != STREAM:
         batch.sweep(path.parent)
-        if why := bookkeeping.reason_to_skip(path, batch, item):
-            return replace(record, status="skipped", error=why, reason="exists")
+        if outcome := bookkeeping.standing(path, batch, item, sha256, made):
+            return replace(record, **outcome)
         check_size(kind_of(path), size)
     if options.dry_run:
         return record
@@ -111,6 +121,8 @@ def _planned(
         frames=frames,
         chosen=chosen,
         sha256=sha256,
+        made=made,
+        replaces=options.overwrite or (options.remake_stale and os.path.lexists(path)),
     )
 
 
@@ -169,15 +181,17 @@ class Writing:
             )
             path = Path(folder) / f"result{suffix}"
         destination = images.Destination(
-            path, prepared.size, overwrite=options.overwrite, style=options.style, before=self._before_rename
+            path, prepared.size, overwrite=prepared.replaces, style=options.style, before=self._before_rename
         )
         try:
             self._destination = self._stack.enter_context(destination)
         except files.Taken as taken:
-            return replace(prepared.record, status="skipped", error=str(taken), reason="busy", retryable=True)
-        if why := bookkeeping.made_elsewhere(path, prepared.key, self.batch, prepared.item):
+            return replace(prepared.record, **bookkeeping.busy(taken))
+        if outcome := bookkeeping.made_elsewhere(
+            path, prepared.key, self.batch, prepared.item, replaces=prepared.replaces
+        ):
             self.close()
-            return replace(prepared.record, status="skipped", error=why, reason="exists")
+            return replace(prepared.record, **outcome)
         return None
 
     def close(self) -> None:
@@ -198,9 +212,8 @@ class Writing:
         if self._tells:
             amend(part, counts_of(self.counts if self.stream is None else [self.stream.count]))
         bare = replace(prepared.record, notes=())
-        self._ledger_notes = bookkeeping.enter_result(
-            bare, prepared.path, part, prepared.key, self.batch.ledger(prepared.item)
-        ).notes
+        ledger, facts = self.batch.ledger(prepared.item), {"sha256": prepared.sha256, "made": prepared.made}
+        self._ledger_notes = bookkeeping.enter_result(bare, prepared.path, part, prepared.key, ledger, **facts).notes
 
     @property
     def _tells(self) -> bool:

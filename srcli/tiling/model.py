@@ -14,6 +14,7 @@ from torch import Tensor
 
 from srcli.errors import SrcliError
 from srcli.geometry import Size, Target, TargetError, Window
+from srcli.tiling.pulse import beat
 
 NOISE_BLOCK = 64
 
@@ -106,6 +107,7 @@ class Stages:
     def __call__(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
+        beat()
         if self.exact and torch.cuda.is_available():
             torch.cuda.synchronize()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

@@ -21,6 +21,7 @@ from srcli.images.picture import quantise, unit
 from srcli.resampling import enlarged
 from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, fallbacks
 from srcli.tiling.model import KeepsPicture, Model, Sampling
+from srcli.tiling.pulse import Pulse, watch
 from srcli.tiling.tiles import SMALLEST_TILE, fit_tile, strips
 
 LEAST_BUDGET = 2**20
@@ -43,9 +44,11 @@ class Engine:
     name: str
     tile: int = 0
     budget: int = 0
+    layers: int = 0  # that a tile runs, for its progress
 
     def __post_init__(self) -> None:
         self.budget = self.budget or runtime.strip_budget(self.runtime)
+        self.layers = watch(self.model)
 
 
 @dataclass(slots=True)
@@ -106,14 +109,23 @@ class Job:
     opacity: float  # that one
     advance: Callable[[int], None]
     count: Count = field(default_factory=Count)
+    told: int = 0  # pixels that `advance` has been told
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.engine.layers * max(1, self.colour.sampling.steps), self._tell)
+
+    def _tell(self, pixels: int) -> None:
+        self.told += pixels
+        self.advance(pixels)
 
     def bands(self) -> Iterator[Band]:
         """Rows of the result from the top, as stored values. Out of memory: from there with smaller tiles."""
-        top, sure = 0, replace(self.count)
+        top, sure, told = 0, replace(self.count), 0
         while top < self.layout.size.height:
             try:
                 for band in self._bands(top):
-                    sure = replace(self.count)
+                    sure, told = replace(self.count), self.told
                     yield band
                     top += len(band[0])
                 return
@@ -121,18 +133,26 @@ class Job:
                 if not runtime.is_out_of_memory(error):
                     raise
                 self.count.reset(sure)  # without the tiles of the strip that is begun again
+                self._tell(told - self.told)
+                self.pulse.drop()
                 self._retreat(error)
 
     def _bands(self, top: int) -> Iterator[Band]:
         engine = self.engine
         for planes in self._planes():
             if planes.shared is None and (self._fits(planes) or self._indivisible(planes)):
-                with engine.runtime.computing():
+                self.pulse.begin(self._first_area(top))
+                with engine.runtime.computing(), self.pulse.listening():
                     planes.shared = engine.model.encode(planes.lr, self.layout.size, None, planes.sampling)
         for windows in strips(self.layout.size, self._tile(), top):
             colour = np.concatenate([self._colour(w) for w in windows], axis=1)
             alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
             yield colour, alpha
+
+    def _first_area(self, top: int) -> int:
+        """Pixels of the first tile, at the least; features of the whole picture are made together with it."""
+        tile, size = self._tile(), self.layout.size
+        return min(tile.height, size.height - top) * min(tile.width, size.width)
 
     def _fits(self, planes: Planes) -> bool:
         return self.engine.model.encode_bytes(Window.whole(planes.low)) <= self.engine.budget
@@ -171,7 +191,8 @@ class Job:
         """A window of the output, float32 (height, width, channels), not clipped."""
         engine, size = self.engine, self.layout.size
         region = engine.model.region(window, size, planes.low, planes.sampling)
-        with engine.runtime.computing():
+        self.pulse.begin(window.height * window.width)
+        with engine.runtime.computing(), self.pulse.listening():
             features = planes.shared if planes.shared is not None else self._features(planes, region)
             made = engine.model.decode(features, window, size, planes.sampling)
             part, off = made.picture, disagreement(made.picture, planes.lr, window, size)
@@ -184,7 +205,7 @@ class Job:
         self.count.disagreement = max(self.count.disagreement, off)
         if off > LIMIT:
             part = self._faithful(planes, features, window)
-        self.advance(window.height * window.width)
+        self.pulse.end()
         if planes.channels == 1:
             part = part.mean(1, keepdim=True)
         return part[0].float().permute(1, 2, 0).cpu().numpy()

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import platformdirs
 
-from srcli import files
+from srcli import files, userfolders
 from srcli.errors import SrcliError
 from srcli.weights.entries import Entry
 
@@ -58,14 +57,17 @@ PIN_FIELDS = {
 
 
 def folder() -> Path:
-    """The folder of srcli's data: SRCLI_HOME, or `srcli` in HF_HOME, or the user's data folder. Raises CacheError."""
+    """The folder of srcli's data: SRCLI_HOME, or `srcli` in HF_HOME, or the user's data folder.
+
+    Raises CacheError, or NoHome for a user without a home.
+    """
     for name, below in (("SRCLI_HOME", ""), ("HF_HOME", "srcli")):
         if named := os.environ.get(name):
             try:
                 return Path(named).expanduser().absolute() / below
             except RuntimeError:
                 raise CacheError(f"{name} is {named}, but there is no such user") from None
-    return platformdirs.user_data_path("srcli")
+    return userfolders.data()
 
 
 def weights_folder() -> Path:
@@ -138,17 +140,19 @@ def accepted(entry: Entry) -> bool:
     return entry.commercial is True or _read(ACCEPTED).get(entry.name, {}).get("licence") == entry.licence
 
 
-def accept(entry: Entry) -> None:
-    """Record that the user accepts a model's licence."""
+def accept(entry: Entry, *, forget: bool = False) -> None:
+    """Record that the user accepts a model's licence, or forget it."""
     with locked("licences"):
-        _write(ACCEPTED, _read(ACCEPTED) | {entry.name: {"licence": entry.licence, "date": today()}})
+        others = {name: value for name, value in _read(ACCEPTED).items() if name != entry.name}
+        mine = {} if forget else {entry.name: {"licence": entry.licence, "date": today()}}
+        _write(ACCEPTED, others | mine)
 
 
 def _read(name: str) -> dict[str, Any]:
-    path = folder() / name
     try:
+        path = folder() / name
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, userfolders.NoHome):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise CacheError(f"cannot read {path}: {error}") from None

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import platformdirs
-
+from srcli import userfolders
 from srcli.errors import SrcliError
 from srcli.weights.entries import Entry, ManifestError, Part
 from srcli.weights.manifest_file import read
@@ -94,8 +93,8 @@ class Manifest:
 
 
 def user_path() -> Path:
-    """The user's own manifest, which adds models and overrides those of the package."""
-    return platformdirs.user_config_path("srcli") / "models.toml"
+    """The user's own manifest, which adds models and overrides those of the package. Raises NoHome."""
+    return userfolders.config() / "models.toml"
 
 
 def load() -> Manifest:
@@ -104,7 +103,10 @@ def load() -> Manifest:
     Later manifests override earlier ones. Raises ManifestError.
     """
     more = [Path(name) for name in os.environ.get("SRCLI_MANIFEST", "").split(os.pathsep) if name] + ADDED
-    user = user_path()
+    try:
+        user = user_path()
+    except userfolders.NoHome:
+        return _load(tuple(more), tuple(map(_state, more)))
     return _load((*((user,) if user.is_file() else ()), *more), tuple(_state(path) for path in (user, *more)))
 
 

@@ -84,7 +84,7 @@ def pull(entries: Sequence[Entry], options: PullOptions | None = None) -> dict[s
     """
     options = options or PullOptions()
     parts = {part.file: (entry, part) for entry in entries for part in entry.parts.values()}
-    missing = [file for file, (_, part) in parts.items() if not path_of(part).is_file()]
+    missing = [file for file, (_, part) in parts.items() if not store.installed(part)]
     for file in missing:
         if not cache.accepted(parts[file][0]):
             raise LicenceError(parts[file][0])

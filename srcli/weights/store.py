@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srcli.errors import SrcliError
+from srcli.userfolders import NoHome
 from srcli.weights import cache
 from srcli.weights.entries import Entry, Part
 
@@ -26,15 +27,26 @@ class WeightsMissing(SrcliError):
 
 
 def path_of(part: Part) -> Path:
-    """Where a part's file is, or will be once it is pulled. Other formats are converted to .safetensors."""
+    """Where a part's file is, or will be once it is pulled. Other formats are converted to .safetensors.
+
+    Raises NoHome.
+    """
     if part.embedded:
         return EMBEDDED / part.file
     return (cache.weights_folder() / part.file).with_suffix(".safetensors")
 
 
+def installed(part: Part) -> bool:
+    """Whether a part's file is on this machine."""
+    try:
+        return path_of(part).is_file()
+    except NoHome:  # nothing can have been downloaded
+        return False
+
+
 def missing(entry: Entry) -> list[Part]:
     """The parts that are not on this machine."""
-    return [part for part in entry.parts.values() if not path_of(part).is_file()]
+    return [part for part in entry.parts.values() if not installed(part)]
 
 
 def models_of(entry: Entry, known: Mapping[str, Entry]) -> list[Entry]:

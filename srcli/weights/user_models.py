@@ -1,12 +1,15 @@
-"""Add models to the user's own manifest."""
+"""Add models to the user's own manifest, and take them out of it."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from srcli import files
 from srcli.methods.registry import methods
+from srcli.userfolders import NoHome
 from srcli.weights import cache, manifest, manifest_file, store
 from srcli.weights.convert import Converted, convert
 from srcli.weights.entries import DEGRADES, Entry, ManifestError
@@ -55,6 +58,55 @@ def add(name: str, path: Path, converted: Converted, twin: Path | None = None) -
     entry = manifest.load().find(name)
     cache.accept(entry)
     return entry
+
+
+def forget(entry: Entry) -> Path | None:
+    """Take a model that `add` has added out of the user's own manifest, with its licence and the hashes of its files.
+
+    Entries that say where to get a file, or its hash, stay: such a file can come again. Returns the manifest if it has
+    changed. Raises ManifestError for one that only its author can edit.
+    """
+    if any(part.sources or part.sha256 or part.starts for part in entry.parts.values()):
+        return None
+    try:
+        target = manifest.user_path()
+    except NoHome:
+        return None
+    with cache.locked("models"):
+        text = target.read_text(encoding="utf-8") if target.is_file() else ""
+        before = tomllib.loads(text)
+        if entry.name not in before.get("models", {}):
+            return None
+        del before["models"][entry.name]
+        after = _without(text, entry.name)
+        if _loaded(after) != before:
+            raise ManifestError(f"{target} has {entry.name} in a form that only you can edit; remove it there")
+        files.write_text(target, after)
+    for part in entry.parts.values():
+        if not store.installed(part):  # else another model uses it
+            cache.pin(part.file, None)
+    cache.accept(entry, forget=True)
+    return target
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """A manifest's content, empty if it is not TOML."""
+    try:
+        return {"models": {}} | tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _without(text: str, name: str) -> str:
+    """The text of a manifest without the tables of a model."""
+    kept, inside = [], False
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("["):
+            table = _loaded(line)
+            inside = name in table["models"] if table else inside  # else it is part of a value over several lines
+        if not inside:
+            kept.append(line)
+    return "".join(kept).rstrip("\n") + "\n" if "".join(kept).strip() else ""
 
 
 def _part(name: str, role: str, file: str) -> list[str]:

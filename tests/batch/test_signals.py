@@ -54,9 +54,23 @@ MOMENTS = ["write", *(pytest.param(m, marks=pytest.mark.slow) for m in ("decode"
 class Held:
     """A run over a folder of pictures that waits at a moment of its second file until `go_on`."""
 
-    def __init__(self, folder: Path, out: Path, moment: str, ignored: Sequence[int] = ()) -> None:
+    def __init__(
+        self, folder: Path, out: Path, moment: str, ignored: Sequence[int] = (), more: Sequence[str] = ()
+    ) -> None:
         self.mark, self.notices = out.parent / f"{out.name} {moment}", out.parent / f"{out.name} notices"
-        command = [sys.executable, "-c", DRIVER, moment, str(self.mark), str(folder), "-o", str(out), "--json", *QUICK]
+        command = [
+            sys.executable,
+            "-c",
+            DRIVER,
+            moment,
+            str(self.mark),
+            str(folder),
+            "-o",
+            str(out),
+            "--json",
+            *QUICK,
+            *more,
+        ]
         with self.notices.open("wb") as notices:
             self.process = children.start(command, ignored=ignored, stderr=notices, env=ENVIRONMENT)
         self._wait(self.mark.exists)
@@ -76,6 +90,11 @@ class Held:
         """SIGINT, until the run has said that it noticed."""
         self.signal(signal.SIGINT)
         self._wait(lambda: b"Ctrl-C again" in self.notices.read_bytes())
+
+    def drain(self) -> None:
+        """SIGTERM, until the run has said that it noticed."""
+        self.signal(signal.SIGTERM)
+        self._wait(lambda: b"send SIGTERM again" in self.notices.read_bytes())
 
     def ended(self) -> int:
         self.stdout, _ = self.process.communicate(timeout=120)
@@ -140,6 +159,26 @@ def test_interrupted_once_a_run_finishes_the_current_file(undisturbed, tmp_path,
     summary = json.loads(held.stdout.splitlines()[-1])
     assert summary["exit_code"] == 130
     assert summary["summary"]["done"] + summary["summary"]["not done"] == 6
+    check_resumed(undisturbed, tmp_path / "out")
+
+
+def test_drained_by_sigterm_a_run_finishes_the_current_file(undisturbed, tmp_path):
+    held = Held(undisturbed / "in", tmp_path / "out", "compute", more=["--drain"])
+    held.drain()
+    held.go_on()
+    assert held.ended() == 143
+    assert {"000_x2.png", "001_x2.png"} <= tree(tmp_path / "out")
+    assert len(tree(tmp_path / "out")) < 6
+    assert json.loads(held.stdout.splitlines()[-1])["exit_code"] == 143
+    check_resumed(undisturbed, tmp_path / "out")
+
+
+def test_a_second_sigterm_ends_the_draining(undisturbed, tmp_path):
+    held = Held(undisturbed / "in", tmp_path / "out", "compute", more=["--drain"])
+    held.drain()
+    held.signal(signal.SIGTERM)
+    assert held.ended() == 143
+    assert tree(tmp_path / "out") == {"000_x2.png"}
     check_resumed(undisturbed, tmp_path / "out")
 
 

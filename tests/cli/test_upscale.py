@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from srcli.batch.names import Item
+from srcli.batch.records import naming
 from tests.support.command import photo, shape, srcli
 from tests.support.places import EXAMPLES
 
@@ -140,8 +142,8 @@ def test_existing_files_are_kept_unless_asked(tmp_path):
     photo(tmp_path / "a.png")
     (tmp_path / "a_x2.png").write_text("precious")
     result = srcli("upscale", tmp_path / "a.png", "-s", 2)
-    assert result.exit_code == 1
-    assert "exists" in result.stderr
+    assert result.exit_code == 0
+    assert result.stderr == f"skipped: {tmp_path / 'a_x2.png'} exists; use --overwrite to replace it\n"
     assert (tmp_path / "a_x2.png").read_text() == "precious"
     assert srcli("upscale", tmp_path / "a.png", "-s", 2, "-y").exit_code == 0
     assert shape(tmp_path / "a_x2.png") == (48, 40)
@@ -255,9 +257,49 @@ def test_an_empty_folder_does_not_stop_the_others(tmp_path):
     assert (tmp_path / "a_x2.png").is_file()
 
 
-def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
+@pytest.mark.parametrize("inputs", ["a.png", ""], ids=["file", "folder"])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--size", "9999x"], "pixels high is a scale of 416.6"),
+        (["-s", "3"], "unexpected ZeroDivisionError"),
+        (["-s", "2", "-f", "gif", "--frame", "3"], "has 1 frame"),
+    ],
+    ids=["size", "surprise", "frame"],
+)
+def test_every_failure_names_its_file(tmp_path, monkeypatch, inputs, options, says):
+    if "ZeroDivision" in says:
+        monkeypatch.setattr("srcli.tiling.strips.Job._make", lambda *_: 1 / 0)
     photo(tmp_path / "a.png")
-    photo(tmp_path / "a_x2.png")
-    result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
-    assert result.exit_code == 1
+    result = srcli("upscale", tmp_path / inputs, *options, "-o", tmp_path / "out")
+    assert result.exit_code in (1, 2)
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert str(tmp_path / "a.png") in lines[0]
+    assert says in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "named"),
+    [
+        ("in/a.png", "out of memory", "in/a.png: out of memory"),
+        ("in/a.png", "in/a.png is empty", "in/a.png is empty"),
+        ("1.png", "21.png is in the way", "1.png: 21.png is in the way"),
+        ("1.png", "1.png-old is in the way", "1.png: 1.png-old is in the way"),
+        ("-", "low-resolution", "standard input: low-resolution"),
+        ("-", "standard input is empty", "standard input is empty"),
+    ],
+)
+def test_a_sentence_gets_its_file_only_once(source, text, named):
+    assert naming(Item(Path(source), Path()), text) == named
+
+
+@pytest.mark.parametrize("inputs", ["a.png", ""], ids=["file", "folder"])
+def test_what_was_skipped_is_told_and_no_failure(tmp_path, inputs):
+    photo(tmp_path / "a.png")
+    (tmp_path / "out").mkdir()
+    photo(tmp_path / "out" / "a_x2.png")
+    result = srcli("upscale", tmp_path / inputs, "-o", tmp_path / "out", "-s", 2)
+    assert (result.exit_code, result.stdout) == (0, "")
     assert "exists; use --overwrite to replace it" in result.stderr
+    assert srcli("upscale", tmp_path / inputs, "-o", tmp_path / "out", "-s", 2, "-q").stderr == ""

@@ -158,6 +158,8 @@ def command(
     listed: options.LISTED = None,
     shard: options.SHARD = "1/1",
     fail_fast: options.FAIL_FAST = False,
+    remake_stale: options.REMAKE_STALE = False,
+    drain: options.DRAIN = False,
     retry_failed: options.RETRY_FAILED = False,
     ledger: options.LEDGER = True,
     max_pixels: options.MAX_PIXELS = 250.0,
@@ -220,6 +222,7 @@ def command(
             max_pixels=int(max_pixels * 1e6),
             fail_fast=fail_fast,
             retry_failed=retry_failed,
+            remake_stale=remake_stale,
         )
         if learned:
             from srcli import runtime
@@ -244,5 +247,5 @@ def command(
         degrade.check_names(plan.items, mode)
         ledgers = batch.Ledgers(i.root for i in plan.items) if ledger and plan.many and not dry_run else None
         work = degrade.DegradeBatch(mode, options=run_options, sources=plan.sources, ledgers=ledgers)
-        code = follow(partial(degrade.run, plan.items, work), plan, output, summary)
+        code = follow(partial(degrade.run, plan.items, work), plan, output, summary, drain=drain)
     sys.exit(code)

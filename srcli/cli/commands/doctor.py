@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,10 +32,9 @@ def collect() -> dict[str, Any]:
     import cv2
     import numpy
     import PIL
-    import platformdirs
     import torch
 
-    from srcli import runtime
+    from srcli import runtime, userfolders
     from srcli.weights import cache, manifest, store
 
     chosen = runtime.choose()
@@ -47,11 +48,20 @@ def collect() -> dict[str, Any]:
         "libraries": versions,
         "devices": devices,
         "free_memory_gib": round(runtime.free_memory() / 2**30, 1),
-        "cache_folder": platformdirs.user_cache_dir("srcli"),
-        "config_folder": platformdirs.user_config_dir("srcli"),
-        "weights_folder": str(cache.weights_folder()),
+        "cache_folder": _folder(userfolders.cache),
+        "config_folder": _folder(userfolders.config),
+        "weights_folder": _folder(cache.weights_folder),
         "models": [_model(entry) for entry in manifest.load().entries.values() if not store.missing(entry)],
     }
+
+
+def _folder(find: Callable[[], Path]) -> str:
+    from srcli.userfolders import NoHome
+
+    try:
+        return str(find())
+    except NoHome as error:
+        return f"none: {error}"
 
 
 def _model(entry: Any) -> dict[str, Any]:

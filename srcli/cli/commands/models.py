@@ -124,7 +124,7 @@ def verify(
         chosen = [known.find(name) for name in names] if names else list(known.entries.values())
         for entry in chosen:
             for part in entry.parts.values():
-                if not names and not store.path_of(part).is_file():
+                if not names and not store.installed(part):
                     continue
                 problem = None
                 try:
@@ -152,17 +152,23 @@ def rm(
     json: JSON = False,
     debug: DEBUG = False,
 ) -> None:
-    """Remove downloaded files, except those that another installed model uses."""
+    """Remove downloaded files, except those that another installed model uses. A model that `srcli models import` added
+    under a name of its own is also taken out of the user's manifest."""
     output = Output(json)
     with errors(debug, json):
-        from srcli.weights import cache, pull, store
+        from srcli.weights import cache, pull, store, user_models
 
+        own = [known_models().find(name) for name in names or []]
         for entry, part in to_remove(names or [], file or [], output):
             path, there = store.path_of(part), pull.remove(part)
             if forget:
                 cache.pin(part.file, None)
             output.record({"name": entry.name, "file": part.file, "path": str(path), "removed": there})
             output.say(f"{'removed' if there else 'not installed:'} {path}")
+        for entry in own:
+            if (changed := user_models.forget(entry)) is not None:
+                output.record({"name": entry.name, "manifest": str(changed), "removed": True})
+                output.say(f"removed {entry.name} from {changed}")
 
 
 @app.command()

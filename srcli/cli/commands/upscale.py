@@ -141,6 +141,8 @@ def command(
     listed: options.LISTED = None,
     shard: options.SHARD = "1/1",
     fail_fast: options.FAIL_FAST = False,
+    remake_stale: options.REMAKE_STALE = False,
+    drain: options.DRAIN = False,
     retry_failed: options.RETRY_FAILED = False,
     ledger: options.LEDGER = True,
     max_pixels: options.MAX_PIXELS = 250.0,
@@ -162,7 +164,8 @@ def command(
     verbose: options.VERBOSE = False,
     debug: options.DEBUG = False,
 ) -> None:
-    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT.
+    """Enlarge pictures by any factor from 1 to 8, or to a size. Results are named NAME_x3.5.EXT, or, if a result of
+    another model has that name, NAME_x3.5_MODEL.EXT.
 
     A template for --out may have {stem}, {ext}, {scale}, {width}, {height}, {model}, {parent} (name of the picture's
     folder) and {folder} (its path below the input).
@@ -198,6 +201,8 @@ def command(
             max_pixels=int(max_pixels * 1e6),
             fail_fast=fail_fast,
             retry_failed=retry_failed,
+            remake_stale=remake_stale,
+            precision=precision,
         )
         from srcli.methods.dials import check
         from srcli.tiling.model import Sampling
@@ -232,7 +237,7 @@ def command(
         if verbose:
             reason = f"{upscaler.runtime.reason}), {upscaler.threads} threads"
             output.notice(f"{how['model']} on {how['device']} in {how['precision']} ({reason}")
-        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True, explain=explain)
+        code = follow(partial(batch.run, plan.items, job), plan, output, how, rated=True, explain=explain, drain=drain)
     sys.exit(code)
 
 

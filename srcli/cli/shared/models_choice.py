@@ -38,7 +38,7 @@ def parts_in(file: Path, entry: Entry, role: str | None) -> list[Part]:
     if not found:
         raise UsageError(f"{entry.name} has several parts; choose one with --part {'|'.join(entry.parts)}")
     # Parts that are already installed may have come from other files, so import the missing ones.
-    return [part for part in found if not store.path_of(part).is_file()] or found
+    return [part for part in found if not store.installed(part)] or found
 
 
 def to_remove(names: list[str], files: list[str], output: Output) -> list[tuple[Entry, Part]]:
@@ -88,7 +88,7 @@ def usable(entry: Entry) -> bool:
     """Whether a model processes pictures and is installed or can be downloaded."""
     from srcli.weights import store
 
-    return entry.pipeline is not None and all(p.sources or store.path_of(p).is_file() for p in entry.parts.values())
+    return entry.pipeline is not None and all(p.sources or store.installed(p) for p in entry.parts.values())
 
 
 def agrees(entry: Entry, output: Output) -> bool:

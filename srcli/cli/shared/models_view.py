@@ -39,7 +39,7 @@ def facts(entry: Entry) -> dict[str, Any]:
             "bytes": part.bytes,
             "sha256": part.sha256 or part.starts or None,
             "sources": [] if part.embedded else [str(source) for source in part.sources],
-            "path": str(store.path_of(part)) if store.path_of(part).is_file() else None,
+            "path": str(store.path_of(part)) if store.installed(part) else None,
             "pinned_sha256": pins[part.file].sha256 if part.file in pins else None,
             "architecture": part.architecture,
         }
@@ -107,6 +107,17 @@ def size_of(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e6:,.1f} MB"
 
 
+def _place(part: Part) -> str:
+    """Where a part would be."""
+    from srcli.userfolders import NoHome
+    from srcli.weights import store
+
+    try:
+        return str(store.path_of(part))
+    except NoHome as error:
+        return str(error)
+
+
 def print_model(entry: Entry, output: Output) -> None:
     """Print everything about a model."""
     from rich.table import Table
@@ -131,7 +142,7 @@ def print_model(entry: Entry, output: Output) -> None:
     for part in entry.parts.values():
         digest = part.sha256 or (f"{part.starts}..." if part.starts else "unknown; pinned at the first download")
         output.say(f"\n{part.role}: {part.file}, {size_of(part.bytes)}\n  sha256 {digest}")
-        output.say(f"  {store.path_of(part)}" + ("" if store.path_of(part).is_file() else "  (not installed)"))
+        output.say(f"  {store.path_of(part)}" if store.installed(part) else f"  {_place(part)}  (not installed)")
         for source in () if part.embedded else part.sources:
             output.say(f"  from {source}")
         if part.architecture:

@@ -60,7 +60,9 @@ EXCLUDE = Annotated[
 LISTED = Annotated[
     str | None,
     typer.Option(
-        "--from", help="Read input paths from a file, one per line; - is standard input.", rich_help_panel=MANY
+        "--from",
+        help="Read input paths from a file, one per line or as find -print0 writes them; - is standard input.",
+        rich_help_panel=MANY,
     ),
 ]
 SHARD = Annotated[
@@ -70,6 +72,18 @@ SHARD = Annotated[
     ),
 ]
 FAIL_FAST = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=MANY)]
+REMAKE_STALE = Annotated[
+    bool,
+    typer.Option(
+        "--remake-stale",
+        help="Replace results of earlier runs that were made with other settings or from another version of the file.",
+        rich_help_panel=MANY,
+    ),
+]
+DRAIN = Annotated[
+    bool,
+    typer.Option("--drain", help="On SIGTERM, finish the current files first, as on Ctrl-C.", rich_help_panel=MANY),
+]
 RETRY_FAILED = Annotated[
     bool, typer.Option("--retry-failed", help="Retry files that failed in an earlier run.", rich_help_panel=MANY)
 ]
@@ -137,7 +151,10 @@ def inputs_of(named: list[Path] | None, listed: str | None) -> list[Path]:
             text = text.removeprefix(UTF8_MARK).replace(b"\r\n", b"\n").replace(b"\n", b"\0")
         found += [Path(os.fsdecode(line)) for line in text.split(b"\0") if line]
     if not found:
-        raise UsageError("nothing to do: name pictures or folders" + (f"; {listed} is empty" if listed else ""))
+        raise UsageError(
+            "nothing to do: name pictures or folders"
+            + (f"; {'standard input' if listed == '-' else listed} is empty" if listed else "")
+        )
     return found
 
 

@@ -1,16 +1,15 @@
-"""Run a batch and report it: a progress bar, a line per file, a summary; and handle signals."""
+"""Run a batch and report it: progress, a line per file, a summary; and handle signals."""
 
 from __future__ import annotations
 
 import logging
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from srcli.cli.shared.console import INTERRUPTED, Output
+from srcli.cli.shared.console import Output
+from srcli.cli.shared.progress import shown
+from srcli.cli.shared.unmade import counted_as, lines
 from srcli.schema import stamped
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def follow(
     *,
     rated: bool = False,
     explain: bool = False,
+    drain: bool = False,
 ) -> int:
     """Run a plan, report each file and return the exit code.
 
@@ -57,6 +57,7 @@ def follow(
     settings: facts about all results, for the summary.
     rated: whether progress is in pixels, so that a rate can be shown.
     explain: whether to print the measurements of each picture.
+    drain: whether SIGTERM lets the current files finish.
     """
     from srcli import batch
     from srcli.cli.shared import signals
@@ -64,67 +65,40 @@ def follow(
     control, records, ended = batch.Control.new(), [], False
     code = 0
     try:
-        with signals.gently(control, output.notice), _progress(len(plan.items), output, rated) as progress:
+        with signals.gently(control, output.notice, drain=drain), shown(plan.items, output, rated=rated) as progress:
             for record in run(progress, control):
                 records.append(record)
+                progress.ended(record)
                 _report(record, output, len(plan.items) == 1 and not plan.many, explain)
     except signals.Ended as signal:
         code, ended = signal.code, True
         output.problem(f"srcli: ended by {signal}")
+    if control.code and not control.finish.is_set() and not ended:  # raised where Python ignores exceptions
+        code, ended = control.code, True
     reached = Counter(record.input for record in records)
     left = sum((Counter(str(item.source) for item in plan.items) - reached).values())
     if not ended:
-        code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
+        code = control.code if control.finish.is_set() and left else batch.exit_code(records)
+    if plan.many and not output.verbose:
+        for line in lines(records):
+            output.notice(line)
     _sum_up(records, output, settings, code, left)
     if control.finish.is_set() or ended:
         signals.leave(code)
     return code
 
 
-@contextmanager
-def _progress(count: int, output: Output, rated: bool) -> Iterator[Progress]:
-    """Show a progress bar for the current file, unless the output is quiet, JSON or not a terminal."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    if output.quiet or output.json or not sys.stderr.isatty():
-        yield lambda item, done, total: None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=output.err, transient=True) as bar:
-        output.live = bar.console
-        number, current, task, started = 0, None, bar.add_task("", total=1, rate=""), 0.0
-
-        def advance(item: Item, done: int, total: int) -> None:
-            nonlocal number, current, started
-            if item is not current:
-                number, current, started = number + 1, item, time.monotonic()
-                name = item.source.name if count == 1 else f"{number}/{count} {item.source.name}"
-                bar.reset(task, description=name, total=total, rate="")
-            rate = f"{done / 1e6 / max(1e-9, time.monotonic() - started):.1f} Mpx/s" if rated else ""
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        try:
-            yield advance
-        finally:
-            output.live = None
-
-
 def _report(record: Record, output: Output, alone: bool, explain: bool) -> None:
     """Print the record of a file.
 
-    alone: whether it is not a batch; a skipped file is then a failure, printed even when quiet.
+    alone: whether it is not a batch. In a batch, what was not made is summed up at the end.
     """
     output.record(stamped("file", record.to_dict()))
     if record.status == "failed":
         output.problem(f"failed: {record.error}")
-    elif record.status == "skipped":
-        (output.problem if alone else output.notice)(f"skipped: {record.error}")
+    elif record.status in ("skipped", "stale"):
+        if alone or output.verbose:
+            output.notice(f"{record.status}: {record.error}")
     else:
         details = f"{record.width}x{record.height}"
         if record.status == "done":
@@ -153,4 +127,7 @@ def _sum_up(records: list[Record], output: Output, settings: dict[str, Any], cod
     failed = [r.input for r in records if r.status == "failed"]
     output.record(stamped("summary", {"summary": dict(counts), "exit_code": code, **settings, "failed": failed}))
     if len(records) > 1 or left:
-        output.say(", ".join(f"{n} {status}" for status, n in counts.items()))
+        names = Counter(counted_as(r) for r in records)
+        if left:
+            names["not done"] = left
+        output.say(", ".join(f"{n} {name}" for name, n in names.items()))

@@ -1,4 +1,7 @@
-"""Handle signals: the first Ctrl-C finishes the current files; a second one, SIGTERM or SIGHUP stops at once."""
+"""Handle signals: the first Ctrl-C finishes the current files; a second one, SIGTERM or SIGHUP stops at once.
+
+With `--drain`, SIGTERM is like Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,11 @@ class Ended(BaseException):
 
 
 @contextmanager
-def gently(control: Control, notice: Callable[[str], None]) -> Iterator[None]:
-    """Turn signals into requests to a run. Raises Ended if it must end now."""
+def gently(control: Control, notice: Callable[[str], None], *, drain: bool = False) -> Iterator[None]:
+    """Turn signals into requests to a run. Raises Ended if it must end now.
+
+    drain: whether the first SIGTERM lets the current files finish.
+    """
     if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
         yield
         return
@@ -34,16 +40,19 @@ def gently(control: Control, notice: Callable[[str], None]) -> Iterator[None]:
     def interrupted(number: int, frame: FrameType | None) -> None:
         if control.finish.is_set():
             ended(number, frame)
+        control.code = 128 + number
         control.finish.set()
+        again = "press Ctrl-C again" if number == signal.SIGINT else f"send {signal.Signals(number).name} again"
         with contextlib.suppress(RuntimeError):  # the signal came in the middle of a line
-            notice("finishing the current file; press Ctrl-C again to stop at once")
+            notice(f"finishing the current file; {again} to stop at once")
 
     def ended(number: int, frame: FrameType | None) -> None:
         if not control.stop.is_set():  # only once, so that the shutdown is not interrupted
+            control.code = 128 + number
             control.stop.set()
             raise Ended(number)
 
-    chosen: dict[int, Any] = {signal.SIGINT: interrupted, signal.SIGTERM: ended}
+    chosen: dict[int, Any] = {signal.SIGINT: interrupted, signal.SIGTERM: interrupted if drain else ended}
     if hasattr(signal, "SIGHUP"):
         chosen[signal.SIGHUP] = ended
     # Signals that are ignored stay ignored, as nohup and shells want.

@@ -19,8 +19,8 @@ def test_a_second_run_skips_what_is_done_whatever_the_engine(engine, folder, tmp
         assert "already made from this file" in records(again)[0]["error"]
     assert {n: (tmp_path / "out" / n).stat().st_mtime_ns for n in names(tmp_path / "out")} == before
     saved(folder / "a.png", 80, 90)  # another photo of that name
-    changed = degrade(*command, *options)
-    assert "from another version of the file or with other settings" in next(
+    changed = degrade(*command, *options, code=3)
+    assert "was made from another version of the file; use --remake-stale" in next(
         r["error"] for r in records(changed) if r["input"].endswith("a.png")
     )
     assert statuses(degrade(*command, "-y", *options)) == {"done": 1, "skipped": 2}
@@ -31,9 +31,11 @@ def test_a_second_run_skips_what_is_done_whatever_the_engine(engine, folder, tmp
 def test_other_settings_are_another_piece_of_work(folder, tmp_path):
     command = [folder, "-o", tmp_path / "out", *PRESET, "--json"]
     assert statuses(degrade(*command)) == {"done": 3}
-    assert statuses(degrade(*command, "--seed", 1)) == {"skipped": 3}
+    other = degrade(*command, "--seed", 1, code=3)
+    assert statuses(other) == {"stale": 3}
+    assert "a_light_x4.png was made with seed 0, not 1; use --remake-stale" in records(other)[0]["error"]
     first = (tmp_path / "out" / "a_light_x4.json").read_text()
-    assert statuses(degrade(*command, "--seed", 1, "-y")) == {"done": 3}
+    assert statuses(degrade(*command, "--seed", 1, "--remake-stale")) == {"done": 3}
     assert (tmp_path / "out" / "a_light_x4.json").read_text() != first
 
 
@@ -48,7 +50,7 @@ def test_results_in_the_same_folder_are_not_degraded_again(engine, folder):
     more = names(folder)
     assert len(more) == len(made) + 6
     result = degrade(folder, "-s", 2, "-o", folder / "{stem}-low{ext}", "--json", *options)
-    assert "a-low.png is a result of an earlier run" in result.stderr
+    assert "3 skipped: results of earlier runs; to use one anyway, give its path: a-low.png" in result.stderr
     assert statuses(result) == {"skipped": 6}
     assert names(folder) == more
     assert f"a_{mark}_x2.png" in more
@@ -65,7 +67,7 @@ def test_parameters_without_their_picture_are_taken_over_if_they_are_the_same(en
     assert picture.read_bytes() == wanted
     picture.unlink()
     told.write_text("of somebody else")
-    assert "exists; use --overwrite" in degrade(source, "-s", 2, *options, code=1).stderr
+    assert "exists; use --overwrite" in degrade(source, "-s", 2, *options).stderr
     assert told.read_text() == "of somebody else"
     assert not picture.exists()
 
@@ -74,6 +76,13 @@ def test_a_picture_without_its_parameters_is_not_done(folder, tmp_path):
     command = [folder, "-o", tmp_path / "out", *PRESET, "--json"]
     degrade(*command)
     (tmp_path / "out" / "a_light_x4.json").unlink()
-    assert "a_light_x4.png was made from another version" in degrade(*command).stderr
-    assert statuses(degrade(*command, "-y")) == {"done": 1, "skipped": 2}
+    assert "a_light_x4.png has lost a_light_x4.json; use --remake-stale" in degrade(*command, code=3).stderr
+    assert statuses(degrade(*command, "--remake-stale")) == {"done": 1, "skipped": 2}
     assert len(pictures(tmp_path / "out")) == 3
+
+
+def test_another_version_of_srcli_alone_makes_nothing_stale(folder, tmp_path, monkeypatch):
+    command = [folder, "-o", tmp_path / "out", *PRESET, "--json"]
+    degrade(*command)
+    monkeypatch.setattr("srcli.batch.modes.__version__", "99.0")
+    assert {record["reason"] for record in records(degrade(*command))} == {"unchanged"}
