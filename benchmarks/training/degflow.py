@@ -33,7 +33,7 @@ from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import luma, psnr
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import SUFFIXES
-from srcli.training.validation import camera_of
+from srcli.training.monitor.validation import camera_of
 
 LEVELS = (2, 3, 4)
 PATH = [1 + n / 4 for n in range(1, 13)]

@@ -37,7 +37,7 @@ from srcli.metrics.lpips import LPIPS
 from srcli.metrics.psnr import psnr
 from srcli.tiling.model import Model, Sampling
 from srcli.training.data.photos import to_tensor
-from srcli.training.validation import camera_of, to_bytes, whole
+from srcli.training.monitor.validation import camera_of, to_bytes, whole
 from srcli.weights import store
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from srcli.methods.registry import build, tasks
 from srcli.networks.trainable import Trainable
 from srcli.training.loop import CHECKPOINT, read_metadata, under
+from srcli.training.monitor.validation import validation_of
 from srcli.training.recipe import RecipeError, parse
 from srcli.training.tasks import make_task
-from srcli.training.validation import validation_of
 
 
 def export(checkpoint: Path, out: Path, *, data: str, scores: dict[str, float] | None = None) -> dict[str, str]:

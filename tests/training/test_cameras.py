@@ -18,7 +18,7 @@ from srcli.training.data.cameras import Cameras
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.photos import CropSpec, Photos, to_tensor
 from srcli.training.loop import read_metadata
-from srcli.training.validation import Validation
+from srcli.training.monitor.validation import Validation
 from tests.methods.degflow.steps import FLOWSR, LINF, run
 from tests.support.places import EXAMPLES
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.commands import train_ablation, train_export, train_list, train_pairs, train_sheet
-from srcli.cli.shared import train_data, train_options
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.train_degraded import SOLVER_STEPS
+from srcli.cli.shared.training import data as train_data
+from srcli.cli.shared.training import options as train_options
+from srcli.cli.shared.training.degraded import SOLVER_STEPS
 from srcli.training.catalogue import packaged
 
 if TYPE_CHECKING:
@@ -158,11 +159,11 @@ def run(
         name = str(context.info_name)
         train_options.check(context, name)
         from srcli import files, runtime
-        from srcli.cli.shared.train_degraded import Generation, lowered
+        from srcli.cli.shared.training.degraded import Generation, lowered
         from srcli.training import recipe as recipes
         from srcli.training.loop import Trainer
+        from srcli.training.monitor.validation import validation_of
         from srcli.training.tasks import make_task
-        from srcli.training.validation import validation_of
 
         if ablation:
             train_ablation.check(context)

@@ -76,6 +76,6 @@ def plot(
 ) -> None:
     """Plot the losses and scores of a run (needs matplotlib: pip install srcli\\[train])."""
     with errors(debug):
-        from srcli.training.plot import plot_run
+        from srcli.training.monitor.plot import plot_run
 
         Output().say(str(plot_run(folder, out or folder / "curves.png")))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from srcli.cli.shared import train_data
 from srcli.cli.shared.console import Output, errors
+from srcli.cli.shared.training import data as train_data
 
 
 def pairs(

@@ -52,8 +52,8 @@ def sheet(
     """
     with errors(debug):
         from srcli import files
-        from srcli.cli.shared import train_data
-        from srcli.cli.shared.train_degraded import generates, with_cameras
+        from srcli.cli.shared.training import data as train_data
+        from srcli.cli.shared.training.degraded import generates, with_cameras
         from srcli.training import recipe as recipes
         from srcli.training import sheet as sheets
         from srcli.training.data.everyday import Mix

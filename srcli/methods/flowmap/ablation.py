@@ -166,7 +166,7 @@ def _table(result: Scored) -> dict[str, Any]:
 def _write(
     out: Path, base: Recipe, warm: Path, curves: dict[str, list[dict[str, float]]], scored: list[Scored], device: str
 ) -> None:
-    from srcli.training.plot import plot_curves
+    from srcli.training.monitor.plot import plot_curves
 
     names = list(curves[ARMS[0].label][0])
     with (out / "curves.csv").open("w", newline="") as file:

@@ -15,7 +15,7 @@ from srcli.degradation.levels import Camera, draw_camera
 from srcli.training.data.levels import LevelBatch, LevelSpec
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import Photos, TrainingDataError
-from srcli.training.validation import LevelValidation
+from srcli.training.monitor.validation import LevelValidation
 from tests.methods.degflow.steps import STAGE1, run
 from tests.support.places import EXAMPLES
 

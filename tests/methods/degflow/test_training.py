@@ -17,9 +17,9 @@ from srcli.methods.degflow.training import step_at
 from srcli.training import recipe
 from srcli.training.data.photos import Photos
 from srcli.training.loop import Trainer, read_metadata
+from srcli.training.monitor.validation import LevelValidation
 from srcli.training.optimizer import Optimizer
 from srcli.training.tasks import make_task
-from srcli.training.validation import LevelValidation
 from srcli.weights import store
 from srcli.weights.model_files import load_part
 from tests.methods.degflow.networks import FORWARD, close, lively

@@ -22,15 +22,15 @@ from srcli.methods.flowsr.model import FlowsrModel
 from srcli.methods.registry import assemble, build
 from srcli.networks.discriminator import FeatureDiscriminator, PatchDiscriminator
 from srcli.tiling.model import Sampling
-from srcli.training import plot
 from srcli.training.data.degraded import DegradedBatch, DegradedSpec
 from srcli.training.data.photos import Photos
 from srcli.training.export import export
 from srcli.training.inference import whole
 from srcli.training.loop import Trainer, read_metadata
+from srcli.training.monitor import plot
+from srcli.training.monitor.validation import Validation
 from srcli.training.recipe import RecipeError
 from srcli.training.tasks import make_task
-from srcli.training.validation import Validation
 from srcli.weights import store
 from tests.methods.flowmap.steps import ARCHITECTURE, GUIDED, MAP, RUNNER, SMALL, TINY, chosen, small, weights_of
 from tests.support.command import train

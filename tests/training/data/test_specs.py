@@ -13,8 +13,8 @@ from srcli.training import recipe
 from srcli.training.data.degraded import DegradedSpec
 from srcli.training.data.levels import LevelSpec
 from srcli.training.data.photos import CropSpec, Photos, TrainingDataError, draw_batch, to_tensor
+from srcli.training.monitor.validation import Validation
 from srcli.training.tasks import make_task
-from srcli.training.validation import Validation
 from tests.support.places import EXAMPLES
 
 FLOWSR = {

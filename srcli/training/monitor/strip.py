@@ -16,8 +16,8 @@ from srcli.resampling import enlarge
 from srcli.training.data.photos import to_tensor
 from srcli.training.data.teacher import Teacher
 from srcli.training.inference import to_bytes, whole
+from srcli.training.monitor.validation import photos_of
 from srcli.training.task import N, PictureTask
-from srcli.training.validation import photos_of
 
 COUNT = 6  # pictures on a strip
 SIDE, SCALE = 96, 4  # the middle of each picture, in its own pixels, and how much it is enlarged

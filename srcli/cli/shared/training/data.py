@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from srcli.training.data.lessons import LessonSpec, TaughtPhotos
     from srcli.training.data.pairs import Pairs
     from srcli.training.data.photos import Photos
+    from srcli.training.monitor.strip import Strip
     from srcli.training.recipe import Recipe
-    from srcli.training.strip import Strip
     from srcli.training.task import Task
 
 
@@ -89,8 +89,8 @@ def taught_photos(
 def strips(task: Task, folder: Path | None, out: Path, teacher: str | None) -> Strip | None:
     """What writes strips of a folder's pictures, None without a folder. Raises RecipeError."""
     from srcli.training.data.teacher import find_teacher
+    from srcli.training.monitor.strip import Strip
     from srcli.training.recipe import RecipeError
-    from srcli.training.strip import Strip
     from srcli.training.task import PictureTask
 
     if folder is None:
