@@ -266,8 +266,11 @@ class Upscaler:
         elif alpha is not None:
             # Masks want the faithful answer: invented texture would be holes.
             mask = Planes.of(unit(alpha)[..., None], replace(sampling, detail=0.0, temperature=0.0), device)
-        layout = replace(Layout.of(picture), size=size)
-        job = Job(self.engine, layout=layout, space=space, colour=planes, alpha=mask, opacity=opacity, advance=advance)
+        layout, shown = replace(Layout.of(picture), size=size), target.shown(picture.size)
+        job = Job(
+            self.engine, layout=layout, size=target.enlarged(picture.size), shown=shown, space=space, colour=planes,
+            alpha=mask, opacity=opacity, advance=advance,
+        )  # fmt: skip
         return Stream(layout, job.bands, job.count)
 
     def run(

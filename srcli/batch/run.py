@@ -240,15 +240,14 @@ def _encode(writing: Writing, bands: Bands, report: Callable[[int, int], None]) 
         bands.closed.set()
 
 
-def exit_code(records: list[Record], many: bool = False) -> int:
-    """The exit code of a run: 0 if all files are done, 3 if some failed.
+def exit_code(records: list[Record]) -> int:
+    """The exit code of a run: 0 if all files are done or skipped, 3 if some failed.
 
-    If every file failed, it is the exit code that the failures share, or 1. Skipped files count as done in a batch
-    (`many`); otherwise a run that only skipped files ends with 1.
+    If every file failed, it is the exit code that the failures share, or 1.
     """
     failed = [r for r in records if r.status == "failed"]
     if not failed:
-        return 1 if records and all(r.status == "skipped" for r in records) and not many else 0
+        return 0
     if len(failed) < len(records):
         return 3
     codes = {r.exit_code for r in failed}

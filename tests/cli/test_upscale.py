@@ -29,10 +29,12 @@ def test_result_lies_beside_the_input_and_names_the_scale(tmp_path):
     [
         (["-s", "1"], "a_x1.png", (24, 20)),
         (["-s", "8"], "a_x8.png", (192, 160)),
-        (["--size", "50x60"], "a_50x60.png", (50, 60)),
+        (["--size", "50x60"], "a_50x42.png", (50, 42)),
+        (["--size", "50x60", "--fit", "stretch"], "a_50x60.png", (50, 60)),
         (["--size", "48x"], "a_48x40.png", (48, 40)),
         (["--size", "x30"], "a_36x30.png", (36, 30)),
         (["--long-side", "100"], "a_100x83.png", (100, 83)),
+        (["--short-side", "50"], "a_60x50.png", (60, 50)),
         (["--megapixels", "0.01"], "a_110x91.png", (110, 91)),
     ],
 )
@@ -140,7 +142,7 @@ def test_existing_files_are_kept_unless_asked(tmp_path):
     photo(tmp_path / "a.png")
     (tmp_path / "a_x2.png").write_text("precious")
     result = srcli("upscale", tmp_path / "a.png", "-s", 2)
-    assert result.exit_code == 1
+    assert result.exit_code == 0
     assert "exists" in result.stderr
     assert (tmp_path / "a_x2.png").read_text() == "precious"
     assert srcli("upscale", tmp_path / "a.png", "-s", 2, "-y").exit_code == 0
@@ -208,6 +210,11 @@ BAD = [
     (["a.png", "--size", "9999x"], 2, "makes 1 to 8"),
     (["a.png", "--size", "big"], 2, "must be WIDTHxHEIGHT"),
     (["a.png", "-s", "2", "--long-side", "50"], 2, "exactly one"),
+    (["a.png", "--size", "50x", "--short-side", "50"], 2, "exactly one"),
+    (["a.png", "--size", "50x60", "--fit", "crop"], 2, "contain, cover or stretch, not 'crop'"),
+    (["a.png", "--size", "50x", "--fit", "cover"], 2, "--fit only works with --size WIDTHxHEIGHT"),
+    (["a.png", "--fit", "cover"], 2, "--fit only works with --size WIDTHxHEIGHT"),
+    (["a.png", "--short-side", "0"], 2, "positive"),
     (["a.png", "-n", "linf-xl"], 2, "unknown model"),
     (["a.png", "-g", "tpu9"], 2, "unknown device"),
     (["a.png", "-g", "cuda:7"], 2, "not available"),
@@ -254,9 +261,9 @@ def test_an_empty_folder_does_not_stop_the_others(tmp_path):
     assert (tmp_path / "a_x2.png").is_file()
 
 
-def test_a_skip_that_fails_the_run_is_said_even_when_quiet(tmp_path):
+def test_a_single_skip_is_said_even_when_quiet(tmp_path):
     photo(tmp_path / "a.png")
     photo(tmp_path / "a_x2.png")
     result = srcli("upscale", tmp_path / "a.png", "-s", 2, "-q")
-    assert result.exit_code == 1
+    assert result.exit_code == 0
     assert "exists; use --overwrite to replace it" in result.stderr

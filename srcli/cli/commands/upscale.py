@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srcli.cli.shared import options
+from srcli.cli.shared import options, sizes
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, fetch_models
 from srcli.cli.shared.options import MACHINE, WRITING
 from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
 
 if TYPE_CHECKING:
-    from srcli.geometry import Target
     from srcli.tiling.model import Sampling
     from srcli.upscaler import Upscaler
     from srcli.weights.model_files import Loaded
-
-DEFAULT_SCALE = 4.0
 
 EXAMPLES = """Examples:\n
   srcli upscale photo.jpg --scale 3.5\n
   srcli upscale photo.jpg --size 3840x -o large/\n
   srcli upscale old.jpg -n flowsr-s\n
   srcli upscale old.jpg -n flowmap-s --steps 2 --detail 1.5\n
+  srcli upscale photo.jpg --size 1080x1080 --fit cover\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
@@ -51,12 +49,12 @@ def command(
             show_default="beside the input",
         ),
     ] = None,
-    scale: Annotated[
-        float | None, typer.Option("-s", "--scale", help="Any factor from 1 to 8, e.g. 3.5.", show_default="4")
-    ] = None,
-    size: Annotated[str | None, typer.Option("--size", help="3840x2160, 3840x (width) or x2160 (height).")] = None,
-    long_side: Annotated[int | None, typer.Option("--long-side", help="Pixels of the longer side.")] = None,
-    megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
+    scale: sizes.SCALE = None,
+    size: sizes.SIZE = None,
+    fit: sizes.FIT = None,
+    long_side: sizes.LONG_SIDE = None,
+    short_side: sizes.SHORT_SIDE = None,
+    megapixels: sizes.MEGAPIXELS = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -172,7 +170,8 @@ def command(
         from srcli import batch, runtime
         from srcli.images.encode import Style
 
-        target, ending = _target(scale, size, long_side, megapixels), options.suffix_of(suffix)
+        target = sizes.target_of(scale, size, fit, long_side=long_side, short_side=short_side, megapixels=megapixels)
+        ending = options.suffix_of(suffix)
         choice = batch.Selection(
             recursive=recursive,
             include=tuple(include or ()),
@@ -276,15 +275,3 @@ def _source(model: str | None, file: Path | None, **others: Path | None) -> str 
     from srcli.weights.model_files import load_files
 
     return load_files(file, **others)
-
-
-def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:
-    from srcli.geometry import Target, TargetError
-
-    if size is not None:
-        if scale is not None or long_side is not None or megapixels is not None:
-            raise TargetError("give exactly one of --scale, --size, --long-side and --megapixels")
-        return Target.parse_size(size)
-    if scale is None and long_side is None and megapixels is None:
-        scale = DEFAULT_SCALE
-    return Target(scale=scale, long_side=long_side, megapixels=megapixels)

@@ -73,7 +73,7 @@ def follow(
     reached = Counter(record.input for record in records)
     left = sum((Counter(str(item.source) for item in plan.items) - reached).values())
     if not ended:
-        code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records, plan.many)
+        code = INTERRUPTED if control.finish.is_set() and left else batch.exit_code(records)
     _sum_up(records, output, settings, code, left)
     if control.finish.is_set() or ended:
         signals.leave(code)
