@@ -22,7 +22,7 @@ from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
 from srcli.methods import registry
-from srcli.methods.dials import check, refuse, turned
+from srcli.methods.dials import check, check_counts, refuse, turned
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
 from srcli.tiling.strips import Engine, Job, Planes, Stream, values_of
@@ -226,6 +226,7 @@ class Upscaler:
         are invalid or beyond the model's range, and for a dial that a model without it refuses."""
         check(sampling)
         refuse(self.ignored(sampling), self.entry)
+        check_counts(sampling, self.entry)
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
             raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")

@@ -8,6 +8,7 @@ import typer
 
 from srcli import __version__
 from srcli.cli.commands import bench, compare, degrade, doctor, models, train, upscale
+from srcli.cli.usage.command import Taught
 
 app = typer.Typer(
     name="srcli",
@@ -18,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command("upscale", epilog=upscale.EXAMPLES)(upscale.command)
+app.command("upscale", epilog=upscale.EXAMPLES, cls=Taught)(upscale.command)
 app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)

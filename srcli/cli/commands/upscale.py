@@ -103,7 +103,9 @@ def command(
             help="Fail if a result does not match its input, instead of redoing that part more faithfully.",
         ),
     ] = False,
-    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Network evaluations of rectified flows, and of flow maps: 1, 2 or 4.")
+    ] = 1,
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
     ] = None,
