@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli.commands import bench, compare, degrade, doctor, models, train, upscale
+from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, train, upscale
 from srcli.cli.usage.command import Taught
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
 app.command("doctor")(doctor.command)
 app.add_typer(models.app, name="models")
+app.add_typer(presets.app, name="presets")
 app.add_typer(train.app, name="train")
 
 

@@ -11,9 +11,10 @@ import typer
 
 from srcli.cli.shared import options, sizes
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, fetch_models
+from srcli.cli.shared.fetching import MANIFEST, fetch_models, known_model
 from srcli.cli.shared.options import MACHINE, WRITING
 from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
+from srcli.cli.usage.command import PRESET, SAVE_PRESET, model_names, save_preset
 
 if TYPE_CHECKING:
     from srcli.tiling.model import Sampling
@@ -36,6 +37,7 @@ EXAMPLES = """Examples:\n
 
 
 def command(
+    ctx: typer.Context,
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(metavar="INPUT...", help="Pictures or folders; - is standard input.", show_default=False),
@@ -55,12 +57,15 @@ def command(
     long_side: sizes.LONG_SIDE = None,
     short_side: sizes.SHORT_SIDE = None,
     megapixels: sizes.MEGAPIXELS = None,
+    preset: PRESET = None,
+    save_as: SAVE_PRESET = None,
     model: Annotated[
         str | None,
         typer.Option(
             "-n",
             "--model",
             show_default="auto",
+            autocompletion=model_names,
             help="auto picks the model that suits each picture; srcli models list shows the others.",
         ),
     ] = None,
@@ -171,38 +176,12 @@ def command(
     with errors(debug, json):
         from srcli import batch, runtime
         from srcli.images.encode import Style
+        from srcli.methods.dials import check
+        from srcli.tiling.model import Sampling
 
         target = sizes.target_of(scale, size, fit, long_side=long_side, short_side=short_side, megapixels=megapixels)
         ending = options.suffix_of(suffix)
-        choice = batch.Selection(
-            recursive=recursive,
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            shard=batch.parse_shard(shard),
-        )
-        plan = batch.plan(options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending)
-        if any(item.file == batch.STREAM for item in plan.items):
-            _check_stdout(json)
-            output.data_on_stdout = True
-        tell_plan(plan, output)
         style = Style(quality=quality, level=compression, lossless=False, background=options.colour_of(background))
-        chosen = batch.RunOptions(
-            suffix=ending,
-            style=style,
-            overwrite=overwrite,
-            dry_run=dry_run,
-            frame=None if frame is None else frame - 1,
-            strip=strip,
-            provenance=provenance,
-            max_pixels=int(max_pixels * 1e6),
-            fail_fast=fail_fast,
-            retry_failed=retry_failed,
-        )
-        from srcli.methods.dials import check
-        from srcli.tiling.model import Sampling
-        from srcli.upscaler import Upscaler
-
-        runtime.reuse_heap()
         sampling = check(
             Sampling(
                 detail=detail,
@@ -215,6 +194,38 @@ def command(
                 strict=strict,
             )
         )
+        if save_as is not None:
+            known_model(model)
+            saved = save_preset(save_as, ctx, overwrite=overwrite)
+            output.notice(f"saved {saved.path}: {saved}")
+            if not inputs and listed is None:
+                return
+        choice = batch.Selection(
+            recursive=recursive,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            shard=batch.parse_shard(shard),
+        )
+        plan = batch.plan(options.inputs_of(inputs, listed), None if out is None else Path(out), choice, suffix=ending)
+        if any(item.file == batch.STREAM for item in plan.items):
+            _check_stdout(json)
+            output.data_on_stdout = True
+        tell_plan(plan, output)
+        chosen = batch.RunOptions(
+            suffix=ending,
+            style=style,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            frame=None if frame is None else frame - 1,
+            strip=strip,
+            provenance=provenance,
+            max_pixels=int(max_pixels * 1e6),
+            fail_fast=fail_fast,
+            retry_failed=retry_failed,
+        )
+        from srcli.upscaler import Upscaler
+
+        runtime.reuse_heap()
         if model_file is None:
             fetch_models([model], output)
         memory = options.bytes_of(max_memory)

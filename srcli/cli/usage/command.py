@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand
 
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.usage import habits
+from srcli.errors import SrcliError
+
+if TYPE_CHECKING:
+    from srcli.cli.usage.presets import Option, Preset
 
 USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # UsageError, which Typer does not export
 
 
+def preset_names(incomplete: str) -> list[str]:
+    """Names of presets, for completion in the shell."""
+    from srcli.cli.usage import presets
+
+    return [name for name in presets.names() if name.startswith(incomplete)]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Names of models that upscale, for completion in the shell."""
+    from srcli.weights import manifest
+
+    try:
+        entries = manifest.load().entries.values()
+    except SrcliError:  # a broken manifest is told when the command runs
+        return []
+    return [entry.name for entry in entries if entry.enlarges and entry.name.startswith(incomplete)]
+
+
+PRESET = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help="Use the options of a preset (or of a .toml file); options on the command line win.",
+        autocompletion=preset_names,
+    ),
+]
+SAVE_PRESET = Annotated[
+    str | None,
+    typer.Option("--save-preset", help="Save today's options under this name, for --preset; -y replaces it."),
+]
+
+
 class Taught(TyperCommand):
-    """A command that knows what people type out of habit. Mistakes end with exit code 2."""
+    """A command that knows what people type out of habit, and presets. Mistakes end with exit code 2."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if ctx.resilient_parsing:  # completion in the shell
@@ -29,9 +66,23 @@ class Taught(TyperCommand):
             typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             if not typed.get("help"):
                 self._teach(typed, as_json)
-            return super().parse_args(ctx, args)
+                self._apply_preset(ctx, typed.get("preset"))
+            left = super().parse_args(ctx, args)
+        except SrcliError as error:
+            refuse(str(error), as_json)
         except USAGE as error:
-            refuse(_sentence(error, given, typed, ctx.command_path), as_json)
+            refuse(_sentence(error, given, typed, ctx), as_json)
+        _drop_rivals(ctx)
+        return left
+
+    def _apply_preset(self, ctx: typer.Context, name: str | None) -> None:
+        """Make the options of a preset the defaults. Raises PresetError."""
+        if name is not None:
+            from srcli.cli.usage import presets
+
+            known = presets.options_of(self.params)
+            preset = presets.read(name, known)
+            ctx.default_map = {known[key].parameter: value for key, value in preset.options.items()}
 
     def _teach(self, typed: Mapping[str, Any], as_json: bool) -> None:
         """Refuse values and a single input that cannot be meant; say so of one of several inputs.
@@ -47,6 +98,43 @@ class Taught(TyperCommand):
             Output(as_json).problem(sentence)
 
 
+def known_options(command: Callable[..., Any]) -> dict[str, Option]:
+    """The options of a command's function that a preset can have, by key."""
+    from srcli.cli.usage import presets
+
+    app = typer.Typer()
+    app.command()(command)
+    return presets.options_of(typer.main.get_command(app).params)
+
+
+def save_preset(name: str, ctx: typer.Context, *, overwrite: bool) -> Preset:
+    """Save the options of a command line, with those of the preset it used. Raises PresetError."""
+    from srcli.cli.usage import presets
+
+    options = {}
+    for key, option in presets.options_of(ctx.command.params).items():
+        value = ctx.params.get(option.parameter)
+        if _source(ctx, option.parameter) in ("COMMANDLINE", "DEFAULT_MAP") and value is not None:
+            value = list(value) if isinstance(value, tuple) else value
+            options[key] = str(value.absolute()) if isinstance(value, Path) else value
+    return presets.save(name, options, overwrite=overwrite)
+
+
+def _drop_rivals(ctx: typer.Context) -> None:
+    """Forget options of the preset that one on the command line replaces, such as its --scale where --size is given."""
+    from srcli.cli.usage.presets import RIVALS
+
+    for group in RIVALS:
+        sources = {name: _source(ctx, name) for name in group}
+        if "COMMANDLINE" in sources.values():
+            ctx.params |= {name: None for name, source in sources.items() if source == "DEFAULT_MAP"}
+
+
+def _source(ctx: typer.Context, parameter: str) -> str:
+    """Where the value of a parameter is from: COMMANDLINE, DEFAULT_MAP for a preset, or DEFAULT."""
+    return getattr(ctx.get_parameter_source(parameter), "name", "")
+
+
 def refuse(sentence: str, as_json: bool) -> NoReturn:
     """End the program with a sentence about wrong usage."""
     from srcli.batch.names import UsageError
@@ -56,9 +144,9 @@ def refuse(sentence: str, as_json: bool) -> NoReturn:
     raise AssertionError("errors() exits")
 
 
-def _sentence(error: Exception, given: Sequence[str], typed: Mapping[str, Any], command: str) -> str:
+def _sentence(error: Exception, given: Sequence[str], typed: Mapping[str, Any], ctx: typer.Context) -> str:
     """What is wrong with the command line, and what to type instead."""
-    name, param = getattr(error, "option_name", None), getattr(error, "param", None)
+    name, param, command = getattr(error, "option_name", None), getattr(error, "param", None), ctx.command_path
     if type(error).__name__ == "NoSuchOption" and name is not None:
         near = getattr(error, "possibilities", None)
         more = f"did you mean {' or '.join(sorted(near))}?" if near else f"{command} --help lists all"
@@ -66,6 +154,8 @@ def _sentence(error: Exception, given: Sequence[str], typed: Mapping[str, Any], 
     text = re.sub(r", unable to parse .*", "", getattr(error, "message", str(error))).rstrip(".")
     if param is None:
         return f"{text[:1].lower()}{text[1:]}; {command} --help lists all options"
-    value = typed.get(param.name)
+    value, where = typed.get(param.name), ""
+    if _source(ctx, param.name) == "DEFAULT_MAP":
+        value, where = (ctx.default_map or {}).get(param.name), f"the preset {typed['preset']}: "
     wanted = text.removeprefix("Input ") if text.startswith("Input should") else f"is wrong: {text}"
-    return f"{param.opts[-1]} {wanted}" + (f", not {value!r}" if isinstance(value, str) else "")
+    return f"{where}{param.opts[-1]} {wanted}" + ("" if value is None else f", not {value!r}")
