@@ -134,7 +134,7 @@ def test_results_are_not_degraded_again_nor_overwritten(learned, tmp_path):
     learned(tmp_path / "a.png", "--trajectory", "strip")
     made = names(tmp_path)
     assert "exists; use --overwrite" in learned(tmp_path, "--scale", 2, "--no-ledger").stderr
-    assert "exists; use --overwrite" in learned(tmp_path / "a.png", "--scale", 2, code=1).stderr
+    assert "exists; use --overwrite" in learned(tmp_path / "a.png", "--scale", 2).stderr
     assert names(tmp_path) == made
     learned(tmp_path / "a.png", "--scale", 2, "-y", "--resize")
     assert Image.open(tmp_path / "a_degflow_x2.png").size == (45, 35)
