@@ -65,7 +65,7 @@ def test_parameters_without_their_picture_are_taken_over_if_they_are_the_same(en
     assert picture.read_bytes() == wanted
     picture.unlink()
     told.write_text("of somebody else")
-    assert "exists; use --overwrite" in degrade(source, "-s", 2, *options, code=1).stderr
+    assert "exists; use --overwrite" in degrade(source, "-s", 2, *options).stderr
     assert told.read_text() == "of somebody else"
     assert not picture.exists()
 
