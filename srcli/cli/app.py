@@ -8,10 +8,11 @@ import typer
 
 from srcli import __version__
 from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, train, upscale
-from srcli.cli.usage.command import Taught
+from srcli.cli.usage.command import Taught, TaughtGroup
 
 app = typer.Typer(
     name="srcli",
+    cls=TaughtGroup,
     help="Super-resolution with flow models: any scale, no GPU needed, weights included.",
     epilog="Example: srcli upscale photo.jpg --scale 3.5",
     no_args_is_help=True,

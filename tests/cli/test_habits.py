@@ -36,7 +36,9 @@ WRONG = [
     (["a.png", "--outscale", "4"], "-s 4"),
     (["a.png", "-outscale", "4"], "-s 4"),
     (["a.png", "-scale", "4"], "--scale"),
-    (["a.png", "-m", "models"], "-n NAME"),
+    (["a.png", "-m", "models"], "-n realesrgan-x4plus"),
+    (["a.png", "-m", "../models-cunet", "-n", "x"], "-n realesrgan-x4plus"),
+    (["a.png", "-m", "."], "-n NAME"),
     (["a.png", "-m", "realesrgan-x4plus"], "-n realesrgan-x4plus"),
     (["a.png", "-n", "RealESRGAN_x4plus.pth"], "-m RealESRGAN_x4plus.pth"),
     (["a.png", "-n", "2"], "--denoise 0.5"),
@@ -117,6 +119,41 @@ def test_an_existing_file_with_an_odd_name_is_a_picture(here):
         assert srcli("upscale", name, "-s", 2, "-n", "bicubic").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["a.png", "-s", "2"], "the command is missing: srcli upscale a.png -s 2"),
+        (["https://example.com/a"], "the command is missing: srcli upscale https://example.com/a"),
+        (["-i", "a.png"], "srcli upscale a.png"),
+        (["-s", "2", "a.png"], "-s goes after the command: srcli upscale -s 2 a.png"),
+        (["upscal", "a.png"], "use srcli upscale"),
+        (["pull", "realesrgan-x4plus"], "use srcli models pull NAME"),
+        (["frobnicate"], "srcli --help lists all commands"),
+        (["--frobnicate"], "no such option: --frobnicate"),
+    ],
+)
+def test_without_a_command_or_with_a_wrong_one(here, arguments, says):
+    result = RUNNER.invoke(app, arguments, prog_name="srcli")
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [p.name for p in here.iterdir() if p.suffix] == ["a.png"]
+
+
+def test_commands_of_the_table_do_not_exist_and_those_it_names_do():
+    commands = typer.main.get_command(app).commands
+    for rule in habits.table()["command"]:
+        assert not set(rule["names"]) & set(commands)
+        named = re.findall(r"srcli ([a-z]\w*)", rule["says"])
+        assert set(named) <= set(commands)
+
+
+def test_a_file_of_weights_may_be_called_models(here):
+    Path("models").rmdir()
+    Path("models").write_bytes(b"no weights")
+    assert srcli("upscale", "a.png", "-m", "models").exit_code == 4
+
+
 def test_help_is_help_whatever_else_is_typed(here):
     assert "Usage" in srcli("upscale", "--help", "-s", "4x").stdout
 
@@ -127,7 +164,7 @@ def test_the_table_names_options_that_exist_and_none_that_is_right():
     assert not {name for rule in rules["option"] for name in rule["names"]} & OPTIONS
     names = [name for rule in rules["option"] for name in rule["names"]]
     assert len(names) == len(set(names))
-    for kind in rules.values():
+    for kind in (rules["option"], rules["value"], rules["input"]):
         for rule in kind:
             said = rule["says"].replace("curl -L -o", "").replace("ffmpeg -i", "")
             said = re.sub(r"pdftoppm -r \d+ -png", "", said)

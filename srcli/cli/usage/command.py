@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.usage import habits
@@ -96,6 +98,34 @@ class Taught(TyperCommand):
             if len(inputs) == 1 and not typed.get("listed"):
                 refuse(sentence, as_json)
             Output(as_json).problem(sentence)
+
+
+class TaughtGroup(TyperGroup):
+    """The program itself: commands and options that it does not have, and pictures without a command."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except USAGE as error:
+            name = getattr(error, "option_name", None)
+            if ctx.resilient_parsing or name is None:  # without arguments, the error is the help
+                raise
+            known = {option for param in self.commands["upscale"].params for option in param.opts}
+            behind = f"{name} goes after the command: {ctx.command_path} upscale {shlex.join(given)}"
+            refuse(behind if name in known else _sentence(error, given, {}, ctx), "--json" in given)
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        if not (ctx.resilient_parsing or args[0] in self.commands):
+            refuse(self._no_command(args[0], shlex.join(args), ctx.command_path), "--json" in args)
+        return super().resolve_command(ctx, args)
+
+    def _no_command(self, name: str, typed: str, program: str) -> str:
+        if Path(name).exists() or "." in name or "/" in name:
+            return f"the command is missing: {program} upscale {typed}"
+        near = difflib.get_close_matches(name, self.commands, 1)
+        other = habits.of_command(name) or (f"{program} {near[0]}" if near else "")
+        return f"no such command: {name}; " + (f"use {other}" if other else f"{program} --help lists all commands")
 
 
 def known_options(command: Callable[..., Any]) -> dict[str, Option]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 Rule = Mapping[str, Any]
+# What a rule may ask of a path.
+STATES: dict[str, Callable[[Path], bool]] = {
+    "anything": lambda path: True,
+    "folder": Path.is_dir,
+    "missing": lambda path: not path.exists(),
+    "no file": lambda path: not path.is_file(),
+}
 
 
 @cache
@@ -33,6 +40,11 @@ def of_option(name: str, arguments: Sequence[str]) -> str | None:
     known = {_plain(each): rule for rule in table()["option"] for each in rule["names"]}
     rule = known.get(_plain(option)) or known.get(_plain(name))
     return None if rule is None else _said(rule, option, value or rule.get("value", ""))
+
+
+def of_command(name: str) -> str | None:
+    """What to type instead of a command that does not exist, or None if the table does not have it."""
+    return next((rule["says"] for rule in table()["command"] if name.lower() in rule["names"]), None)
 
 
 def of_dashes(arguments: Sequence[str], known: Sequence[str]) -> str | None:
@@ -67,8 +79,7 @@ def of_inputs(inputs: Sequence[str]) -> list[str]:
 
 
 def _fits(rule: Rule, value: str) -> re.Match[str] | None:
-    state = rule.get("is")
-    if (state == "folder" and not Path(value).is_dir()) or (state == "missing" and Path(value).exists()):
+    if not STATES[rule.get("is", "anything")](Path(value)):
         return None
     return re.fullmatch(rule.get("pattern", ".*"), value.strip())
 
