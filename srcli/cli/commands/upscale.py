@@ -28,6 +28,7 @@ EXAMPLES = """Examples:\n
   srcli upscale old.jpg -n flowmap-s --steps 2 --detail 1.5\n
   srcli upscale photo.jpg --size 1080x1080 --fit cover\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
+  srcli upscale scans/ -o out/ --long-side 4000 -f png --save-preset scans\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
   srcli upscale noisy.jpg -n realesr-general-x4v3 --denoise 0.5\n

@@ -20,7 +20,18 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Parameters that belong to one run: which pictures, where the results go, and what is reported.
 PER_RUN = frozenset(
     [
-        *("inputs", "out", "listed", "shard", "overwrite", "retry_failed", "preset", "save_as"),
+        *(
+            "inputs",
+            "out",
+            "listed",
+            "shard",
+            "overwrite",
+            "retry_failed",
+            "remake_stale",
+            "drain",
+            "preset",
+            "save_as",
+        ),
         *("explain", "dry_run", "json", "quiet", "verbose", "debug", "help"),
     ]
 )
