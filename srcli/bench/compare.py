@@ -17,6 +17,7 @@ from srcli.metrics.ssim import ssim
 from srcli.report import page
 
 BICUBIC = "bicubic"  # the label of an enlargement that is made here
+LARGEST = 8  # times an original that it is enlarged
 
 
 class CompareError(SrcliError):
@@ -159,6 +160,8 @@ def _enlarged(original: Picture, size: Size) -> Version | None:
         return None
     from srcli.upscaler import Upscaler
 
+    if mean_scale(size, original.size) > LARGEST:
+        raise PairError(f"{size} is more than {LARGEST} times the original of {original.size}; use --no-bicubic")
     target = Target(width=size.width, height=size.height, fit="stretch")  # a pixel or two
     return Version(None, Upscaler("bicubic").run(original, target).picture)
 

@@ -148,6 +148,16 @@ def test_commands_of_the_table_do_not_exist_and_those_it_names_do():
         assert set(named) <= set(commands)
 
 
+def test_what_comes_after_two_dashes_is_an_input(here):
+    photo(here / "-size.png")
+    result = srcli("upscale", "-s", 2, "-n", "bicubic", "--", "-size.png")
+    assert result.exit_code == 0, result.output
+    assert shape(here / "-size_x2.png") == (48, 40)
+    (here / "clips.mp4").mkdir()
+    photo(here / "clips.mp4" / "b.png")
+    assert srcli("upscale", "clips.mp4", "-s", 2, "-n", "bicubic").exit_code == 0  # a folder of that name
+
+
 def test_a_file_of_weights_may_be_called_models(here):
     Path("models").rmdir()
     Path("models").write_bytes(b"no weights")

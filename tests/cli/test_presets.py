@@ -65,6 +65,7 @@ def test_without_an_input_it_only_saves(folder):
         (["--scale", 3], "a_x3.png", (72, 60)),
         (["--size", "30x30"], "a_30x25.png", (30, 25)),
         (["--size", "30x30", "--fit", "cover"], "a_30x30.png", (30, 30)),
+        (["--fit", "cover"], "a_48x48.png", (48, 48)),
         (["--short-side", 60, "-f", "bmp"], "a_72x60.bmp", (72, 60)),
     ],
 )
@@ -73,6 +74,15 @@ def test_options_on_the_command_line_win(folder, options, name, size):
     result = srcli("upscale", "a.png", "--preset", "p", *options)
     assert result.exit_code == 0, result.output
     assert shape(Path(name)) == size
+
+
+def test_a_size_replaces_the_fit_of_the_preset_too(folder):
+    assert srcli("upscale", "--size", "48x48", "--fit", "cover", "-n", "bicubic", "--save-preset", "p").exit_code == 0
+    assert srcli("upscale", "a.png", "--preset", "p").exit_code == 0
+    assert srcli("upscale", "a.png", "--preset", "p", "--size", "60x60").exit_code == 0
+    assert srcli("upscale", "a.png", "--preset", "p", "--long-side", 36).exit_code == 0
+    made = {p.name for p in Path().iterdir()}
+    assert made == {"a.png", "a_48x48.png", "a_60x50.png", "a_36x30.png"}
 
 
 def test_a_flag_and_a_model_of_the_preset_are_overridden(folder):

@@ -133,6 +133,14 @@ def test_an_original_of_the_results_size_needs_no_bicubic_version(tmp_path):
     assert data_of(page)["labels"] == ["results", "original"]
 
 
+def test_more_than_bicubic_makes_is_told(tmp_path):
+    originals, results = tree(tmp_path, originals="a", results="a_x9")
+    result = compare(results, "--original", originals, "-o", tmp_path / "page.html")
+    assert result.exit_code == 1
+    assert "270x180 is more than 8 times the original of 30x20; use --no-bicubic" in result.output
+    assert compare(results, "--original", originals, "-o", tmp_path / "page.html", "--no-bicubic").exit_code == 0
+
+
 def test_a_single_picture_is_told_what_to_add(tmp_path):
     (folder,) = tree(tmp_path, a="a")
     result = compare(folder / "a.png")

@@ -154,10 +154,10 @@ def _drop_rivals(ctx: typer.Context) -> None:
     """Forget options of the preset that one on the command line replaces, such as its --scale where --size is given."""
     from srcli.cli.usage.presets import RIVALS
 
-    for group in RIVALS:
-        sources = {name: _source(ctx, name) for name in group}
-        if "COMMANDLINE" in sources.values():
-            ctx.params |= {name: None for name, source in sources.items() if source == "DEFAULT_MAP"}
+    for rivals, followers in RIVALS:
+        if any(_source(ctx, name) == "COMMANDLINE" for name in rivals):
+            dropped = (name for name in rivals + followers if _source(ctx, name) == "DEFAULT_MAP")
+            ctx.params |= dict.fromkeys(dropped)
 
 
 def _source(ctx: typer.Context, parameter: str) -> str:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ Rule = Mapping[str, Any]
 STATES: dict[str, Callable[[Path], bool]] = {
     "anything": lambda path: True,
     "folder": Path.is_dir,
+    "no folder": lambda path: not path.is_dir(),
     "missing": lambda path: not path.exists(),
     "no file": lambda path: not path.is_file(),
 }
@@ -49,7 +51,7 @@ def of_command(name: str) -> str | None:
 
 def of_dashes(arguments: Sequence[str], known: Sequence[str]) -> str | None:
     """What to type instead of a long option with a single dash, such as -scale, which would be read as -s cale."""
-    for word in arguments:
+    for word in takewhile(lambda word: word != "--", arguments):
         name = word.partition("=")[0]
         if re.fullmatch(r"-[a-z][a-z_-]+", name):
             if f"-{name}" in known:

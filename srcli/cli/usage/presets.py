@@ -35,10 +35,10 @@ PER_RUN = frozenset(
         *("explain", "dry_run", "json", "quiet", "verbose", "debug", "help"),
     ]
 )
-# Of each group, an option on the command line replaces all that the preset has of the group.
+# One of the first options on the command line replaces all of both that the preset has.
 RIVALS = (
-    ("scale", "size", "fit", "long_side", "short_side", "megapixels"),
-    ("model", "model_file", "prior", "lora", "twin"),
+    (("scale", "size", "long_side", "short_side", "megapixels"), ("fit",)),
+    (("model", "model_file"), ("prior", "lora", "twin")),
 )
 
 
