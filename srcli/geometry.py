@@ -99,53 +99,84 @@ class TargetError(SrcliError):
     exit_code = 2
 
 
+FITS = ("contain", "cover", "stretch")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The size of a result: a scale, width and/or height, long side, or megapixels; exactly one of these.
+    """The size of a result: a scale, width and/or height, long side, short side, or megapixels; exactly one of these.
 
-    The aspect ratio is kept unless both width and height are given. Raises TargetError.
+    fit: what to do if width and height are both given and have another aspect ratio than the picture. `contain` keeps
+        the picture within them, `cover` fills them and crops the middle, `stretch` distorts the picture.
+    Raises TargetError.
     """
 
     scale: float | None = None
     width: int | None = None
     height: int | None = None
     long_side: int | None = None
+    short_side: int | None = None
     megapixels: float | None = None
+    fit: str = "contain"
 
     def __post_init__(self) -> None:
-        for name in ("scale", "width", "height", "long_side", "megapixels"):
+        for name in ("scale", "width", "height", "long_side", "short_side", "megapixels"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise TargetError(f"{name.replace('_', ' ')} must be a positive number, not {value}")
-        given = [self.scale, self.width or self.height, self.long_side, self.megapixels]
+        given = [self.scale, self.width or self.height, self.long_side, self.short_side, self.megapixels]
         if sum(v is not None for v in given) != 1:
-            raise TargetError("give exactly one of scale, size, long side and megapixels")
+            raise TargetError("give exactly one of scale, size, long side, short side and megapixels")
+        if self.fit not in FITS:
+            raise TargetError(f"fit is contain, cover or stretch, not {self.fit!r}")
 
     @classmethod
-    def parse_size(cls, text: str) -> Target:
+    def parse_size(cls, text: str, fit: str = "contain") -> Target:
         """Parse 3840x2160, 3840x (width only) or x2160 (height only). Raises TargetError."""
         match = re.fullmatch(r"(\d*)[xX×](\d*)", text.strip())
         if not match or not (match[1] or match[2]):
             raise TargetError(f"--size must be WIDTHxHEIGHT, WIDTHx or xHEIGHT, not {text!r}")
-        return cls(width=int(match[1]) if match[1] else None, height=int(match[2]) if match[2] else None)
+        return cls(width=int(match[1]) if match[1] else None, height=int(match[2]) if match[2] else None, fit=fit)
 
     def size(self, source: Size) -> Size:
         """The output size for a picture of size `source`, at least one pixel per side."""
+        if self.width and self.height and self.fit == "cover":
+            return Size(self.height, self.width)
+        return self.enlarged(source)
+
+    def enlarged(self, source: Size) -> Size:
+        """The size to which a picture of size `source` is enlarged, before anything is cropped."""
         factor = self.factor(source)
         height, width = (max(1, math.floor(n * factor + 0.5)) for n in (source.height, source.width))
-        height, width = self.height or height, self.width or width
-        return Size(height, width)
+        if self.fit == "stretch" or not (self.width and self.height):
+            return Size(self.height or height, self.width or width)
+        bound = max if self.fit == "cover" else min  # rounding must not leave a gap or stand out by a pixel
+        return Size(bound(height, self.height), bound(width, self.width))
+
+    def shown(self, source: Size) -> Window:
+        """The part of the enlarged picture that is the result: all of it, or the middle with `cover`."""
+        whole, kept = self.enlarged(source), self.size(source)
+        top, left = (whole.height - kept.height) // 2, (whole.width - kept.width) // 2
+        return Window(top, left, kept.height, kept.width)
+
+    def reached(self, source: Size) -> bool:
+        """Whether a picture of size `source` is already as large as this asks for. A scale is never reached."""
+        whole = self.enlarged(source)
+        return self.scale is None and whole.height <= source.height and whole.width <= source.width
 
     def factor(self, source: Size) -> float:
-        """The scale for a picture of size `source`; the larger of the two if both sides are given."""
+        """The scale for a picture of size `source`; the larger of the two if both sides are given, unless the picture
+        is to be contained."""
         if self.scale is not None:
             return self.scale
         if self.long_side is not None:
             return self.long_side / max(source.height, source.width)
+        if self.short_side is not None:
+            return self.short_side / min(source.height, source.width)
         if self.megapixels is not None:
             return math.sqrt(self.megapixels * 1e6 / (source.height * source.width))
         sides = [(self.height, source.height), (self.width, source.width)]
-        return max(want / have for want, have in sides if want is not None)
+        return (min if self.fit == "contain" else max)(want / have for want, have in sides if want is not None)
 
     def label(self, source: Size) -> str:
         """The label in output names: x3.5 for scales, 3840x2160 for sizes."""

@@ -22,7 +22,7 @@ from srcli.images.read import from_pil
 from srcli.images.write import to_pil
 from srcli.look import Look, look
 from srcli.methods import registry
-from srcli.methods.dials import check, refuse, turned
+from srcli.methods.dials import check, check_counts, refuse, turned
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
 from srcli.tiling.strips import Engine, Job, Planes, Stream, values_of
@@ -226,6 +226,7 @@ class Upscaler:
         are invalid or beyond the model's range, and for a dial that a model without it refuses."""
         check(sampling)
         refuse(self.ignored(sampling), self.entry)
+        check_counts(sampling, self.entry)
         most = self.model.most_detail or 1.0
         if sampling.detail > most:
             raise TargetError(f"detail goes from 0 to {most:g} with {self.entry.name}, not {sampling.detail:g}")
@@ -266,8 +267,11 @@ class Upscaler:
         elif alpha is not None:
             # Masks want the faithful answer: invented texture would be holes.
             mask = Planes.of(unit(alpha)[..., None], replace(sampling, detail=0.0, temperature=0.0), device)
-        layout = replace(Layout.of(picture), size=size)
-        job = Job(self.engine, layout=layout, space=space, colour=planes, alpha=mask, opacity=opacity, advance=advance)
+        layout, shown = replace(Layout.of(picture), size=size), target.shown(picture.size)
+        job = Job(
+            self.engine, layout=layout, size=target.enlarged(picture.size), shown=shown, space=space, colour=planes,
+            alpha=mask, opacity=opacity, advance=advance,
+        )  # fmt: skip
         return Stream(layout, job.bands, job.count)
 
     def run(

@@ -19,6 +19,7 @@ from srcli.batch.ledger import Ledger, LedgerError, stamp
 from srcli.batch.names import STREAM, InputError, Item, UsageError, resolved
 from srcli.batch.records import Record
 from srcli.errors import reason_of
+from srcli.geometry import Size, Target
 from srcli.images.read import file_bytes
 
 
@@ -60,6 +61,15 @@ def refused_before(item: Item, key: str, batch: Batch) -> Record | None:
     return Record(
         input=str(item.source), status="failed", error=text, reason="unreadable", retryable=False, exit_code=1
     )
+
+
+def large_enough(item: Item, size: Size, target: Target) -> Record:
+    """The record of a picture that already has the size asked for. On standard output, no picture is a failure."""
+    name = "standard input" if item.source == STREAM else str(item.source)
+    text = f"{name} is large enough: it has {size} pixels, the result would have {target.size(size)}"
+    if item.file == STREAM:
+        return Record(input=str(item.source), status="failed", error=f"{text}; nothing was written", exit_code=1)
+    return Record(input=str(item.source), status="skipped", error=text)
 
 
 def earlier_result(item: Item, batch: Batch) -> Record | None:

@@ -83,6 +83,8 @@ def _planned(
     item: Item, key: str, source: Source, picture: Picture, batch: UpscaleBatch, sha256: str
 ) -> Prepared | Record:
     """Plan the result of a decoded file; a record if nothing is to be made. Raises SrcliError."""
+    if batch.target.reached(picture.size):
+        return bookkeeping.large_enough(item, picture.size, batch.target)
     options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling, batch.target)
     size = chosen.upscaler.size_for(picture.size, batch.target)
     moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name

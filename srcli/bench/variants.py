@@ -94,7 +94,7 @@ class Model:
     def make(self, case: Case) -> list[Made]:
         height, width = case.reference.shape[:2]
         low = Picture(case.low[..., :1] if is_grey(case.low) else case.low)
-        target, made = Target(width=width, height=height), []
+        target, made = Target(width=width, height=height, fit="stretch"), []
         for number in range(self.seeds):
             try:
                 done = self.upscaler.run(low, target, replace(self.sampling, seed=self.sampling.seed + number))

@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli.commands import bench, compare, degrade, doctor, models, schema, show, train, upscale
+from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, schema, show, train, upscale
 from srcli.cli.shared import streams
 from srcli.cli.shared.console import Output
+from srcli.cli.usage.command import Taught, TaughtGroup
 from srcli.schema import stamped
 
 USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # of all errors of the command line; Typer does not export it
 
 app = typer.Typer(
     name="srcli",
+    cls=TaughtGroup,
     help="Super-resolution with flow models: any scale, no GPU needed, weights included.",
     epilog="Example: srcli upscale photo.jpg --scale 3.5",
     no_args_is_help=True,
@@ -24,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command("upscale", epilog=upscale.EXAMPLES)(upscale.command)
+app.command("upscale", epilog=upscale.EXAMPLES, cls=Taught)(upscale.command)
 app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
@@ -32,6 +34,7 @@ app.command("show", epilog=show.EXAMPLES)(show.command)
 app.command("schema", epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor")(doctor.command)
 app.add_typer(models.app, name="models")
+app.add_typer(presets.app, name="presets")
 app.add_typer(train.app, name="train")
 
 

@@ -52,6 +52,16 @@ def turned(sampling: Sampling, *, samples: bool) -> list[str]:
     return [dial for dial, was in dials.items() if was]
 
 
+def check_counts(sampling: Sampling, entry: Entry) -> None:
+    """Raise `TargetError` for a number that a dial of the model of `entry` does not take."""
+    method = methods().get(str(entry.pipeline))
+    for control in () if method is None else method.controls:
+        value, counts = getattr(sampling, control.name), control.counts
+        if counts and control.works(entry.parts) and value not in counts:
+            some = ", ".join(map(str, counts[:-1]))
+            raise TargetError(f"{entry.name} takes {some} or {counts[-1]} {control.name}, not {value}")
+
+
 def refuse(dials: Sequence[str], entry: Entry) -> None:
     """Raise `TargetError` if one of these dials, which the model of `entry` lacks, is required of a model."""
     for dial in dials:

@@ -32,6 +32,7 @@ class Control:
     name: detail, temperature, steps, colour or denoise, as in `Sampling`.
     low, high: the smallest and the largest value.
     values: the values, where they are words.
+    counts: the only numbers that it takes, where others were not trained; empty for all.
     needs: the role without which it has no effect.
     replaced_by: the role that makes it ineffective.
     swept: whether `srcli bench` runs the model at every value that it was given.
@@ -42,6 +43,7 @@ class Control:
     low: float = 0.0
     high: float = 1.0
     values: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
     needs: str = ""
     replaced_by: str = ""
     swept: bool = True

@@ -34,9 +34,9 @@ class Scales:
     def size(self, source: Size, target: Target, name: str) -> Size:
         """The output size for a picture of size `source`. Raises `TargetError` for one outside."""
         self.check(target, name)
-        size = target.size(source)
         if target.scale is not None:
-            return size
+            return target.size(source)
+        size = target.enlarged(source)
         for side, wanted, given in (("high", size.height, source.height), ("wide", size.width, source.width)):
             # Half a pixel of rounding may push a size just over the limit.
             if not self.low * given - 0.5 <= wanted <= self.high * given + 0.5:
@@ -44,7 +44,7 @@ class Scales:
                     f"{given} to {wanted} pixels {side} is a scale of {wanted / given:.4g}; "
                     f"{name} makes {self.low:g} to {self.high:g}"
                 )
-        return size
+        return target.size(source)
 
     def make(self, source: Size, target: Target) -> bool:
         """Whether the output for a picture of size `source` is within."""

@@ -98,11 +98,17 @@ class Planes:
 
 @dataclass(slots=True)
 class Job:
-    """A picture's planes to an output layout."""
+    """A picture's planes to an output layout.
+
+    size: of the whole enlarged picture.
+    shown: the part of it that the layout holds.
+    """
 
     engine: Engine
     _: KW_ONLY
     layout: Layout
+    size: Size
+    shown: Window
     space: Space
     colour: Planes
     alpha: Planes | None  # None also for one that is the same everywhere
@@ -143,8 +149,9 @@ class Job:
             if planes.shared is None and (self._fits(planes) or self._indivisible(planes)):
                 self.pulse.begin(self._first_area(top))
                 with engine.runtime.computing(), self.pulse.listening():
-                    planes.shared = engine.model.encode(planes.lr, self.layout.size, None, planes.sampling)
-        for windows in strips(self.layout.size, self._tile(), top):
+                    planes.shared = engine.model.encode(planes.lr, self.size, None, planes.sampling)
+        for strip in strips(self.layout.size, self._tile(), top):
+            windows = [window.shifted(self.shown.top, self.shown.left) for window in strip]
             colour = np.concatenate([self._colour(w) for w in windows], axis=1)
             alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
             yield colour, alpha
@@ -160,7 +167,7 @@ class Job:
     def _indivisible(self, planes: Planes) -> bool:
         """Whether even a small tile needs the features of the whole picture, so that they are best made once. Raises
         `OutOfMemory` where they do not fit into what the machine has left."""
-        model, whole, size = self.engine.model, Window.whole(planes.low), self.layout.size
+        model, whole, size = self.engine.model, Window.whole(planes.low), self.size
         tile = Window(0, 0, min(size.height, SMALLEST_TILE), min(size.width, SMALLEST_TILE))
         if model.region(tile, size, planes.low, planes.sampling) != whole:
             return False
@@ -189,7 +196,7 @@ class Job:
 
     def _make(self, planes: Planes, window: Window) -> np.ndarray:
         """A window of the output, float32 (height, width, channels), not clipped."""
-        engine, size = self.engine, self.layout.size
+        engine, size = self.engine, self.size
         region = engine.model.region(window, size, planes.low, planes.sampling)
         self.pulse.begin(window.height * window.width)
         with engine.runtime.computing(), self.pulse.listening():
@@ -220,7 +227,7 @@ class Job:
 
     def _faithful(self, planes: Planes, features: Any, window: Window) -> Tensor:
         """A tile that shows what went in, after the model's first answer did not."""
-        engine, size = self.engine, self.layout.size
+        engine, size = self.engine, self.size
         if planes.sampling.strict:
             raise Unfaithful(
                 f"the result of {engine.name} does not match the input around pixel {window.left},{window.top}; "
@@ -241,13 +248,13 @@ class Job:
         """Features of a tile. What encoding and decoding free has other sizes than what the other asks for: kept, the
         pieces add up to a gigabyte in large pictures."""
         runtime.return_heap()
-        features = self.engine.model.encode(planes.lr, self.layout.size, region, planes.sampling)
+        features = self.engine.model.encode(planes.lr, self.size, region, planes.sampling)
         runtime.return_heap()
         return features
 
     def _again(self, planes: Planes, window: Window, region: Window) -> Tensor:
         """A tile in float32, after it was not finite at a lower precision."""
-        engine, size = self.engine, self.layout.size
+        engine, size = self.engine, self.size
         with engine.runtime.computing("fp32"):
             features = engine.model.encode(planes.lr, size, region, planes.sampling)
             part = engine.model.decode(features, window, size, planes.sampling).picture
@@ -263,10 +270,10 @@ class Job:
 
         def cost(height: int, width: int) -> int:
             window = Window(0, 0, height, width)
-            decode = engine.model.decode_bytes(window, size, planes.sampling)
+            decode = engine.model.decode_bytes(window, self.size, planes.sampling)
             if planes.shared is not None:
                 return decode
-            region = engine.model.region(window, size, planes.low, planes.sampling)
+            region = engine.model.region(window, self.size, planes.low, planes.sampling)
             return max(decode, engine.model.encode_bytes(region))
 
         # Where the surroundings alone take most of the budget, the smallest tiles would save little and cost much time.

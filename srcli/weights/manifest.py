@@ -29,16 +29,21 @@ class NoPictures(SrcliError):
 
 
 class UnknownModel(SrcliError):
-    """A model name that is not in the manifest."""
+    """A model name that is not in the manifest.
+
+    known: the names to list.
+    aliases: other names that the nearest may be among.
+    """
 
     reason = "unknown-model"
     exit_code = 2
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        close = difflib.get_close_matches(name, known, 1)
-        guess = f", did you mean {close[0]}" if close else ""
+    def __init__(self, name: str, known: list[str], aliases: Iterable[str] = ()) -> None:
+        plain = name.lower().replace("_", "-")
+        close = difflib.get_close_matches(plain, [*known, *aliases], 1)
+        guess = f"; did you mean {close[0]}?" if close else "."
         more = ", ..." if len(known) > MAX_NAMES else ""
-        super().__init__(f"unknown model {name!r}{guess}? Known: {', '.join(known[:MAX_NAMES])}{more}")
+        super().__init__(f"unknown model {name!r}{guess} Known: {', '.join(known[:MAX_NAMES])}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,10 @@ class Manifest:
 
     def model(self, name: str | None) -> Entry:
         """The entry of a model that upscales pictures. Raises UnknownModel or NoPictures."""
+        if not self.has(name or self.default):
+            able = [entry for entry in self.entries.values() if entry.enlarges]
+            aliases = [alias for entry in able for alias in entry.aliases]
+            raise UnknownModel(name or self.default, [entry.name for entry in able], aliases)
         entry = self.find(name)
         if entry.pipeline is None:
             raise NoPictures(f"{entry.name} cannot make pictures: {entry.purpose}")

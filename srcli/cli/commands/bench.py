@@ -225,7 +225,7 @@ def _lpips(kind: str, given: Path | None) -> tuple[Path, ...]:
 
 
 def _check(variants: Sequence[Variant], scales: list[int]) -> None:
-    """Scales that a model does not make are found out before the first picture."""
+    """Scales and dials that a model does not take are found out before the first picture."""
     from srcli.bench.variants import Model
     from srcli.geometry import Target
 
@@ -233,6 +233,7 @@ def _check(variants: Sequence[Variant], scales: list[int]) -> None:
         if isinstance(variant, Model):
             for scale in scales:
                 variant.upscaler.check_target(Target(scale=scale))
+            variant.upscaler.settled(variant.sampling)
 
 
 def _time(

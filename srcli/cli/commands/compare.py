@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:\n
   srcli compare bicubic.png srcli.png -o page.html\n
+  srcli compare large.png --original small.png -o page.html\n
   srcli compare bicubic/ esrgan/ srcli/ --original photos/ --border 4 -o page.html\n
   srcli compare before.png after.png --terminal\n
   srcli compare --blind photos/ -n flowsr-s -n bicubic -m RealESRGAN_x4plus.pth -o votes/\n
@@ -42,7 +43,18 @@ def command(
         ),
     ] = None,
     original: Annotated[
-        Path | None, typer.Option("--original", "--hr", help="The original, or a folder of originals; adds scores.")
+        Path | None,
+        typer.Option(
+            "--original", "--hr", help="The original, or a folder of originals; adds scores where sizes are equal."
+        ),
+    ] = None,
+    bicubic: Annotated[
+        bool | None,
+        typer.Option(
+            "--bicubic/--no-bicubic",
+            help="Add a bicubic enlargement of the original.",
+            show_default="if there is one input",
+        ),
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="A label for each input, in order.")] = None,
     border: Annotated[int, typer.Option("--border", min=0, help="Pixels to exclude from scores on each side.")] = 0,
@@ -123,7 +135,7 @@ def command(
         _check_modes(
             {"--blind": blind, "--tally": tally, "--votes": votes},
             models | {"--detail": detail != "1", "--crop": crop},
-            {"--original": original, "--border": border, "--terminal": terminal},
+            {"--original": original, "--bicubic": bicubic is not None, "--border": border, "--terminal": terminal},
         )
         if tally:
             voting.tally(inputs, output)
@@ -138,7 +150,9 @@ def command(
             voting.vote(inputs, votes, output)
             return
         else:
-            code = _open(inputs, out or Path("compare.html"), original, label, border, (overwrite, terminal), output)
+            code = _open(
+                inputs, out or Path("compare.html"), (original, bicubic), label, border, (overwrite, terminal), output
+            )
     if code:
         raise typer.Exit(code)
 
@@ -146,7 +160,7 @@ def command(
 def _open(
     inputs: list[Path],
     out: Path,
-    original: Path | None,
+    originals: tuple[Path | None, bool | None],
     label: list[str] | None,
     border: int,
     how: tuple[bool, bool],
@@ -154,14 +168,15 @@ def _open(
 ) -> int:
     """Write the page on which all versions have their names, or show them in the terminal. Returns the exit code.
 
+    originals: the original, and whether to add an enlargement of it.
     how: whether to replace a page, and whether to show a preview in the terminal instead.
     """
     from srcli.bench import compare
     from srcli.report.compare import write
 
-    overwrite, terminal = how
-    found, problems = compare.scenes(inputs, original)
-    labels = compare.labels_of(inputs, original, label)
+    (original, bicubic), (overwrite, terminal) = originals, how
+    found, problems = compare.scenes(inputs, original, bicubic)
+    labels = compare.labels_of(inputs, original, label, bicubic)
     shown = []
     if terminal:
         _preview(found[0], labels, output)
@@ -169,7 +184,7 @@ def _open(
         _check_output(out, [*inputs, *([original] if original else [])], overwrite)
         shown = list(compare.entries(found, border, problems))
         if shown:
-            write(out, labels, shown)
+            write(out, *compare.without_empty(labels, shown))
             output.say(f"{out}: {len(shown)} {'picture' if len(shown) == 1 else 'pictures'}")
     for problem in problems:
         output.problem(problem)
@@ -231,12 +246,12 @@ def _check_output(out: Path, inputs: list[Path], overwrite: bool) -> None:
 
 
 def _preview(scene: Scene, labels: list[str], output: Output) -> None:
-    from srcli import images
-    from srcli.bench.compare import CompareError
+    from srcli.bench.blind import opaque
+    from srcli.bench.compare import CompareError, versions
     from srcli.report.terminal import preview
 
     console = output.out
     if console.color_system != "truecolor":
         raise CompareError("this terminal does not support 24-bit colour; write a page instead, without --terminal")
-    files = [*scene.shots, *([scene.original] if scene.original else [])]
-    console.print(preview([images.read(p).rgb() for p in files], labels, console.width))
+    shown = {label: made for label, made in zip(labels, versions(scene), strict=True) if made is not None}
+    console.print(preview([opaque(v.picture).rgb() for v in shown.values()], list(shown), console.width))

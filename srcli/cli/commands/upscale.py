@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srcli.cli.shared import options, streams
+from srcli.cli.shared import options, sizes, streams
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.shared.fetching import MANIFEST, fetch_models
+from srcli.cli.shared.fetching import MANIFEST, fetch_models, known_model
 from srcli.cli.shared.options import MACHINE, WRITING
 from srcli.cli.shared.running import follow, log_to_stderr, tell_plan
+from srcli.cli.usage.command import PRESET, SAVE_PRESET, model_names, save_preset
 
 if TYPE_CHECKING:
-    from srcli.geometry import Target
     from srcli.tiling.model import Sampling
     from srcli.upscaler import Upscaler
     from srcli.weights.model_files import Loaded
-
-DEFAULT_SCALE = 4.0
 
 EXAMPLES = """Examples:\n
   srcli upscale photo.jpg --scale 3.5\n
   srcli upscale photo.jpg --size 3840x -o large/\n
   srcli upscale old.jpg -n flowsr-s\n
   srcli upscale old.jpg -n flowmap-s --steps 2 --detail 1.5\n
+  srcli upscale photo.jpg --size 1080x1080 --fit cover\n
   srcli upscale scans/ -o out/ --recursive --long-side 4000 -f png\n
+  srcli upscale scans/ -o out/ --long-side 4000 -f png --save-preset scans\n
   srcli upscale photos/ -o 'out/{folder}/{stem}_{width}{ext}' --exclude '*.gif'\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
   srcli upscale noisy.jpg -n realesr-general-x4v3 --denoise 0.5\n
@@ -38,6 +38,7 @@ EXAMPLES = """Examples:\n
 
 
 def command(
+    ctx: typer.Context,
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(metavar="INPUT...", help="Pictures or folders; - is standard input.", show_default=False),
@@ -51,18 +52,21 @@ def command(
             show_default="beside the input",
         ),
     ] = None,
-    scale: Annotated[
-        float | None, typer.Option("-s", "--scale", help="Any factor from 1 to 8, e.g. 3.5.", show_default="4")
-    ] = None,
-    size: Annotated[str | None, typer.Option("--size", help="3840x2160, 3840x (width) or x2160 (height).")] = None,
-    long_side: Annotated[int | None, typer.Option("--long-side", help="Pixels of the longer side.")] = None,
-    megapixels: Annotated[float | None, typer.Option("--megapixels", help="Area of the result.")] = None,
+    scale: sizes.SCALE = None,
+    size: sizes.SIZE = None,
+    fit: sizes.FIT = None,
+    long_side: sizes.LONG_SIDE = None,
+    short_side: sizes.SHORT_SIDE = None,
+    megapixels: sizes.MEGAPIXELS = None,
+    preset: PRESET = None,
+    save_as: SAVE_PRESET = None,
     model: Annotated[
         str | None,
         typer.Option(
             "-n",
             "--model",
             show_default="auto",
+            autocompletion=model_names,
             help="auto picks the model that suits each picture; srcli models list shows the others.",
         ),
     ] = None,
@@ -105,7 +109,9 @@ def command(
             help="Fail if a result does not match its input, instead of redoing that part more faithfully.",
         ),
     ] = False,
-    steps: Annotated[int, typer.Option("--steps", help="Network evaluations of rectified flows and flow maps.")] = 1,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Network evaluations of rectified flows, and of flow maps: 1, 2 or 4.")
+    ] = 1,
     colour: Annotated[
         str | None, typer.Option("--colour", help="Colour fix of rectified flows: none, wavelet or adain.")
     ] = None,
@@ -176,8 +182,30 @@ def command(
     with errors(debug, json):
         from srcli import batch, runtime
         from srcli.images.encode import Style
+        from srcli.methods.dials import check
+        from srcli.tiling.model import Sampling
 
-        target, ending = _target(scale, size, long_side, megapixels), options.suffix_of(suffix)
+        target = sizes.target_of(scale, size, fit, long_side=long_side, short_side=short_side, megapixels=megapixels)
+        ending = options.suffix_of(suffix)
+        style = Style(quality=quality, level=compression, lossless=False, background=options.colour_of(background))
+        sampling = check(
+            Sampling(
+                detail=detail,
+                temperature=temperature,
+                seed=seed,
+                on_explode=on_explode,
+                steps=steps,
+                colour=colour,
+                denoise=denoise,
+                strict=strict,
+            )
+        )
+        if save_as is not None:
+            known_model(model)
+            saved = save_preset(save_as, ctx, overwrite=overwrite)
+            output.notice(f"saved {saved.path}: {saved}")
+            if not inputs and listed is None:
+                return
         choice = batch.Selection(
             recursive=recursive,
             include=tuple(include or ()),
@@ -189,7 +217,6 @@ def command(
             _check_stdout(json)
             output.data_on_stdout = True
         tell_plan(plan, output)
-        style = Style(quality=quality, level=compression, lossless=False, background=options.colour_of(background))
         chosen = batch.RunOptions(
             suffix=ending,
             style=style,
@@ -204,23 +231,9 @@ def command(
             remake_stale=remake_stale,
             precision=precision,
         )
-        from srcli.methods.dials import check
-        from srcli.tiling.model import Sampling
         from srcli.upscaler import Upscaler
 
         runtime.reuse_heap()
-        sampling = check(
-            Sampling(
-                detail=detail,
-                temperature=temperature,
-                seed=seed,
-                on_explode=on_explode,
-                steps=steps,
-                colour=colour,
-                denoise=denoise,
-                strict=strict,
-            )
-        )
         if model_file is None:
             fetch_models([model], output)
         memory = options.bytes_of(max_memory)
@@ -284,15 +297,3 @@ def _source(model: str | None, file: Path | None, **others: Path | None) -> str 
     from srcli.weights.model_files import load_files
 
     return load_files(file, **others)
-
-
-def _target(scale: float | None, size: str | None, long_side: int | None, megapixels: float | None) -> Target:
-    from srcli.geometry import Target, TargetError
-
-    if size is not None:
-        if scale is not None or long_side is not None or megapixels is not None:
-            raise TargetError("give exactly one of --scale, --size, --long-side and --megapixels")
-        return Target.parse_size(size)
-    if scale is None and long_side is None and megapixels is None:
-        scale = DEFAULT_SCALE
-    return Target(scale=scale, long_side=long_side, megapixels=megapixels)

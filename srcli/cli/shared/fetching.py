@@ -36,12 +36,16 @@ MANIFEST = Annotated[
 ]
 
 
-def fetch_models(names: Sequence[str | None], output: Output) -> None:
-    """Fetch missing weights of models that upscale pictures. Raises SrcliError."""
+def known_model(name: str | None) -> Entry:
+    """The entry of a model that upscales pictures. Raises SrcliError."""
     from srcli.weights import manifest
 
-    known = manifest.load()
-    fetch_entries([known.model(name) for name in names], output)
+    return manifest.load().model(name)
+
+
+def fetch_models(names: Sequence[str | None], output: Output) -> None:
+    """Fetch missing weights of models that upscale pictures. Raises SrcliError."""
+    fetch_entries([known_model(name) for name in names], output)
 
 
 def fetch_entries(entries: Sequence[Entry], output: Output) -> None:

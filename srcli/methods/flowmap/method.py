@@ -1,6 +1,6 @@
 """FlowMapSR in pixels, declared."""
 
-from srcli.methods.flowsr.method import COLOUR, STEPS
+from srcli.methods.flowsr.method import COLOUR
 from srcli.methods.method import Control, Method, Part, Task
 
 CROPS = "srcli.training.data.degraded:DegradedSpec"
@@ -19,7 +19,7 @@ FLOWMAP = Method(
     controls=(
         Control(name="detail", high=2.0, needs="lora"),
         Control(name="temperature", high=4.0, swept=False),
-        STEPS,
+        Control(name="steps", low=1, high=4, counts=(1, 2, 4)),
         COLOUR,
     ),
     lacks={"detail": "has no LoRA", "temperature": "does not sample"},

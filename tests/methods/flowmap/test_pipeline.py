@@ -113,7 +113,15 @@ def test_tiles_are_not_tiny_where_their_surroundings_fill_the_budget():
         planes = Planes.of(np.zeros((1000, 1000, 3), np.float32), Sampling(steps=steps), torch.device("cpu"))
         return Window.whole(
             Job(
-                engine, layout=layout, space=PLAIN, colour=planes, alpha=None, opacity=1.0, advance=lambda pixels: None
+                engine,
+                layout=layout,
+                size=layout.size,
+                shown=Window.whole(layout.size),
+                space=PLAIN,
+                colour=planes,
+                alpha=None,
+                opacity=1.0,
+                advance=lambda pixels: None,
             )._tile()
         )
 

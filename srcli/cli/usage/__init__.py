@@ -1,0 +1,1 @@
+"""What people type: habits from other programs, and options saved as presets."""
