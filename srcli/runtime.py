@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from srcli import __version__
@@ -186,17 +187,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> int:
-    """Bytes of RAM available without swapping, including caches; 4 GiB if unknown."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _container_limit())
-    return 4 * 2**30
+    """Bytes of RAM available without swapping, including caches, within the limit of a container; 4 GiB if unknown."""
+    available = 4 * 2**30
+    with contextlib.suppress(OSError):  # psutil reads /proc on Linux
+        available = psutil.virtual_memory().available
+    return min(available, _container_limit())
 
 
-def _container_limit() -> int:
+def _container_limit(group: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes left by the memory control group, if there is one; cached files count as available."""
-    group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError, KeyError):
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
         statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
