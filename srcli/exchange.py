@@ -18,8 +18,8 @@ from torch import Tensor
 from srcli.arguments import ArgumentError
 from srcli.images.metadata import finished
 from srcli.images.picture import Picture
-from srcli.images.read import decode, from_pil, read
-from srcli.images.source import decoding
+from srcli.images.read import from_pil, open_bytes, open_file
+from srcli.images.source import Source, decoding
 from srcli.images.write import to_pil
 
 ARRAYS = ("uint8", "uint16", "float32")
@@ -49,16 +49,15 @@ class Brought:
 def bring(image: Any) -> Brought:
     """Read or convert a picture of any kind. Raises ImageError, or ArgumentError for what is none."""
     if isinstance(image, Image.Image):
-        with decoding(name := name_of(image) or "the picture"):
-            return _from_image(from_pil(image), name, image.mode)
+        return _from_pillow(image, name_of(image) or "the picture")
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Tensor):
         return _from_tensor(image)
     if isinstance(image, str | os.PathLike):
-        return _from_image(read(Path(image)), name_of(image))
+        return _from_source(open_file(Path(image)), name_of(image))
     if isinstance(image, bytes | bytearray | memoryview):
-        return _from_image(decode(bytes(image)), "the data")
+        return _from_source(open_bytes(bytes(image)), "the data")
     raise ArgumentError(
         "expected a path, bytes, a Pillow image, a numpy array or a torch tensor, not "
         f"{type(image).__name__}: {reprlib.repr(image)}"
@@ -75,8 +74,25 @@ def name_of(image: Any) -> str:
 # --- Pillow ---
 
 
-def _from_image(picture: Picture, name: str, mode: str = "") -> Brought:
-    notes = list(picture.notes)
+def _from_pillow(image: Image.Image, name: str) -> Brought:
+    if not min(image.size):
+        raise ArgumentError(f"expected a Pillow image with pixels, not one of {image.width}x{image.height}")
+    unread, file = getattr(image, "tile", []), getattr(image, "fp", None)
+    if unread and (file is None or file.closed):
+        raise ArgumentError(f"{name}: the file of this Pillow image was closed before it was read; load() it earlier")
+    reduced = image.mode not in WIDE and any(";16" in str(part) for part in unread)
+    notes = ("Pillow reads its 16 bits per channel as 8; use Upscaler.run and srcli.images to keep them",) * reduced
+    with decoding(name):
+        return _from_image(from_pil(image), name, image.mode, notes)
+
+
+def _from_source(source: Source, name: str) -> Brought:
+    notes = (f"the first of {source.frames} frames or pages is used",) if source.frames > 1 else ()
+    return _from_image(source.picture(), name, notes=notes)
+
+
+def _from_image(picture: Picture, name: str, mode: str = "", notes: Sequence[str] = ()) -> Brought:
+    notes = [*notes, *picture.notes]
     if picture.bits > 8 and (picture.alpha is not None or not picture.grey):
         notes.append(
             f"Pillow has no mode for its {picture.bits} bits per channel: reduced to 8; "

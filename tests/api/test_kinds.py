@@ -65,6 +65,20 @@ def test_deep_colour_that_pillow_cannot_hold_is_told(upscaler, tmp_path):
         assert upscaler.upscale(tmp_path / "a.tif", 2).mode == "RGB"
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_deep_colour_that_pillow_does_not_read_is_told(upscaler, tmp_path, suffix):
+    images.write(images.Picture(DEEP), tmp_path / f"a.{suffix}")
+    with pytest.warns(PictureWarning, match=rf"a\.{suffix}: Pillow reads its 16 bits per channel as 8"):
+        upscaler.upscale(Image.open(tmp_path / f"a.{suffix}"), 2)
+
+
+def test_of_several_frames_the_first_is_used_and_told(upscaler, tmp_path):
+    CAT.save(tmp_path / "a.gif", save_all=True, append_images=[CAT.rotate(90)])
+    with pytest.warns(PictureWarning, match=r"a\.gif: the first of 2 frames or pages is used"):
+        first = upscaler.upscale(tmp_path / "a.gif", 2)
+    assert np.array_equal(np.asarray(first), np.asarray(upscaler.upscale(Image.open(tmp_path / "a.gif"), 2)))
+
+
 @pytest.mark.parametrize(("image", "why"), [("no.png", "no.png does not exist"), (b"abc", "not a picture")])
 def test_files_that_cannot_be_read_are_named(upscaler, image, why):
     with pytest.raises(images.ImageError, match=why):
@@ -77,6 +91,17 @@ def test_a_cut_off_pillow_image_is_told(upscaler, tmp_path):
     (tmp_path / "a.png").write_bytes(buffer.getvalue()[:1000])
     with pytest.raises(images.ImageError, match=r"a\.png is damaged"):
         upscaler.upscale(Image.open(tmp_path / "a.png"), 2)
+
+
+def test_a_closed_pillow_image_is_told(upscaler, tmp_path):
+    CAT.save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as closed:
+        pass
+    with Image.open(tmp_path / "a.png") as loaded:
+        loaded.load()
+    with pytest.raises(SrcliError, match=r"a\.png: the file of this Pillow image was closed before it was read"):
+        upscaler.upscale(closed, 2)
+    assert upscaler.upscale(loaded, 2).size == (96, 80)
 
 
 # Pillow
@@ -232,6 +257,7 @@ def test_tensors_stay_on_their_device():
 WRONG = {
     "expected a path, bytes, a Pillow image, a numpy array or a torch tensor, not int: 3": 3,
     "not list": [CAT],
+    "a Pillow image with pixels, not one of 0x5": Image.new("RGB", (0, 5)),
     "not float64 (4, 4)": np.zeros((4, 4)),
     "not bool (4, 4)": np.zeros((4, 4), bool),
     "(H, W) or (H, W, 1 to 4), not uint8 (4, 4, 5)": np.zeros((4, 4, 5), np.uint8),

@@ -33,9 +33,10 @@ def elsewhere() -> int:
         return other.submit(torch.get_num_threads).result()
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["linf-lp-s", "flowmap-s", "auto"])
-def test_threads_that_share_an_upscaler_get_the_results_of_one(name):
-    upscaler = Upscaler(name, precision="fp32")
+def test_threads_that_share_an_upscaler_get_the_results_of_one(name, precision):
+    upscaler = Upscaler(name, precision=precision)
     details = [0.0, 0.5, 1.0] if name != "flowmap-s" else [0.0, 0.5, 1.5]
     jobs = [(part, details[n % 3], 1.5 + n % 2) for n, part in enumerate(PARTS)] * 2
 
