@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
@@ -181,6 +182,8 @@ class Calls(ABC):
         wanted, sampling = _asked(scale, **settings)
         self.check_target(wanted)
         self.settled(sampling)
+        if not isinstance(images, Iterable):
+            raise arguments.ArgumentError(f"upscale_many takes an iterable of pictures, not {images!r}")
         return self._many(iter(images), wanted, sampling, returns=on_error == "return", ahead=ahead)
 
     def _many(
@@ -209,9 +212,24 @@ def _asked(scale: float | None, target: Target | None = None, **dials: Any) -> t
     """What a call asks for. Raises TargetError."""
     if (scale is None) == (target is None):
         raise TargetError("give either a scale or a target")
-    if target is not None and not isinstance(target, Target):
+    return check_target(target) if target is not None else Target(scale=scale), Sampling(**dials)
+
+
+def check_target(target: Any) -> Target:
+    """The target, or a TargetError for what is none."""
+    if not isinstance(target, Target):
         raise TargetError(f"target must be a srcli.Target, such as Target(width=3840), not {target!r}")
-    return target or Target(scale=scale), Sampling(**dials)
+    return target
+
+
+def check_picture(picture: Any) -> Picture:
+    """The decoded picture, or an ArgumentError for what is none."""
+    if not isinstance(picture, Picture):
+        raise arguments.ArgumentError(
+            f"expected a decoded picture, as srcli.images.read gives it, not {reprlib.repr(picture)}; "
+            "upscale takes other kinds"
+        )
+    return picture
 
 
 def _reading(images: Iterator[Any], reader: ThreadPoolExecutor, ahead: int) -> Iterator[tuple[Any, Future[Brought]]]:

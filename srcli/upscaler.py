@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from srcli import arguments, choice, runtime
-from srcli.calls import Calls, Progress, Upscaled
+from srcli.calls import Calls, Progress, Upscaled, check_picture, check_target
 from srcli.choice import Choice
 from srcli.geometry import Size, Target, TargetError
 from srcli.images.colour import PLAIN, ProfileError, space_of
@@ -143,7 +143,9 @@ class Upscaler(Calls):
         sampling = sampling or Sampling()
         if not self.choices:
             return Chosen(self, sampling)
-        seen = look(picture)
+        seen = look(check_picture(picture))
+        if target is not None:
+            check_target(target)
         found = choice.choose(seen, self._restorer(picture.size, sampling, target))
         wanted = replace(sampling, detail=sampling.detail * found.detail, temperature=None)
         return Chosen(self.choices[found.model], wanted, found, seen)
@@ -212,7 +214,7 @@ class Upscaler(Calls):
             chosen = self.pick(picture, self.settled(sampling or Sampling()), target)
             return chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         sampling = self.settled(sampling or Sampling())
-        size = self.size_for(picture.size, target)
+        size = self.size_for(check_picture(picture).size, check_target(target))
         try:
             space = space_of(picture.icc, picture.metadata.gamma)
         except ProfileError:  # reading has said so

@@ -10,6 +10,7 @@ from PIL import Image
 
 from srcli import SrcliError, Target, Upscaler
 from srcli.degrader import Degrader
+from srcli.images.read import from_pil
 
 GREY = Image.new("RGB", (16, 16), "grey")
 
@@ -92,6 +93,15 @@ def test_of_a_target(text):
 def test_of_a_degrader(tiny_degflow, name, value):
     check(f"{name} must be", lambda: Degrader(tiny_degflow, **{name: value}))
     check(f"not {value}", lambda: Degrader(tiny_degflow, **{name: value}))
+
+
+@pytest.mark.parametrize("model", ["linf-lp-s", "auto"])
+@pytest.mark.parametrize("name", ["run", "stream"])
+def test_of_whole_pictures(model, name):
+    call = getattr(Upscaler(model, precision="fp32"), name)
+    text = "expected a decoded picture, as srcli.images.read gives it, not 'a.png'"
+    check(text, lambda: call("a.png", Target(scale=2)))
+    check("target must be a srcli.Target, such as Target(width=3840), not 2", lambda: call(from_pil(GREY), 2))
 
 
 def test_numbers_of_numpy_are_taken(upscaler):

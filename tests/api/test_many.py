@@ -144,6 +144,7 @@ WRONG = {
     "upscale_many takes several pictures; use upscale for 'a.png'": (["a.png"], {}),
     "use upscale for PosixPath": ([Path("a.png")], {}),
     "use upscale for b'abc'": ([b"abc"], {}),
+    "upscale_many takes an iterable of pictures, not 3": ([3], {}),
     "on_error must be 'raise' or 'return', not 'skip'": ([PARTS], {"on_error": "skip"}),
     "ahead must be at least 0, not -1": ([PARTS], {"ahead": -1}),
     "ahead must be a whole number, not 1.5": ([PARTS], {"ahead": 1.5}),
