@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["Size", "SrcliError", "Target", "Upscaler", "__version__"]
+__all__ = ["ItemError", "PictureWarning", "Size", "SrcliError", "Target", "Upscaled", "Upscaler", "__version__"]
 
 if TYPE_CHECKING:
+    from srcli.calls import ItemError, Upscaled
     from srcli.errors import SrcliError
+    from srcli.exchange import PictureWarning
     from srcli.geometry import Size, Target
     from srcli.upscaler import Upscaler
 
-_HOMES = {"Upscaler": "upscaler", "Size": "geometry", "Target": "geometry", "SrcliError": "errors"}
+_HOMES = {
+    "ItemError": "calls", "PictureWarning": "exchange", "Size": "geometry", "SrcliError": "errors",
+    "Target": "geometry", "Upscaled": "calls", "Upscaler": "upscaler",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -22,3 +27,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(f"srcli.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'srcli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import nn
 
-from srcli import runtime, weights
+from srcli import arguments, runtime, weights
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.photo import DegradeError
 from srcli.errors import OutOfMemory
@@ -98,13 +99,20 @@ class Degrader:
         threads: int | None = None, max_memory: int | None = None,
     ) -> None:  # fmt: skip
         self.parts = parts
-        self.runtime = runtime.choose(device, precision)
-        self.threads = runtime.set_threads(threads)
+        for name, value in (("threads", threads), ("max_memory", max_memory)):
+            if value is not None:
+                arguments.whole(name, value, least=1)
+        self.runtime, self._threads = runtime.choose(device, precision), threads
         self.budget = runtime.strip_budget(self.runtime, max_memory)
         self.model = parts.load().to(self.runtime.device)
         self.solver = solver or self.model.solver
         self.weights = parts.fingerprints()
         self.digests = {role: store.tensors_sha256(getattr(self.model, role)) for role in ROLES}
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that it computes with."""
+        return self._threads or torch.get_num_threads()
 
     def degrade(
         self,
@@ -142,7 +150,11 @@ class Degrader:
                 photo, scales[done:], self.solver, computing=self.runtime, budget=self.budget, progress=progress
             )
             try:
-                for pixels in made:
+                while True:
+                    with runtime.threads(self._threads):
+                        pixels = next(made, None)
+                    if pixels is None:
+                        break
                     done += 1
                     yield pixels
             except (MemoryError, RuntimeError) as error:

@@ -11,18 +11,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from typing import TYPE_CHECKING, BinaryIO
 
 from srcli.errors import SrcliError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 SHARED_MEMORY = "/dev/shm"  # writable on Linux, even where the root is read-only
 PATIENCE = 60  # seconds to wait for another process that writes the same small file
-ABANDONED = 24 * 3600  # age in seconds of abandoned files on systems without locks
+SWEEPING = 0.5  # seconds after which a lock is held by a process that makes the file, not by one that sweeps
+POLL = 0.002
+ABANDONED = 24 * 3600  # age in seconds of abandoned files on file systems without locks
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)  # errors of such file systems
 
 
 class WriteError(SrcliError):
@@ -78,7 +79,7 @@ class _Complete(io.BufferedRandom):
 
 
 class Claim:
-    """The exclusive right to make a file, held by a lock on its temporary file.
+    """The exclusive right to make a file, held by a lock beside its temporary file.
 
     The lock ends with the process. A temporary file left by a dead process is taken over by the next claim, or removed
     by `sweep`.
@@ -89,40 +90,19 @@ class Claim:
         mark = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
         self.part = path.with_name(f".srcli-{mark}.part")
         self._file: BinaryIO | None = None
-        self._handle = -1
+        self._lock = _Lock(self.part)
 
     def take(self) -> BinaryIO:
         """Lock the temporary file and return it, empty and open for writing and reading. Raises Taken or OSError."""
         _held.add(self)  # before the file exists, so that `abandon` knows of it whenever a signal comes
         try:
-            self._take_part()
+            if not self._lock.take(SWEEPING):
+                raise Taken(f"{self.path} is being made by another process")
             self._file = _Complete(io.FileIO(self.part, "w+"))
         except (Taken, OSError):
             self._release()
             raise
-        if fcntl is None:  # Windows cannot rename an open file
-            self._close()
         return self._file
-
-    def _take_part(self) -> None:
-        """Open and lock the temporary file; the lock lasts as long as its handle."""
-        while True:
-            self._handle = self._open()
-            locked = _lock(self._handle)
-            if locked is False:
-                swept = _lock(self._handle, together=True)
-                self._close()
-                if not swept:
-                    raise Taken(f"{self.path} is being made by another process")
-                time.sleep(0.001)
-                continue
-            try:
-                same = os.path.samestat(os.fstat(self._handle), os.stat(self.part))
-            except FileNotFoundError:
-                same = False
-            if same:  # otherwise its owner has just renamed or removed it
-                return
-            self._close()
 
     def wait(self) -> BinaryIO:
         """Like `take`, but wait up to `PATIENCE` seconds for another process."""
@@ -133,7 +113,6 @@ class Claim:
             except Taken:
                 if time.monotonic() > last:
                     raise
-            time.sleep(0.01)
 
     def finish(self, before: Callable[[Path], None] | None = None) -> None:
         """Rename the temporary file to its final name.
@@ -160,27 +139,68 @@ class Claim:
                     self.part.unlink(missing_ok=True)
             self._release()
 
-    def _open(self) -> int:
-        """Open the temporary file; recreate its folder if another run has just removed it as empty."""
-        for attempt in range(3):
-            try:
-                return os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            except FileNotFoundError:
-                if attempt == 2:
-                    raise
-                self.part.parent.mkdir(parents=True, exist_ok=True)
-        raise AssertionError("the loop returns or raises")
+    def abandon(self) -> None:
+        """Remove the temporary file of a process that is about to end."""
+        with contextlib.suppress(OSError):
+            if self._file is None and not self._lock.held:  # interrupted in `take`: another process may have the file
+                _sweep(self.part)
+            else:
+                self.part.unlink(missing_ok=True)
+                self._lock.remove()
 
     def _release(self) -> None:
         _held.discard(self)
-        self._close()
+        self._lock.release()
         self._file = None
 
-    def _close(self) -> None:
-        """Close the handle and so release the lock."""
-        handle, self._handle = self._handle, -1
-        if handle >= 0:
-            os.close(handle)
+
+class _Lock:
+    """The lock of a temporary file: another file, `.lock` instead of `.part`, which is gone when nobody holds it."""
+
+    def __init__(self, part: Path) -> None:
+        self.path = part.with_suffix(".lock")
+        self._lock: BaseFileLock | None = None
+        self._there = False
+
+    @property
+    def held(self) -> bool:
+        return self._lock is not None and self._lock.is_locked
+
+    def take(self, patience: float) -> bool:
+        """Whether it was free within so many seconds, or the file system has no locks. Raises OSError."""
+        import filelock
+
+        # One thread takes a claim, another finishes it.
+        self._lock, self._there = filelock.FileLock(self.path, thread_local=False), True
+        for attempt in range(3):
+            try:
+                self._lock.acquire(timeout=patience, poll_interval=POLL)
+                return True
+            except filelock.Timeout:
+                return False
+            except FileNotFoundError:  # another run has just removed the folder, which was empty
+                if attempt == 2:
+                    raise
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                self.remove()
+                return True
+        raise AssertionError("the loop returns or raises")
+
+    def release(self) -> None:
+        if self._lock is not None and self._lock.is_locked:
+            self.remove()
+            self._lock.release()
+        self._lock = None
+
+    def remove(self) -> None:
+        """Remove the file while it is held; who waits for it then sees that it is gone. Windows cannot, and filelock
+        removes it there when it is released."""
+        if self._there and os.name != "nt":
+            self._there = False  # the next file of this name is another process's
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
 
 _held: set[Claim] = set()  # claims of this process
@@ -189,51 +209,25 @@ _held: set[Claim] = set()  # claims of this process
 def abandon() -> None:
     """Remove all temporary files of this process, which is about to end, even while threads use them."""
     while _held:
-        claim = _held.pop()
-        with contextlib.suppress(OSError):
-            if claim._file is None:  # interrupted in `take`: another process may have the file by now
-                claim._close()
-                _sweep(claim.part)
-            else:
-                claim.part.unlink(missing_ok=True)
+        _held.pop().abandon()
 
 
 def sweep(folder: Path) -> int:
     """Remove temporary files that no live process holds from a folder. Returns their number."""
     removed = 0
     with contextlib.suppress(OSError):
-        for part in folder.glob(".srcli-*.part"):
+        for part in {path.with_suffix(".part") for end in ("part", "lock") for path in folder.glob(f".srcli-*.{end}")}:
             removed += _sweep(part)
     return removed
 
 
 def _sweep(part: Path) -> bool:
+    lock = _Lock(part)
     with contextlib.suppress(OSError):
-        handle = os.open(part, os.O_RDWR)
         try:
-            locked = _lock(handle, together=True)
-            if locked or (locked is None and time.time() - part.stat().st_mtime > ABANDONED):
+            if lock.take(0) and (lock.held or time.time() - part.stat().st_mtime > ABANDONED):
                 part.unlink()
                 return True
         finally:
-            os.close(handle)
+            lock.release()
     return False
-
-
-def _lock(handle: int, *, together: bool = False) -> bool | None:
-    """Lock an open file; False if another process holds it, None if the file system has no locks.
-
-    together: take a shared lock instead of an exclusive one. Makers lock exclusively and sweepers share, so that a
-        maker can tell a sweeper, which is gone in a moment, from another maker.
-    """
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(handle, (fcntl.LOCK_SH if together else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):  # a file system without locks
-            return None
-        raise
-    return True

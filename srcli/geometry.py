@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeVar
 
-from srcli.errors import SrcliError
+from srcli.arguments import ArgumentError, is_number
 
 Image = TypeVar("Image", bound=Any)
 
@@ -80,7 +81,8 @@ class Window:
 
     def cut(self, image: Image, shown: Window | None = None) -> Image:
         """Its part of an image (..., H, W) that shows `shown` (default: begins at 0, 0)."""
-        return image[..., *(self if shown is None else self.inside(shown)).slices]
+        part: Image = image[..., *(self if shown is None else self.inside(shown)).slices]
+        return part
 
     @classmethod
     def whole(cls, size: Size) -> Window:
@@ -93,10 +95,8 @@ def mean_scale(high: Size, low: Size) -> float:
     return math.sqrt(high.height * high.width / (low.height * low.width))
 
 
-class TargetError(SrcliError):
+class TargetError(ArgumentError):
     """An invalid scale or size."""
-
-    exit_code = 2
 
 
 FITS = ("contain", "cover", "stretch")
@@ -122,8 +122,12 @@ class Target:
     def __post_init__(self) -> None:
         for name in ("scale", "width", "height", "long_side", "short_side", "megapixels"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise TargetError(f"{name.replace('_', ' ')} must be a positive number, not {value}")
+            if value is not None and not (is_number(value) and value > 0):
+                raise TargetError(f"{name.replace('_', ' ')} must be a positive number, not {value!r}")
+            if name in ("width", "height") and not isinstance(value, Integral | None):
+                raise TargetError(f"{name} must be a whole number, not {value!r}")
+            if value is not None:  # numpy's numbers would make tensors of another type
+                object.__setattr__(self, name, int(value) if isinstance(value, Integral) else float(value))
         given = [self.scale, self.width or self.height, self.long_side, self.short_side, self.megapixels]
         if sum(v is not None for v in given) != 1:
             raise TargetError("give exactly one of scale, size, long side, short side and megapixels")

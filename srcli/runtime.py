@@ -6,10 +6,13 @@ import contextlib
 import ctypes
 import platform
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from srcli import __version__
@@ -17,6 +20,7 @@ from srcli.errors import SrcliError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 STRIP_BYTES = 350 * 2**20
+_COUNTING = threading.Lock()  # held while torch's common number of threads is another one
 
 
 class DeviceError(SrcliError):
@@ -143,6 +147,37 @@ def set_threads(count: int | None) -> int:
     return torch.get_num_threads()
 
 
+@contextlib.contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute with this number of CPU threads in the block, in this thread of the program alone.
+
+    count: None for as many as torch uses.
+    """
+    if count is None:
+        yield
+        return
+    with _COUNTING:  # a thread that computes for the first time takes the common number
+        own = torch.get_num_threads()
+    _count_here(count)
+    try:
+        yield
+    finally:
+        _count_here(own)
+
+
+def _count_here(count: int) -> None:
+    """Set the number of CPU threads of the calling thread.
+
+    torch.set_num_threads sets two numbers: of the calling thread, and of threads that have not computed yet. Another
+    thread sets the second one back.
+    """
+    if count != torch.get_num_threads():
+        with _COUNTING, ThreadPoolExecutor(1) as other:
+            common = other.submit(torch.get_num_threads).result()
+            torch.set_num_threads(count)
+            other.submit(torch.set_num_threads, common).result()
+
+
 def strip_budget(chosen: Runtime, limit: int | None = None) -> int:
     """Memory budget of a strip, as the bytes it would take in float32.
 
@@ -155,7 +190,7 @@ def strip_budget(chosen: Runtime, limit: int | None = None) -> int:
     else:
         available = min(STRIP_BYTES, free_memory() // 4)
     if limit is not None:
-        available = min(available, limit // 4)
+        available = max(1, min(available, limit // 4))
     return available * 4 // PRECISIONS[chosen.precision].itemsize
 
 
@@ -187,17 +222,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> int:
-    """Bytes of RAM available without swapping, including caches; 4 GiB if unknown."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _container_limit())
-    return 4 * 2**30
+    """Bytes of RAM available without swapping, including caches, within the limit of a container; 4 GiB if unknown."""
+    available = 4 * 2**30
+    with contextlib.suppress(OSError):  # psutil reads /proc on Linux
+        available = psutil.virtual_memory().available
+    return min(available, _container_limit())
 
 
-def _container_limit() -> int:
+def _container_limit(group: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes left by the memory control group, if there is one; cached files count as available."""
-    group = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError, KeyError):
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
         statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())

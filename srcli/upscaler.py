@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-from PIL import Image
+import torch
 
-from srcli import choice, runtime
+from srcli import arguments, choice, runtime
+from srcli.calls import Calls, Progress, Upscaled, check_picture, check_target
 from srcli.choice import Choice
-from srcli.errors import SrcliError
 from srcli.geometry import Size, Target, TargetError
 from srcli.images.colour import PLAIN, ProfileError, space_of
-from srcli.images.layout import Layout, whole
+from srcli.images.layout import Band, Layout, whole
 from srcli.images.picture import Picture, bleed, unit
-from srcli.images.read import from_pil
-from srcli.images.write import to_pil
 from srcli.look import Look, look
 from srcli.methods import registry
 from srcli.methods.dials import check, check_counts, refuse, turned
@@ -29,8 +28,8 @@ from srcli.tiling.strips import Engine, Job, Planes, Stream, values_of
 from srcli.weights import extras, manifest, pull, store
 from srcli.weights.model_files import Loaded, load_files
 
-Progress = Callable[[int, int], None]
-Kind = TypeVar("Kind", Image.Image, np.ndarray)
+DIALS = ("detail", "temperature", "steps", "colour", "denoise")
+__all__ = ["Chosen", "Progress", "Stream", "Upscaled", "Upscaler"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,44 +45,32 @@ class Chosen:
     seen: Look | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upscaled:
-    """A result and how it was made."""
-
-    picture: Picture
-    seconds: float
-    tiles: int
-    redone_tiles: int  # tiles that were not finite at the chosen precision and were recomputed in float32
-    exploded: int = 0  # patches where the flow's inverse exploded and was bounded or recomputed
-    guarded_tiles: int = 0  # tiles that did not match their input and were recomputed with less detail
-    choice: Choice | None = None  # why this model, with `auto`
-
-
-class Upscaler:
-    """A model ready to run: loaded once, used for any number of pictures.
+class Upscaler(Calls):
+    """A model ready to run: loaded once, used for any number of pictures, from any number of threads.
 
     model: a name or alias from the manifest (`srcli models list`), downloaded if it is not installed. The default is
         `auto`, which picks an installed model for each picture. `from_file` loads your own weights.
     device: auto, cpu, cuda, cuda:N, mps.
     precision: auto, fp32, bf16, fp16.
+    threads: CPU threads that it computes with; None: as many as torch uses. Torch's own number stays.
     tile: side of a tile in output pixels, 0 to choose by memory.
     max_memory: bytes that the work may take above what the process has now, roughly.
+
+    Raises SrcliError.
     """
 
     def __init__(
         self,
         model: str | Loaded | None = None,
         *,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "auto",
         threads: int | None = None,
         tile: int = 0,
         max_memory: int | None = None,
     ) -> None:
-        self.runtime = runtime.choose(device, precision)
-        self.threads = runtime.set_threads(threads)
-        if tile < 0 or 0 < tile < 16:
-            raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
+        _check(model, device, threads=threads, tile=tile, max_memory=max_memory)
+        self.runtime, self._threads = runtime.choose(str(device), precision), threads
         self.engine: Engine
         self.choices: dict[str, Upscaler] = {}  # of `auto`, by name
         if isinstance(model, Loaded):
@@ -96,12 +83,14 @@ class Upscaler:
             files = {role: store.locate(part) for role, part in self.entry.parts.items()}
             networks = registry.load(str(self.entry.pipeline), files, store.load_network)
         if self.entry.pipeline == choice.AUTO:
-            same: dict[str, Any] = {"device": device, "precision": precision, "tile": tile, "max_memory": max_memory}
+            same: dict[str, Any] = {"device": device, "precision": precision, "threads": threads, "tile": tile}
+            same["max_memory"] = max_memory
             models = store.models_of(self.entry, manifest.load().entries)
             self.choices = {each.name: Upscaler(each.name, **same) for each in models}
             self.engine = self.choices[choice.CLEAN].engine
             return
-        ready = registry.assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
+        with runtime.threads(threads):
+            ready = registry.assemble(str(self.entry.pipeline), networks).to(self.runtime.device)
         self.engine = Engine(ready, self.runtime, self.entry.name, tile, runtime.strip_budget(self.runtime, max_memory))
 
     @classmethod
@@ -127,47 +116,26 @@ class Upscaler:
     def model(self) -> Model:
         return self.engine.model
 
-    def upscale(
-        self,
-        image: Kind,
-        scale: float | None = None,
-        *,
-        target: Target | None = None,
-        detail: float = 1.0,
-        temperature: float | None = None,
-        seed: int = 0,
-        steps: int = 1,
-        colour: str | None = None,
-        denoise: float | None = None,
-        strict: bool = False,
-    ) -> Kind:
-        """Enlarge a picture: Pillow image to Pillow image, uint8 array (H, W[, C]) to array.
+    @property
+    def threads(self) -> int:
+        """CPU threads that it computes with."""
+        return self._threads or torch.get_num_threads()
 
-        Give `scale` (1 to 8) or a `Target`. detail: 0 (most faithful) to 1 (sharp), with flow maps to 2.
-        temperature (None: the model's own) and seed: for models without a prior. steps and colour (none, wavelet,
-        adain): for rectified flows and flow maps. denoise: 0 to 1 (the default), for models with two networks to mix;
-        others raise. strict: raise if part of the result does not match the input, instead
-        of recomputing it with less detail. Raises `SrcliError` with one sentence.
-        """
-        if (scale is None) == (target is None):
-            raise TargetError("give either a scale or a target")
-        wanted = target or Target(scale=scale)
-        sampling = Sampling(
-            detail=detail,
-            temperature=temperature,
-            seed=seed,
-            steps=steps,
-            colour=colour,
-            denoise=denoise,
-            strict=strict,
+    def __repr__(self) -> str:
+        return (
+            f"Upscaler({self.entry.name!r}, device={str(self.runtime.device)!r}, precision={self.runtime.precision!r})"
         )
-        if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size or image[0, 0].size > 4:
-                raise SrcliError(f"expected a uint8 array (H, W[, 1 to 4]), got {image.dtype} {image.shape}")
-            flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-            result = to_pil(self.run(from_pil(Image.fromarray(flat)), wanted, sampling).picture)
-            return np.array(result).reshape(result.height, result.width, *image.shape[2:])
-        return to_pil(self.run(from_pil(image), wanted, sampling).picture)
+
+    def _repr_html_(self) -> str:
+        seen = ", ".join(each.entry.name for each in self.choices.values())
+        facts = {
+            "model": f"{self.entry.name}: {self.entry.purpose}" + (f" (picks from {seen})" if seen else ""),
+            "scales": f"{self.model.scales.low:g} to {self.model.scales.high:g}",
+            "dials": ", ".join(dial for dial in DIALS if self.has(dial)) or "none",
+            "device": f"{self.runtime.device} in {self.runtime.precision} ({self.runtime.reason})",
+        }
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items())
+        return f"<table>{rows}</table>"
 
     def pick(self, picture: Picture, sampling: Sampling | None = None, target: Target | None = None) -> Chosen:
         """The model and settings for a picture: this model, or with `auto` the one that suits it, and that makes the
@@ -175,7 +143,9 @@ class Upscaler:
         sampling = sampling or Sampling()
         if not self.choices:
             return Chosen(self, sampling)
-        seen = look(picture)
+        seen = look(check_picture(picture))
+        if target is not None:
+            check_target(target)
         found = choice.choose(seen, self._restorer(picture.size, sampling, target))
         wanted = replace(sampling, detail=sampling.detail * found.detail, temperature=None)
         return Chosen(self.choices[found.model], wanted, found, seen)
@@ -224,7 +194,7 @@ class Upscaler:
     def settled(self, sampling: Sampling) -> Sampling:
         """The sampling with the model's default temperature where none is given. Raises `TargetError` for values that
         are invalid or beyond the model's range, and for a dial that a model without it refuses."""
-        check(sampling)
+        sampling = check(sampling)
         refuse(self.ignored(sampling), self.entry)
         check_counts(sampling, self.entry)
         most = self.model.most_detail or 1.0
@@ -245,7 +215,7 @@ class Upscaler:
             chosen = self.pick(picture, self.settled(sampling or Sampling()), target)
             return chosen.upscaler.stream(picture, target, chosen.sampling, progress)
         sampling = self.settled(sampling or Sampling())
-        size = self.size_for(picture.size, target)
+        size = self.size_for(check_picture(picture).size, check_target(target))
         try:
             space = space_of(picture.icc, picture.metadata.gamma)
         except ProfileError:  # reading has said so
@@ -272,7 +242,17 @@ class Upscaler:
             self.engine, layout=layout, size=target.enlarged(picture.size), shown=shown, space=space, colour=planes,
             alpha=mask, opacity=opacity, advance=advance,
         )  # fmt: skip
-        return Stream(layout, job.bands, job.count)
+        return Stream(layout, partial(self._on_threads, job.bands), job.count)
+
+    def _on_threads(self, bands: Callable[[], Iterator[Band]]) -> Iterator[Band]:
+        """Each band on the chosen number of threads, which the caller's code between two bands does not see."""
+        made = bands()
+        while True:
+            with runtime.threads(self._threads):
+                band = next(made, None)
+            if band is None:
+                return
+            yield band
 
     def run(
         self,
@@ -285,7 +265,8 @@ class Upscaler:
         start = time.perf_counter()
         chosen = self.pick(picture, self.settled(sampling or Sampling()), target)
         made = chosen.upscaler.stream(picture, target, chosen.sampling, progress)
-        pixels = whole(made.layout, made.bands())
+        with runtime.threads(self._threads):
+            pixels = whole(made.layout, made.bands())
         colour, alpha = (pixels[..., :-1], pixels[..., -1]) if made.layout.alpha else (pixels, None)
         result, count = replace(picture, colour=colour, alpha=alpha, tables=()), made.count
         return Upscaled(
@@ -297,3 +278,18 @@ class Upscaler:
             guarded_tiles=count.guarded,
             choice=chosen.choice,
         )
+
+
+def _check(model: Any, device: Any, *, threads: Any, tile: Any, max_memory: Any) -> None:
+    """Raises ArgumentError."""
+    if not isinstance(model, str | Loaded | None):
+        raise arguments.ArgumentError(
+            f"model must be a name such as 'linf-lp-s', not {model!r}; of a file, use from_file"
+        )
+    if not isinstance(device, str | torch.device):
+        raise arguments.ArgumentError(f"device must be a name such as 'cuda:0', not {device!r}")
+    if 0 < arguments.whole("tile", tile, least=0) < 16:
+        raise TargetError(f"a tile has at least 16 pixels a side (0: chosen by memory), not {tile}")
+    for name, value in (("threads", threads), ("max_memory", max_memory)):
+        if value is not None:
+            arguments.whole(name, value, least=1)

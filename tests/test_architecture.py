@@ -26,10 +26,9 @@ PACKAGE = Path(registry.__file__).parents[1]
 # From the ground up: a room imports only rooms before it. `registry` is srcli.methods.{method,registry}, which names
 # methods without importing them.
 ROOMS = (
-    "errors", "geometry", "schema", "provenance", "files", "userfolders", "runtime", "registry", "images", "look",
-    "choice", "drawing",
-    "resampling", "networks", "flows", "checkpoints", "weights", "degradation", "metrics", "tiling", "training",
-    "methods", "upscaler", "degrader", "report", "batch", "bench", "cli",
+    "errors", "arguments", "geometry", "schema", "provenance", "files", "userfolders", "runtime", "registry", "images",
+    "look", "choice", "drawing", "resampling", "networks", "flows", "checkpoints", "weights", "degradation", "metrics",
+    "tiling", "training", "methods", "exchange", "calls", "upscaler", "degrader", "report", "batch", "bench", "cli",
 )  # fmt: skip
 MOST_FILES = 15
 MOST_LINES = 301

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import tomllib
@@ -137,19 +138,37 @@ def test_paths_exist(page):
         assert list(ROOT.glob(path.rstrip("/"))), f"{page.name} names {path}, which does not exist"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_python_snippets_run(page, tmp_path, monkeypatch):
-    """In their order, as one program."""
+@pytest.fixture
+def _photos(tmp_path, monkeypatch):
+    """The pictures of the examples, in the folder in which they run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     with Image.open(ROOT / "examples" / "cat.png") as cat:
         cat.convert("RGB").crop((60, 40, 156, 112)).save(tmp_path / "photos" / "a.png")
-        cat.convert("RGB").resize((480, 24)).save(tmp_path / "photo.jpg", quality=97)
+        cat.convert("RGB").crop((120, 60, 216, 132)).save(tmp_path / "photos" / "b.png")
+        cat.convert("RGB").resize((480, 24)).save(tmp_path / "photo.jpg", quality=97, dpi=(300, 300))
+
+
+@pytest.mark.usefixtures("_photos")
+def test_python_snippets_run():
+    """In their order, as one program."""
     names: dict[str, object] = {}
-    snippets = blocks(ROOT / page, "python")
+    snippets = blocks(ROOT / "README.md", "python")
     assert snippets
     for number, snippet in enumerate(snippets):
-        exec(compile(snippet, f"{page} snippet {number}", "exec"), names)
+        exec(compile(snippet, f"README.md snippet {number}", "exec"), names)
+
+
+@pytest.mark.usefixtures("_photos")
+def test_python_examples_are_doctests(capsys):
+    """In their order, as one program; every block of Python is one."""
+    page = ROOT / "docs" / "python.md"
+    assert not blocks(page, "python")
+    examples = doctest.DocTestParser().get_examples("\n".join(blocks(page, "pycon")), "docs/python.md")
+    assert sum(bool(each.want) for each in examples) > 10
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    result = runner.run(doctest.DocTest(examples, {}, "docs/python.md", None, None, None), clear_globs=False)
+    assert (result.failed, result.attempted) == (0, len(examples)), capsys.readouterr().out
 
 
 def test_the_readme_is_short():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from srcli import SrcliError, Target, Upscaler
+from srcli import Target, Upscaler
 from srcli.images.picture import Picture
 from srcli.images.read import from_pil
 from srcli.tiling.strips import NotFinite
@@ -49,14 +49,10 @@ def test_tiles_do_not_change_a_single_byte(model):
 
 @pytest.mark.slow
 def test_threads_do_not_change_a_single_byte_of_tiles():
-    one = torch.get_num_threads()
-    try:
-        upscaler = Upscaler("linf-lp-s", precision="fp32", threads=2, tile=37)
-        tiled = np.asarray(upscaler.upscale(SMALL, scale=2.7))
-        upscaler.engine.tile = 0
-        assert np.array_equal(tiled, np.asarray(upscaler.upscale(SMALL, scale=2.7)))
-    finally:
-        torch.set_num_threads(one)
+    upscaler = Upscaler("linf-lp-s", precision="fp32", threads=2, tile=37)
+    tiled = np.asarray(upscaler.upscale(SMALL, scale=2.7))
+    upscaler.engine.tile = 0
+    assert np.array_equal(tiled, np.asarray(upscaler.upscale(SMALL, scale=2.7)))
 
 
 def test_a_ramp_stays_one(upscaler):
@@ -126,11 +122,6 @@ def test_out_of_memory_shrinks_the_tiles(upscaler, monkeypatch):
     result = small.run(from_pil(CAT), Target(scale=4))
     assert result.tiles > 1
     assert np.array_equal(result.picture.colour, np.asarray(upscaler.upscale(CAT, scale=4)))
-
-
-def test_wrong_arrays_are_refused(upscaler):
-    with pytest.raises(SrcliError, match="uint8"):
-        upscaler.upscale(np.zeros((4, 4, 3), np.float32), scale=2)
 
 
 def test_large_pictures_are_encoded_in_parts_and_equal_the_whole():

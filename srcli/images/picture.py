@@ -13,7 +13,7 @@ from srcli.images.metadata import Metadata
 RANGES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """A decoded picture, upright: the EXIF orientation is applied and removed.
 
@@ -42,12 +42,21 @@ class Picture:
 
     @property
     def grey(self) -> bool:
-        return self.colour.shape[2] == 1
+        return bool(self.colour.shape[2] == 1)
 
     @property
     def bits(self) -> int:
         """Bits per channel: 8, 16, or 32 for floats."""
         return 8 * self.colour.dtype.itemsize
+
+    def __repr__(self) -> str:
+        kind = ("grey" if self.grey else "RGB") + (" with alpha" if self.alpha is not None else "")
+        return f"Picture({self.size}, {kind}, {self.bits} bits)"
+
+    def _repr_png_(self) -> bytes:
+        from srcli.images.preview import png
+
+        return png(self)
 
     def eight(self) -> Picture:
         """The picture in 8 bits per channel."""

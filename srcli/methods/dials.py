@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from srcli import arguments
 from srcli.geometry import TargetError
 from srcli.methods.method import Control
 from srcli.methods.registry import methods
@@ -13,7 +15,8 @@ from srcli.weights.entries import Entry
 
 
 def check(sampling: Sampling) -> Sampling:
-    """The same sampling, or a `TargetError` for values that no method takes."""
+    """The same sampling, or an `ArgumentError` for values that no method takes."""
+    sampling = _plain(sampling)
     least, usual, most = _range("detail")
     if not least <= sampling.detail <= most:
         more = f", with some models to {most:g}" if most > usual else ""
@@ -35,6 +38,20 @@ def check(sampling: Sampling) -> Sampling:
     if sampling.denoise is not None and not least <= sampling.denoise <= most:
         raise TargetError(f"denoise goes from {least:g} to {most:g}, not {sampling.denoise:g}")
     return sampling
+
+
+def _plain(sampling: Sampling) -> Sampling:
+    """The sampling with Python's numbers in the place of numpy's. Raises ArgumentError for what is no number."""
+    temperature, denoise = sampling.temperature, sampling.denoise
+    return replace(
+        sampling,
+        detail=arguments.number("detail", sampling.detail),
+        seed=arguments.whole("seed", sampling.seed),
+        steps=arguments.whole("steps", sampling.steps),
+        strict=arguments.truth("strict", sampling.strict),
+        temperature=None if temperature is None else arguments.number("temperature", temperature),
+        denoise=None if denoise is None else arguments.number("denoise", denoise),
+    )
 
 
 def turned(sampling: Sampling, *, samples: bool) -> list[str]:

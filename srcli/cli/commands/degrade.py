@@ -232,7 +232,8 @@ def command(
             parts = parts_of(model, autoencoder, flow, output)
             runtime.reuse_heap()
             memory = options.bytes_of(max_memory)
-            ready = Degrader(parts, path_solver, device=device, precision=precision, threads=threads, max_memory=memory)
+            runtime.set_threads(threads)
+            ready = Degrader(parts, path_solver, device=device, precision=precision, max_memory=memory)
             mode: DegradeMode = TrajectoryMode(ready, trajectory) if trajectory else LearnedMode(ready, wanted, resize)
             summary = summary_of(ready)
             if verbose:

@@ -237,8 +237,9 @@ def command(
         if model_file is None:
             fetch_models([model], output)
         memory = options.bytes_of(max_memory)
+        runtime.set_threads(threads)
         source = _source(model, model_file, prior=prior, lora=lora, twin=twin)
-        upscaler = Upscaler(source, device=device, precision=precision, threads=threads, tile=tile, max_memory=memory)
+        upscaler = Upscaler(source, device=device, precision=precision, tile=tile, max_memory=memory)
         upscaler.check_target(target)
         upscaler.settled(sampling)
         _warn(upscaler, sampling, output)

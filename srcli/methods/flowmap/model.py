@@ -46,6 +46,8 @@ class FlowmapModel(PathModel):
         """Transparent pictures alternate between factor 0, for their mask, and another: both are kept."""
         if self.lora is None or factor == 0:
             return self.network
-        if self._changed[0] != factor:
-            self._changed = (factor, merged(self.network, self.lora, factor))
-        return self._changed[1]
+        known, network = self._changed  # at once: another thread may ask for another factor
+        if known != factor:
+            network = merged(self.network, self.lora, factor)
+            self._changed = (factor, network)
+        return network
