@@ -8,9 +8,9 @@ __version__ = "0.2.0"
 __all__ = ["ItemError", "PictureWarning", "Size", "SrcliError", "Target", "Upscaled", "Upscaler", "__version__"]
 
 if TYPE_CHECKING:
-    from srcli.calls import ItemError, Upscaled
+    from srcli.api.calls import ItemError, Upscaled
+    from srcli.api.exchange import PictureWarning
     from srcli.errors import SrcliError
-    from srcli.exchange import PictureWarning
     from srcli.geometry import Size, Target
     from srcli.upscaler import Upscaler
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from srcli import arguments, choice, runtime
-from srcli.calls import Calls, Progress, Upscaled, check_picture, check_target
+from srcli.api.calls import Calls, Progress, Upscaled, check_picture, check_target
 from srcli.choice import Choice
 from srcli.geometry import Size, Target, TargetError
 from srcli.images.colour import PLAIN, ProfileError, space_of

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from srcli import ItemError, PictureWarning, Upscaler, calls
+from srcli import ItemError, PictureWarning, Upscaler
+from srcli.api import calls
 from srcli.geometry import TargetError
 from srcli.images import ImageError
 from srcli.tiling.guard import Unfaithful

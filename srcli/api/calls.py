@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from srcli import arguments
+from srcli.api.exchange import Brought, PictureWarning, bring, name_of
 from srcli.choice import Choice
 from srcli.errors import SrcliError
-from srcli.exchange import Brought, PictureWarning, bring, name_of
 from srcli.geometry import Target, TargetError
 from srcli.images.picture import Picture
 from srcli.tiling.model import Sampling

@@ -1,0 +1,1 @@
+"""What `Upscaler` takes and gives in Python, and how it is called."""
