@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from srcli.upscaler import Upscaler
 
 _HOMES = {
-    "ItemError": "calls", "PictureWarning": "exchange", "Size": "geometry", "SrcliError": "errors",
-    "Target": "geometry", "Upscaled": "calls", "Upscaler": "upscaler",
+    "ItemError": "api.calls", "PictureWarning": "api.exchange", "Size": "geometry", "SrcliError": "errors",
+    "Target": "geometry", "Upscaled": "api.calls", "Upscaler": "upscaler",
 }  # fmt: skip
 
 
