@@ -177,7 +177,11 @@ class _Lock:
                 self._lock.acquire(timeout=patience, poll_interval=POLL)
                 return True
             except filelock.Timeout:
-                return False
+                if self.path.exists():
+                    return False
+                # Nobody holds it: filelock also waits where a lock cannot be made. Opening the file says why.
+                with self.path.open("ab"):
+                    pass
             except FileNotFoundError:  # another run has just removed the folder, which was empty
                 if attempt == 2:
                     raise
@@ -186,7 +190,7 @@ class _Lock:
                     raise
                 self.remove()
                 return True
-        raise AssertionError("the loop returns or raises")
+        return False
 
     def release(self) -> None:
         if self._lock is not None and self._lock.is_locked:
