@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,12 +17,11 @@ from srcli.batch import bookkeeping
 from srcli.batch.batches import Batch
 from srcli.batch.earlier import written_now
 from srcli.batch.ledger import key_of
-from srcli.batch.modes import MARK, DegradeMode, Frames
+from srcli.batch.modes import DegradeMode, Frames
 from srcli.batch.names import Item, UsageError, filled
 from srcli.batch.records import Record, failure
 from srcli.batch.run import PATIENCE, Control
-from srcli.degradation import trajectory
-from srcli.degradation.presets import PRESETS
+from srcli.batch.sidecars import named_apart, parameters_of
 from srcli.errors import SrcliError
 from srcli.geometry import Size
 from srcli.images import ImageError, Picture
@@ -32,9 +30,6 @@ from srcli.images.write import check_size, described, kind_of
 
 Progress = Callable[[Item, int, int], None]
 MAX_BYTES = 2**40  # size limit of an animation, needed by TIFF only
-RESULT = re.compile(
-    rf"(.+)_(?:{'|'.join([*PRESETS, MARK])})_(?:x\d+(?:\.\d+)?|{'|'.join(trajectory.NAMES.values())})"
-)  # names of results
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +57,6 @@ class Result:
     @property
     def parameters(self) -> Path:
         return parameters_of(self.path)
-
-
-def parameters_of(path: Path) -> Path:
-    """The JSON file of a result's parameters."""
-    return path.with_suffix(".json")
 
 
 def check_names(items: list[Item], mode: DegradeMode) -> None:
@@ -189,7 +179,7 @@ def _result(item: Item, picture: Picture, label: str, key: str, batch: DegradeBa
         size = mode.size(picture.size, label)
     path = item.file
     if path is None:
-        path = item.folder / f"{item.name}_{mode.mark}_{label}{ending}"
+        path = named_apart(item.folder / f"{item.name}_{mode.mark}_{label}{ending}", mode.model)
     if item.template is not None:
         values = {"width": f"{size.width}", "height": f"{size.height}", "scale": label.removeprefix("x")}
         path = filled(item, item.name, ending, values | {"model": mode.model})

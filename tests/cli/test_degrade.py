@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,16 @@ def test_results_are_not_degraded_again_nor_overwritten(learned, tmp_path):
     assert names(tmp_path) == made
     learned(tmp_path / "a.png", "--scale", 2, "-y", "--resize")
     assert Image.open(tmp_path / "a_degflow_x2.png").size == (45, 35)
+
+
+def test_two_generators_are_kept_apart(learned, tiny_degflow, tmp_path, monkeypatch):
+    saved(tmp_path / "a.png")
+    learned(tmp_path / "a.png", "--scale", 2)
+    monkeypatch.setattr(degrader, "find", lambda *_: replace(tiny_degflow, name="degflow-realsr"))
+    for inputs in (tmp_path / "a.png", tmp_path / "a.png", tmp_path):  # made once, and not degraded again
+        learned(inputs, "--scale", 2)
+    both = ("a_degflow_x2", "a_degflow_x2_degflow-realsr")
+    assert names(tmp_path) == sorted(["a.png", *(f"{n}.{s}" for n in both for s in ("json", "png"))])
 
 
 def test_nothing_half_written_is_left(learned, tmp_path, monkeypatch):

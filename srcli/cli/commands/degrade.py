@@ -187,7 +187,7 @@ def command(
         log_to_stderr()
     with errors(debug, json):
         from srcli import batch
-        from srcli.batch import degrade
+        from srcli.batch import degrade, sidecars
         from srcli.batch.modes import LearnedMode, PresetMode, TrajectoryMode
         from srcli.degradation.photo import DegradeError, Settings
         from srcli.images.encode import Style
@@ -204,7 +204,7 @@ def command(
             exclude=tuple(exclude or ()),
             shard=batch.parse_shard(shard),
         )
-        plan = batch.plan(options.inputs_of(inputs, listed), out, selection, suffix=ending, results=degrade.RESULT)
+        plan = batch.plan(options.inputs_of(inputs, listed), out, selection, suffix=ending, results=sidecars.RESULT)
         if any(batch.STREAM in (item.source, item.file) for item in plan.items):
             raise DegradeError(
                 "degraded pictures come with a file of parameters, so use files instead of standard input and output"
