@@ -13,7 +13,7 @@ from srcli.batch.ledger import Ledger
 from srcli.batch.names import Item, resolved
 from srcli.geometry import Size
 from srcli.images.encode import FORMATS
-from srcli.images.recorded import recorded
+from srcli.images.made import recorded
 from srcli.weights import store
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from srcli.batch.names import STREAM, Item, UsageError, checked_template, named, resolved
 from srcli.images.encode import FORMATS
+from srcli.images.made import recorded
 from srcli.images.read import SUFFIXES
-from srcli.images.recorded import recorded
 from srcli.weights import manifest
 
 RESULT = re.compile(r"(.+)_(?:x\d+(?:\.\d+)?|\d+x\d+)")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -16,12 +19,22 @@ from srcli.images.source import decoding
 from srcli.provenance import Facts
 
 TIFF = (b"II", b"MM")
+# The line that versions up to 0.2.0 wrote.
+LINE = re.compile(
+    r"srcli (?P<version>[\w.+-]+): (?P<model>.+?)(?: \((?P<why>.+)\))?, x(?P<scale>[\d.]+), detail (?P<detail>[\d.]+)"
+    r"(?:, temperature (?P<temperature>[\d.]+), seed (?P<seed>\d+))?(?:, denoise (?P<denoise>[\d.]+))?"
+)
+NUMBERS = {"scale": float, "detail": float, "temperature": float, "denoise": float, "seed": int}
 
 
 class NoProvenance(SrcliError):
-    """A picture that does not say how it was made."""
+    """A picture that does not say how it was made. line: what an earlier version wrote."""
 
     reason = "no-provenance"
+
+    def __init__(self, message: str, line: str = "") -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def facts_in(path: Path) -> Facts:
@@ -37,11 +50,26 @@ def facts_in(path: Path) -> Facts:
             if isinstance(found, str) and (facts := _parsed(found)):
                 return facts
     if line.startswith("srcli "):
-        raise NoProvenance(f"{path} was made by an earlier version, which wrote one line: {line}")
+        raise NoProvenance(f"{path} was made by an earlier version, which wrote one line: {line}", line)
     raise NoProvenance(
         f"{path} does not say how it was made: it is no result of srcli, or its metadata was removed "
         "(--strip, --no-provenance, GIF, BMP, PPM and PFM have none)"
     )
+
+
+def recorded(path: Path) -> dict[str, Any] | None:
+    """The facts in a file's metadata by name, those of an earlier version too; None for any other file."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return facts_in(path).to_dict()
+    except NoProvenance as unknown:
+        match = LINE.search(unknown.line)
+    except (SrcliError, OSError):
+        return None
+    if match is None:
+        return None
+    found: dict[str, Any] = {name: value for name, value in match.groupdict().items() if value is not None}
+    return {name: NUMBERS.get(name, str)(value) for name, value in found.items()}
 
 
 def _described(data: bytes) -> tuple[Image.Exif, str | None]:

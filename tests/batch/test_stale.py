@@ -10,7 +10,7 @@ from PIL import Image
 
 from srcli import choice
 from srcli.batch.earlier import differences
-from srcli.images.recorded import recorded
+from srcli.images.made import recorded
 from tests.batch.steps import contents, photo, photos, records, srcli, statuses, tree
 
 

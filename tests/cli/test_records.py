@@ -91,7 +91,7 @@ def test_done_skipped_failed_and_planned_files(tmp_path):
     again = checked(srcli("upscale", folder, "-o", tmp_path / "out", "-s", 2, "--json").stdout)
     assert [(r.get("status"), r.get("reason")) for r in again[:2]] == [("skipped", "unchanged")] * 2
     other = checked(srcli("upscale", folder, "-o", tmp_path / "out", "-s", 2, "--json", "--no-ledger").stdout)
-    assert [(r.get("status"), r.get("reason")) for r in other[:2]] == [("skipped", "exists")] * 2
+    assert [(r.get("status"), r.get("reason")) for r in other[:2]] == [("skipped", "unchanged")] * 2
 
 
 def test_frames_choices_and_guards_follow_it(tmp_path):
