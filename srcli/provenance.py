@@ -27,6 +27,7 @@ class Facts:
     weights: SHA-256 of each file of weights as published, by the network's role; empty if it is unknown.
     input_sha256: SHA-256 of the input file.
     input_size, output_size: width and height in pixels, upright.
+    fit: how the picture was fitted into a width and a height: contain, cover or stretch.
     frame: the frame or page that was asked for, from 1.
     scale: how many times larger; with two sides given, the larger of both factors.
     detail, temperature, seed, steps, colour, denoise: the dials, as run.
@@ -54,6 +55,7 @@ class Facts:
     input_sha256: str | None = None
     input_size: tuple[int, int] | None = None
     output_size: tuple[int, int] | None = None
+    fit: str | None = None
     frame: int | None = None
     scale: float
     detail: float

@@ -200,7 +200,7 @@ class Calls(ABC):
                         raise made from error
                 yield made
         finally:
-            reader.shutdown(wait=False, cancel_futures=True)
+            reader.shutdown(cancel_futures=True)
 
     def _made(self, brought: Brought, target: Target, sampling: Sampling) -> Any:
         for note in brought.notes:

@@ -68,8 +68,9 @@ def large_enough(item: Item, size: Size, target: Target) -> Record:
     name = "standard input" if item.source == STREAM else str(item.source)
     text = f"{name} is large enough: it has {size} pixels, the result would have {target.size(size)}"
     if item.file == STREAM:
-        return Record(input=str(item.source), status="failed", error=f"{text}; nothing was written", exit_code=1)
-    return Record(input=str(item.source), status="skipped", error=text)
+        told = f"{text}; nothing was written"
+        return Record(input=str(item.source), status="failed", error=told, reason="large-enough", exit_code=1)
+    return Record(input=str(item.source), status="skipped", error=text, reason="large-enough")
 
 
 def earlier_result(item: Item, batch: Batch) -> Record | None:

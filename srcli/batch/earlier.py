@@ -38,6 +38,7 @@ def made_now(chosen: Chosen, batch: UpscaleBatch, size: Size, scale: float, path
         "why": chosen.choice.why if chosen.choice else None,
         "weights": {role: store.digest(part) for role, part in upscaler.entry.parts.items()},
         "output_size": [size.width, size.height],
+        "fit": batch.target.fit if batch.target.width and batch.target.height else None,
         "scale": round(scale, 6),
         "detail": sampling.detail if has("detail") else None,
         "temperature": sampling.temperature or 0.0,

@@ -33,7 +33,7 @@ def facts_of(picture: Picture, size: Size, chosen: Chosen, batch: UpscaleBatch, 
     flat = picture.alpha is not None and kind in HOLDS and not HOLDS[kind].alpha
     mixed = has("denoise") and sampling.denoise not in (None, 1)  # at full strength the twin has no effect
     network = model.scale if isinstance(model, FixedScale) else None
-    resampled = isinstance(model, FixedScale) and model.own_size(picture.size) != size
+    resampled = isinstance(model, FixedScale) and model.own_size(picture.size) != batch.target.enlarged(picture.size)
     return Facts(
         version=__version__,
         torch=torch.__version__,
@@ -44,6 +44,7 @@ def facts_of(picture: Picture, size: Size, chosen: Chosen, batch: UpscaleBatch, 
         input_sha256=sha256,
         input_size=(picture.size.width, picture.size.height),
         output_size=(size.width, size.height),
+        fit=batch.target.fit if batch.target.width and batch.target.height else None,
         frame=None if batch.options.frame is None else batch.options.frame + 1,
         scale=batch.target.factor(picture.size),
         detail=sampling.detail,

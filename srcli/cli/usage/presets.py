@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from srcli import files
+from srcli import files, userfolders
 from srcli.errors import SrcliError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -94,14 +92,9 @@ def options_of(parameters: Iterable[Any]) -> dict[str, Option]:
 def folder() -> Path:
     """Where presets are kept. Raises PresetError."""
     try:
-        found = platformdirs.user_config_path("srcli")
-    except RuntimeError:  # no home folder
-        found = Path("~")
-    if not found.is_absolute():
-        raise PresetError(
-            "this user has no home folder for presets; set XDG_CONFIG_HOME, or give a file: --preset ./NAME.toml"
-        )
-    return found / "presets"
+        return userfolders.config() / "presets"
+    except userfolders.NoHome as error:
+        raise PresetError(f"{error} for presets, or give a file: --preset ./NAME.toml") from None
 
 
 def names() -> list[str]:
