@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from srcli.cli.app import app
+from srcli.methods.flowsr.network import VelocityNet
 from srcli.methods.flowsr.restorer import sharpened
 from srcli.methods.flowsr.training import end
 from srcli.methods.realesrgan.network import Compact
@@ -297,3 +298,22 @@ def test_a_teacher_beside_lessons_is_only_for_strips(tmp_path, trunk, features, 
     result = RUNNER.invoke(app, [str(a) for a in ("train", "restorer", *given)])
     assert result.exit_code == 2
     assert "--show" in result.stderr
+
+
+def test_without_a_notch_an_edge_leaves_no_lines_beside_it():
+    """The notch averages over 17 patches: what one patch at an edge deviates shows in its neighbours."""
+    edge = torch.zeros(1, 3, 32, 160)
+    edge[..., 82:] = 1.0
+
+    def beside(notch: bool) -> float:
+        network = VelocityNet(width=8, before=1, after=0, coarse=0, thin=0, times=8, notch=notch)
+        made = network._without_grid(edge)[..., 88:104]
+        return float((made - made.mean(-1, keepdim=True)).abs().max())
+
+    assert beside(True) > 0.02
+    assert beside(False) == 0.0
+
+
+def test_without_a_notch_tiles_need_less_around_them():
+    networks = [VelocityNet(width=8, before=1, after=0, coarse=0, thin=0, times=8, notch=n) for n in (True, False)]
+    assert networks[0].radius - networks[1].radius == 32
