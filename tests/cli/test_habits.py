@@ -83,7 +83,9 @@ def test_a_wrong_use_is_one_sentence_that_says_what_to_type(here, arguments, say
     assert (result.stdout, sorted(p.name for p in here.iterdir())) == ("", ["a.png", "models"])
     as_json = typed([*arguments, "--json"]) if arguments[-1] != "-o" else None
     if as_json is not None:
-        assert json.loads(as_json.stdout) == {"error": result.stderr.strip().removeprefix("srcli: "), "exit_code": 2}
+        told = json.loads(as_json.stdout)
+        assert told["error"] == result.stderr.strip().removeprefix("srcli: ")
+        assert (told["kind"], told["reason"], told["exit_code"]) == ("error", "usage", 2)
 
 
 def typed(arguments):
