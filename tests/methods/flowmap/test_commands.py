@@ -55,7 +55,7 @@ def test_upscale_takes_steps_and_detail_and_tiles_change_nothing(installed, tmp_
         arguments = [EXAMPLES / "cat.png", "-s", 2.5, "-n", "tiny", "--precision", "fp32", "-o", tmp_path / name]
         result = RUNNER.invoke(app, ["upscale", *[str(a) for a in (*arguments, *options)]])
         assert (result.exit_code, result.stderr) == (0, ""), result.output
-        return (tmp_path / name).read_bytes()
+        return Image.open(tmp_path / name).tobytes()
 
     sharp = made("sharp.png", "--steps", 2, "--detail", 2)
     assert made("tiled.png", "--steps", 2, "--detail", 2, "--tile", 160) == sharp

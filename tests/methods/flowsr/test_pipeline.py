@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -246,7 +247,7 @@ def test_upscale_takes_steps_and_colour_and_tiles_change_nothing(installed, tmp_
         arguments = [EXAMPLES / "cat.png", "-s", 2.5, "-n", installed, "--precision", "fp32", "-o", tmp_path / name]
         result = RUNNER.invoke(app, ["upscale", *[str(a) for a in (*arguments, *options)]])
         assert (result.exit_code, result.stderr) == (0, ""), result.output
-        return (tmp_path / name).read_bytes()
+        return Image.open(tmp_path / name).tobytes()
 
     one, two = made("one.png"), made("two.png", "--steps", 2, "--colour", "wavelet")
     assert made("tiled.png", "--steps", 2, "--colour", "wavelet", "--tile", 160) == two
