@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -129,12 +130,25 @@ def test_files_that_need_no_work_do_not_count(tmp_path):
 
 def test_off_a_terminal_there_is_a_plain_line_now_and_then(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "EVERY", 0.02)
+    line, moved, said = progress.Tracker.line, progress.Tracker.__call__, threading.Event()
+
+    def telling(self):
+        said.set()
+        return line(self)
+
+    def waiting(self, *progress_of):  # on a quick machine the work would be over before the first line
+        moved(self, *progress_of)
+        assert said.wait(60)
+
+    monkeypatch.setattr(progress.Tracker, "line", telling)
+    monkeypatch.setattr(progress.Tracker, "__call__", waiting)
     photos(tmp_path / "in", 3, height=60, width=80)
     result = srcli(tmp_path / "in", "-o", tmp_path / "out", "--json")
     lines = result.stderr.splitlines()
     assert lines
     assert all(re.fullmatch(r"[123]/3 00[012]\.png: \d+% of all(, \d:\d\d:\d\d left)?", line) for line in lines), lines
     assert srcli(tmp_path / "in", "-o", tmp_path / "again", "-q").stderr == ""
+    said.clear()
     photo(tmp_path / "a.png", height=200, width=300)
     assert "\na.png: " in "\n" + srcli(tmp_path / "a.png").stderr
 

@@ -134,6 +134,7 @@ def _lines(tracker: Tracker, output: Output) -> Iterator[None]:
         yield
     finally:
         over.set()
+        teller.join()  # so that no line comes after the report of the run
 
 
 @contextmanager
