@@ -4,8 +4,8 @@
 
 Colours: low frequencies (Gaussian, 8 pixels of the result) at full detail against those at none, in steps of 255: the
 mean over all pictures, the mean of the worst picture, and the worst picture's 99th percentile. Ripple: a dark half next
-to a light one is enlarged; the largest difference between neighbours 8 to 26 pixels away from the edge, in steps of 255,
-at no detail and at full detail. There should be none.
+to a light one is enlarged; the largest difference between neighbours 8 to 26 pixels away from the edge, in steps of 255
+too, at no detail and at full detail. There should be none.
 """
 
 from __future__ import annotations
