@@ -71,9 +71,12 @@ def flatness(image: Tensor, sigma: float, window: int = 7) -> Tensor:
     return 1 / (1 + (variance * (255 / sigma) ** 2).square())
 
 
-def flat(sr: Tensor, hr: Tensor, sigma: float) -> Tensor:
-    """L1 where the photo is flat: noise that was left there, and texture that was invented."""
-    return ((sr - hr).abs() * flatness(hr, sigma)).mean()
+def flat(sr: Tensor, hr: Tensor, sigma: float, photo: Tensor | None = None) -> Tensor:
+    """L1 where the photo is flat: noise that was left there, and texture that was invented.
+
+    photo: tells what is flat where `hr` is none.
+    """
+    return ((sr - hr).abs() * flatness(hr if photo is None else photo, sigma)).mean()
 
 
 class Perceptual:

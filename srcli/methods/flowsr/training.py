@@ -185,7 +185,7 @@ class FlowsrTask(PictureTask[VelocityNet]):
     def _distance(self, a: Tensor, b: Tensor, photo: Tensor, judged: Perceptual | None) -> Tensor:
         distance = losses.charbonnier(a, b)
         if self.chosen.distance_flat:
-            flat = losses.flat(unit(a), unit(photo), self.chosen.flat)
+            flat = losses.flat(unit(a), unit(b), self.chosen.flat, unit(photo))
             distance = distance + self.chosen.distance_flat * flat
         if judged is not None and self.chosen.distance_perceptual:
             seen = judged(unit(a), unit(b), unit(photo)).mean()

@@ -137,6 +137,17 @@ def test_consistency_is_equation_6(tmp_path, terms):
     assert all(p.grad is None for p in (*teacher.parameters(), *target.parameters()))
 
 
+@pytest.mark.usefixtures("_float32")
+def test_the_flat_part_of_the_distance_compares_with_the_target_network(tmp_path):
+    """Not with the photo, which supervises through the second term of eq. 6 alone; it only tells what is flat."""
+    losses = 'consistency = 0.5\n[options]\nterms = "cd"\nflat = 8.0\ndistance_flat = 100.0\n'
+    text = TINY.replace("perceptual = 0.01\nperiodic = 0.1\n", losses)
+    task = task_of(text.replace("STEPS", "5"), tmp_path, small(3))
+    a, b = torch.rand(2, 1, 3, 24, 24) * 2 - 1
+    bright, dark = torch.full_like(a, 0.9), torch.full_like(a, -0.9)
+    assert task._distance(a, b, bright, None) == task._distance(a, b, dark, None) > task._distance(a, a, dark, None)
+
+
 def test_target_follows_the_network(tmp_path):
     text = TINY.replace("perceptual = 0.01\nperiodic = 0.1\n", "consistency = 0.5\n[options]\ntarget_ema = 0.9\n")
     task = task_of(text.replace("STEPS", "5"), tmp_path, small(3))
