@@ -71,7 +71,7 @@ def all_options(command=COMMAND) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_line_parses(page, tmp_path, monkeypatch):
+def test_every_command_line_parses(page, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("srcli.cli.usage.presets.folder", lambda: tmp_path)
     (tmp_path / "scans.toml").write_text("long-side = 4000\n")  # a preset of the pages
     for arguments in invocations(page):
@@ -83,11 +83,10 @@ def test_every_command_line_parses(page, tmp_path, monkeypatch):
             # A context parses and checks types; nothing runs. Lists may be cut short by dots.
             command.make_context("srcli", [word for word in left if word != "..."])
         except (Exception, SystemExit) as error:
-            if type(error).__name__ == "MissingParameter" and shlex.join(["srcli", *arguments]) in CODE.findall(
-                text(page)
-            ):
+            told = capsys.readouterr().err or str(error)
+            if "is missing" in told and shlex.join(["srcli", *arguments]) in CODE.findall(text(page)):
                 continue  # in the middle of a sentence
-            pytest.fail(f"srcli {shlex.join(arguments)}: {getattr(error, 'message', '') or error}")
+            pytest.fail(f"srcli {shlex.join(arguments)}: {told}")
 
 
 def test_the_pages_have_commands():

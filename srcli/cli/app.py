@@ -11,17 +11,16 @@ from srcli import __version__
 from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, schema, show, train, upscale
 from srcli.cli.shared import streams
 from srcli.cli.shared.console import Output
-from srcli.cli.usage.command import Taught, TaughtGroup
+from srcli.cli.usage.command import App, Taught, TaughtGroup
 from srcli.schema import stamped
 
 USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # of all errors of the command line; Typer does not export it
 
-app = typer.Typer(
+app = App(
     name="srcli",
     cls=TaughtGroup,
     help="Super-resolution with flow models: any scale, no GPU needed, weights included.",
     epilog="Example: srcli upscale photo.jpg --scale 3.5",
-    no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

@@ -132,6 +132,16 @@ def test_an_existing_file_with_an_odd_name_is_a_picture(here):
         (["pull", "realesrgan-x4plus"], "use srcli models pull NAME"),
         (["frobnicate"], "srcli --help lists all commands"),
         (["--frobnicate"], "no such option: --frobnicate"),
+        (["bench", "--frobnicate"], "no such option: --frobnicate; srcli bench --help lists all"),
+        (["compare", "a.png", "b.png", "--outt", "c"], "did you mean --out"),
+        (["degrade", "a.png", "--scale", "4x"], "--scale should be a valid number, not '4x'"),
+        (["show"], "FILE... is missing; srcli show --help shows examples"),
+        (["models", "pul"], "no such command: pul; use srcli models pull"),
+        (["models", "pull"], "NAME... is missing; srcli models pull --help shows examples"),
+        (["models", "--frobnicate"], "srcli models --help lists all"),
+        (["train", "frobnicate"], "srcli train --help lists all commands"),
+        (["train", "flowsr", "--data", "a"], "--out is missing; srcli train flowsr --help shows examples"),
+        (["train", "flowsr", "--steps", "x", "--out", "a"], "--steps should be a valid integer, not 'x'"),
     ],
 )
 def test_without_a_command_or_with_a_wrong_one(here, arguments, says):

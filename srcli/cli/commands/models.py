@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,17 +12,14 @@ from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, announce, progress, pull_options
 from srcli.cli.shared.models_choice import agrees, known_models, parts_in, to_remove, usable
 from srcli.cli.shared.models_view import facts, print_file, print_list, print_model, tell_role
-
-if TYPE_CHECKING:
-    pass
+from srcli.cli.usage.command import App
 
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 NAMES = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of models.", show_default=False)]
 
-app = typer.Typer(
+app = App(
     help="List, download, verify, import and convert models.",
-    no_args_is_help=True,
     epilog="""Examples:\n
   srcli models list\n
   srcli models pull edsr-linf --accept-license\n

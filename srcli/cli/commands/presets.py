@@ -9,14 +9,13 @@ import typer
 
 from srcli.cli.commands import upscale
 from srcli.cli.shared.console import Output, errors
-from srcli.cli.usage.command import known_options, preset_names
+from srcli.cli.usage.command import App, known_options, preset_names
 
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
-app = typer.Typer(
+app = App(
     help="List and remove presets: options of `srcli upscale` saved with --save-preset.",
-    no_args_is_help=True,
     epilog="""Examples:\n
   srcli upscale scans/ -o out/ --long-side 4000 -f png --save-preset scans\n
   srcli upscale more/ -o out/ --preset scans\n

@@ -13,16 +13,16 @@ from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.training import data as train_data
 from srcli.cli.shared.training import options as train_options
 from srcli.cli.shared.training.degraded import SOLVER_STEPS
+from srcli.cli.usage.command import App
 from srcli.training.catalogue import packaged
 
 if TYPE_CHECKING:
     from srcli.training.loop import Trainer
     from srcli.training.recipe import Recipe
 
-app = typer.Typer(
+app = App(
     help="Train a model by a recipe, export and average weights, plot curves. `srcli train list` shows the recipes, "
     "`srcli train sheet` what they learn from.",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

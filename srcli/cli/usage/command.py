@@ -1,4 +1,4 @@
-"""A command whose wrong usage is one sentence that says what to type."""
+"""Commands whose wrong usage is one sentence that says what to type."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -54,6 +55,22 @@ SAVE_PRESET = Annotated[
 ]
 
 
+class Plain(TyperCommand):
+    """A command whose wrong usage is one sentence. Mistakes end with exit code 2."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except USAGE as error:
+            if ctx.resilient_parsing:  # completion in the shell
+                raise
+            typed: dict[str, Any] = {}
+            with suppress(USAGE):
+                typed, _, _ = self.make_parser(ctx).parse_args(args=list(given))
+            refuse(_sentence(error, given, typed, ctx), "--json" in given)
+
+
 class Taught(TyperCommand):
     """A command that knows what people type out of habit, and presets. Mistakes end with exit code 2."""
 
@@ -73,7 +90,9 @@ class Taught(TyperCommand):
         except SrcliError as error:
             refuse(str(error), as_json)
         except USAGE as error:
-            refuse(_sentence(error, given, typed, ctx), as_json)
+            name = getattr(error, "option_name", None)
+            known = habits.of_option(name, given) if _is_unknown(error) and name is not None else None
+            refuse(known or _sentence(error, given, typed, ctx), as_json)
         _drop_rivals(ctx)
         return left
 
@@ -100,8 +119,8 @@ class Taught(TyperCommand):
             Output(as_json).problem(sentence)
 
 
-class TaughtGroup(TyperGroup):
-    """The program itself: commands and options that it does not have, and pictures without a command."""
+class PlainGroup(TyperGroup):
+    """Commands under one name: what it does not have is one sentence."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         given = list(args)
@@ -111,21 +130,49 @@ class TaughtGroup(TyperGroup):
             name = getattr(error, "option_name", None)
             if ctx.resilient_parsing or name is None:  # without arguments, the error is the help
                 raise
-            known = {option for param in self.commands["upscale"].params for option in param.opts}
-            behind = f"{name} goes after the command: {ctx.command_path} upscale {shlex.join(given)}"
-            refuse(behind if name in known else _sentence(error, given, {}, ctx), "--json" in given)
+            refuse(self._no_option(error, name, given, ctx), "--json" in given)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         if not (ctx.resilient_parsing or args[0] in self.commands):
             refuse(self._no_command(args[0], shlex.join(args), ctx.command_path), "--json" in args)
         return super().resolve_command(ctx, args)
 
+    def _no_option(self, error: Exception, name: str, given: Sequence[str], ctx: typer.Context) -> str:
+        return _sentence(error, given, {}, ctx)
+
+    def _no_command(self, name: str, typed: str, program: str) -> str:
+        near = difflib.get_close_matches(name, self.commands, 1)
+        return f"no such command: {name}; " + (
+            f"use {program} {near[0]}" if near else f"{program} --help lists all commands"
+        )
+
+
+class TaughtGroup(PlainGroup):
+    """The program itself: commands and options that it does not have, and pictures without a command."""
+
+    def _no_option(self, error: Exception, name: str, given: Sequence[str], ctx: typer.Context) -> str:
+        if name in {option for param in self.commands["upscale"].params for option in param.opts}:
+            return f"{name} goes after the command: {ctx.command_path} upscale {shlex.join(given)}"
+        return habits.of_option(name, given) or super()._no_option(error, name, given, ctx)
+
     def _no_command(self, name: str, typed: str, program: str) -> str:
         if Path(name).exists() or "." in name or "/" in name:
             return f"the command is missing: {program} upscale {typed}"
-        near = difflib.get_close_matches(name, self.commands, 1)
-        other = habits.of_command(name) or (f"{program} {near[0]}" if near else "")
-        return f"no such command: {name}; " + (f"use {other}" if other else f"{program} --help lists all commands")
+        if other := habits.of_command(name):
+            return f"no such command: {name}; use {other}"
+        return super()._no_command(name, typed, program)
+
+
+class App(typer.Typer):
+    """A Typer whose commands say what is wrong with a command line in one sentence."""
+
+    def __init__(self, *, cls: type[TyperGroup] = PlainGroup, **settings: Any) -> None:
+        super().__init__(cls=cls, no_args_is_help=True, **settings)
+
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **settings: Any
+    ) -> Callable[[Any], Any]:
+        return super().command(name, cls=cls or Plain, **settings)
 
 
 def known_options(command: Callable[..., Any]) -> dict[str, Option]:
@@ -174,13 +221,20 @@ def refuse(sentence: str, as_json: bool) -> NoReturn:
     raise AssertionError("errors() exits")
 
 
+def _is_unknown(error: Exception) -> bool:
+    return type(error).__name__ == "NoSuchOption"
+
+
 def _sentence(error: Exception, given: Sequence[str], typed: Mapping[str, Any], ctx: typer.Context) -> str:
     """What is wrong with the command line, and what to type instead."""
     name, param, command = getattr(error, "option_name", None), getattr(error, "param", None), ctx.command_path
-    if type(error).__name__ == "NoSuchOption" and name is not None:
+    if _is_unknown(error):
         near = getattr(error, "possibilities", None)
         more = f"did you mean {' or '.join(sorted(near))}?" if near else f"{command} --help lists all"
-        return habits.of_option(name, given) or f"no such option: {name}; {more}"
+        return f"no such option: {name}; {more}"
+    if type(error).__name__ == "MissingParameter" and param is not None:
+        wanted = param.opts[-1] if param.opts[-1].startswith("-") else param.metavar or str(param.name).upper()
+        return f"{wanted} is missing; {command} --help shows examples"
     text = re.sub(r", unable to parse .*", "", getattr(error, "message", str(error))).rstrip(".")
     if param is None:
         return f"{text[:1].lower()}{text[1:]}; {command} --help lists all options"
