@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from srcli.networks.trainable import Trainable
-from srcli.training.data.photos import Prefetch, Source
+from srcli.training.data.photos import Source
+from srcli.training.data.prefetch import Prefetch
 from srcli.training.optimizer import Diverged, Optimizer
 from srcli.training.recipe import Recipe, RecipeError, adjusted, parse
 from srcli.training.task import Task, move_average

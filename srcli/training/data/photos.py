@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,9 +19,9 @@ from srcli.degradation.everyday import light_harm
 from srcli.errors import SrcliError
 from srcli.geometry import Size
 from srcli.training.data.graphics import graphic
+from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown
 
-B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -120,12 +119,36 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         return Batch(
-            self.lr.to(device),
-            [photo.to(device) for photo in self.photos],
+            sent(self.lr, device),
+            [sent(photo, device) for photo in self.photos],
             self.windows,
             self.side,
-            self.scale.to(device),
+            sent(self.scale, device),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A square of a picture.
+
+    index: number of the picture.
+    side, top, left: in pixels.
+    flipped: upside down, left to right.
+    turned: transposed after that.
+    """
+
+    index: int
+    side: int
+    top: int
+    left: int
+    flipped: tuple[bool, bool]
+    turned: bool
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The square of an image (H, W, 3), as a view."""
+        piece = image[self.top : self.top + self.side, self.left : self.left + self.side]
+        piece = piece[:: -1 if self.flipped[0] else 1, :: -1 if self.flipped[1] else 1]
+        return piece.swapaxes(0, 1) if self.turned else piece
 
 
 class Photos:
@@ -164,16 +187,19 @@ class Photos:
 
     def cut(self, rng: np.random.Generator, index: int, side: int) -> np.ndarray:
         """`crop` of that photo."""
-        image = self.images[index]
-        side = min(side, *image.shape[:2])
-        top = rng.integers(image.shape[0] - side + 1)
-        left = rng.integers(image.shape[1] - side + 1)
-        piece = image[top : top + side, left : left + side]
-        if rng.random() < 0.5:
-            piece = piece[::-1]
-        if rng.random() < 0.5:
-            piece = piece[:, ::-1]
-        return np.ascontiguousarray(piece.swapaxes(0, 1) if rng.random() < 0.5 else piece)
+        return self.at(self.place(rng, index, side))
+
+    def place(self, rng: np.random.Generator, index: int, side: int) -> Place:
+        """Where `cut` cuts."""
+        height, width = self.images[index].shape[:2]
+        side = min(side, height, width)
+        top, left = (int(rng.integers(n - side + 1)) for n in (height, width))
+        down, across, turned = (bool(rng.random() < 0.5) for _ in range(3))
+        return Place(index=index, side=side, top=top, left=left, flipped=(down, across), turned=turned)
+
+    def at(self, place: Place) -> np.ndarray:
+        """A square, uint8 (n, n, 3)."""
+        return np.ascontiguousarray(place.cut(self.images[place.index]))
 
 
 def _photo(path: Path) -> np.ndarray:
@@ -246,36 +272,3 @@ def _scale(rng: np.random.Generator, spec: CropSpec) -> float:
 def to_tensor(image: np.ndarray) -> Tensor:
     """uint8 (H, W, 3) to float32 (3, H, W) in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
-
-
-class Crops(Protocol[B_co]):
-    """How a batch is cut: `draw` is a function of photos, seed and step alone."""
-
-    @property
-    def shortest(self) -> int: ...
-
-    @property
-    def preset(self) -> str | None: ...
-
-    def draw(self, photos: Any, seed: int, step: int) -> B_co: ...
-
-    def show(self, photos: Any, seed: int, step: int) -> list[Shown]: ...
-
-
-class Prefetch(Generic[B_co]):
-    """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
-
-    def __init__(self, photos: Any, spec: Crops[B_co], seed: int, first_step: int) -> None:
-        self._draw = lambda step: spec.draw(photos, seed, step)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
-        self._step = first_step
-        self._next = self._pool.submit(self._draw, first_step)
-
-    def __next__(self) -> B_co:
-        batch = self._next.result()
-        self._step += 1
-        self._next = self._pool.submit(self._draw, self._step)
-        return batch
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
