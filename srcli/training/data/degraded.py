@@ -15,7 +15,8 @@ from srcli.geometry import Size
 from srcli.resampling import enlarge
 from srcli.training.data.everyday import drawn_degradation
 from srcli.training.data.graphics import graphic
-from srcli.training.data.photos import Lowered, Photos, Place, TrainingDataError, to_tensor
+from srcli.training.data.photos import Lowered, Photos, TrainingDataError, to_tensor
+from srcli.training.data.places import Place
 from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown, to_bytes
 

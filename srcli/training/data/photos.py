@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
-from srcli.degradation.everyday import light_harm
+from srcli.degradation.everyday import Operation, light_harm
 from srcli.errors import SrcliError
 from srcli.geometry import Size
 from srcli.training.data.graphics import graphic
+from srcli.training.data.places import Place
 from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown
 
@@ -127,30 +128,6 @@ class Batch:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A square of a picture.
-
-    index: number of the picture.
-    side, top, left: in pixels.
-    flipped: upside down, left to right.
-    turned: transposed after that.
-    """
-
-    index: int
-    side: int
-    top: int
-    left: int
-    flipped: tuple[bool, bool]
-    turned: bool
-
-    def cut(self, image: np.ndarray) -> np.ndarray:
-        """The square of an image (H, W, 3), as a view."""
-        piece = image[self.top : self.top + self.side, self.left : self.left + self.side]
-        piece = piece[:: -1 if self.flipped[0] else 1, :: -1 if self.flipped[1] else 1]
-        return piece.swapaxes(0, 1) if self.turned else piece
-
-
 class Photos:
     """All photos of a folder, decoded once and kept as uint8 RGB.
 
@@ -210,6 +187,16 @@ def _photo(path: Path) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
+class CropPlan:
+    """A crop of a photo, as it is drawn before anything is computed: its square, what happens to the LR crop, and the
+    corners of its windows."""
+
+    place: Place
+    harm: Operation | None
+    corners: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Crop:
     """A square of a photo, uint8 (n, n, 3), the LR crop made of it, the corners of its windows, and words."""
 
@@ -233,29 +220,49 @@ def _crops(photos: Photos | Lowered, spec: CropSpec, seed: int, step: int) -> li
     return [_crop(photos, spec, rng) for _ in range(spec.batch)]
 
 
+def plan(photos: Photos, spec: CropSpec, rng: np.random.Generator) -> CropPlan:
+    """A crop of a photo."""
+    length = _side(spec, _scale(rng, spec))
+    place = photos.place(rng, photos.draw(rng), length)
+    return CropPlan(place, _harm(spec, rng), _corners(spec, place.side, rng))
+
+
 def _crop(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> _Crop:
-    hr, lower, words = _pair(photos, spec, rng)
+    if isinstance(photos, Photos) and not spec.graphics_share:
+        planned = plan(photos, spec, rng)
+        hr, harm, corners, words = photos.at(planned.place), planned.harm, planned.corners, "photo, bicubic"
+        lower = hr
+    else:
+        hr, lower, words = _pair(photos, spec, rng)
+        harm, corners = _harm(spec, rng), _corners(spec, len(hr), rng)
     lr = downscale(lower, spec.crop, spec.crop)
-    if spec.degraded_share and rng.random() < spec.degraded_share:
-        harm = light_harm(rng)
+    if harm is not None:
         lr, words = harm(lr, Size(spec.crop, spec.crop)), f"{words}, {harm}"
-    side = spec.window * spec.patch
-    corners = [rng.integers(len(hr) - side + 1, size=2) for _ in range(spec.windows)]
-    return _Crop(hr, lr, [(int(top), int(left)) for top, left in corners], words)
+    return _Crop(hr, lr, corners, words)
+
+
+def _harm(spec: CropSpec, rng: np.random.Generator) -> Operation | None:
+    return light_harm(rng) if spec.degraded_share and rng.random() < spec.degraded_share else None
+
+
+def _corners(spec: CropSpec, length: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    room = length - spec.window * spec.patch + 1
+    return [(int(top), int(left)) for top, left in (rng.integers(room, size=2) for _ in range(spec.windows))]
+
+
+def _side(spec: CropSpec, scale: float) -> int:
+    """Pixels of the square of a crop."""
+    return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
 
 
 def _pair(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
     """A square of a photo or a graphic, what is made smaller, which is the same or a degraded version of it, and
     words."""
-
-    def side(scale: float) -> int:
-        return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
-
     if not isinstance(photos, Photos):
-        hr, lower, _ = photos.pair(rng, side)
+        hr, lower, _ = photos.pair(rng, lambda scale: _side(spec, scale))
         return hr, lower, f"photo, {spec.degradation}"
-    drawn = spec.graphics_share > 0 and rng.random() < spec.graphics_share
-    length = side(_scale(rng, spec))
+    drawn = rng.random() < spec.graphics_share
+    length = _side(spec, _scale(rng, spec))
     hr, words = graphic(rng, length) if drawn else (photos.crop(rng, length), "photo")
     return hr, hr, f"{words}, bicubic"
 
