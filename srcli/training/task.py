@@ -18,6 +18,7 @@ from srcli.training.losses import Perceptual
 from srcli.training.recipe import OptimSpec, Recipe
 
 N = TypeVar("N", bound=Trainable)
+Logged = dict[str, float | Tensor]  # values of a step for the log; tensors are read late
 
 
 class Movable(Protocol):
@@ -49,9 +50,10 @@ class Task(ABC, Generic[N]):
         self.networks: dict[str, nn.Module] = {"network": network}
         self.origin: dict[str, str] = {}
         self.followers: list[Movable] = []  # frozen networks, which go where the batch is
+        self.gates: dict[str, Tensor] = {}  # of networks that wait at times: whether they learn now, told before a loss
 
     @abstractmethod
-    def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         """The losses of a step: (network to update, loss, values to log). The loop updates that network before it asks
         for the next loss."""
 
@@ -115,13 +117,12 @@ def weighted_total(weights: Mapping[str, float], values: Mapping[str, Tensor]) -
     return torch.stack([weights.get(k, 0.0) * v for k, v in values.items()]).sum()
 
 
-def logged(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Losses as numbers for the log."""
-    return {k: v.item() for k, v in values.items()}
+def logged(values: Mapping[str, Tensor]) -> Logged:
+    """Losses for the log, on their device."""
+    return {k: v.detach() for k, v in values.items()}
 
 
 @torch.no_grad()
 def move_average(slow: Iterable[Tensor], fast: Iterable[Tensor], decay: float) -> None:
     """Exponential moving average of tensors, in place: slow = decay * slow + (1 - decay) * fast."""
-    for average, value in zip(slow, fast, strict=True):
-        average.lerp_(value, 1 - decay)
+    torch._foreach_lerp_(list(slow), list(fast), 1 - decay)

@@ -25,6 +25,7 @@ from srcli.training.data.lesson_files import PICTURES, LessonFiles
 from srcli.training.data.lessons import LessonBatch, LessonSpec
 from srcli.training.data.photos import Batch, CropPlan, CropSpec, Photos, TrainingDataError, plan
 from srcli.training.data.places import Place
+from srcli.training.data.shown import Shown
 
 B = TypeVar("B")
 
@@ -57,14 +58,26 @@ class DeviceCrops:
     source: photos or lessons, which are copied to the device. Raises TrainingDataError where `why_not` has a reason.
     """
 
-    def __init__(self, spec: Any, source: Photos | LessonFiles, device: str) -> None:
+    def __init__(self, spec: Any, source: object, device: str) -> None:
         if reason := why_not(spec, source):
             raise TrainingDataError(f"batches cannot be made on the device: {reason}")
         self.spec, self.device = spec, torch.device(device)
         if isinstance(source, LessonFiles):
             self.lessons = {name: torch.from_numpy(v).to(self.device) for name, v in source.everything().items()}
-        else:
+        elif isinstance(source, Photos):
             self.pictures = Pictures(source.images, self.device)
+
+    @property
+    def shortest(self) -> int:
+        return int(self.spec.shortest)
+
+    @property
+    def preset(self) -> str | None:
+        return None if self.spec.preset is None else str(self.spec.preset)
+
+    def show(self, source: Any, seed: int, step: int) -> list[Shown]:
+        """The batch of one step, as the CPU makes it, to look at."""
+        return list(self.spec.show(source, seed, step))
 
     def draw(self, source: Any, seed: int, step: int) -> Pending[Any]:
         """The batch of one step, not yet computed."""
@@ -113,7 +126,7 @@ class DeviceCrops:
         windows = [(item, *corner) for item, crop in enumerate(plans) for corner in crop.corners]
         scales = [side / spec.crop for crop, side in zip(plans, sides, strict=True) for _ in crop.corners]
         lr = _harmed(lr, plans, generator)
-        return Batch(lr.pixels / 255, whole, windows, spec.window * spec.patch, on(lr.pixels, scales))
+        return Batch(lr.pixels / 255, whole, windows, spec.window * spec.patch, torch.tensor(scales))
 
 
 class Pictures:

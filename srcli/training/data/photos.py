@@ -111,7 +111,7 @@ class Batch:
     photos: list[Tensor]
     windows: list[tuple[int, int, int]]
     side: int
-    scale: Tensor  # (V,)
+    scale: Tensor  # (V,), on the CPU
 
     def cut(self, pictures: list[Tensor]) -> Tensor:
         """The windows of pictures (3, n, n) that lie like `photos`: (V, 3, side, side)."""
@@ -124,7 +124,7 @@ class Batch:
             [sent(photo, device) for photo in self.photos],
             self.windows,
             self.side,
-            sent(self.scale, device),
+            self.scale,
         )
 
 
