@@ -130,6 +130,14 @@ def run(
     ] = math.inf,
     validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
     device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
+    batches: Annotated[
+        str,
+        typer.Option(
+            "--batches",
+            help="Where crops are cut and degraded: cpu, or device, by tensor code on --device, where the photos then "
+            "are. auto: device on CUDA, if the recipe's data can.",
+        ),
+    ] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
     formulation: Annotated[
         str | None,
@@ -205,6 +213,7 @@ def run(
         if not resume:
             trainer.start(init)
         trainer.photos = lowered(chosen, found, generation, out, device, output)
+        trainer.on_device = train_data.on_device(batches, where.type, chosen, trainer.photos, output)
         if resume:
             trainer.resume()
         count = sum(p.numel() for p in task.network.parameters())
