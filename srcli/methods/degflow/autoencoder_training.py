@@ -40,6 +40,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
 
     kind = Autoencoder
     weighted = frozenset({"l2", "pixel", "periodic", "straight"})
+    on_picture = weighted - {"straight"}
     options = frozenset({"generated"})
 
     def __init__(self, recipe: Recipe, network: Autoencoder, frozen: FrozenParts) -> None:
@@ -95,7 +96,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
             values["periodic"] = losses.patch_periodic(made, wanted, FACTOR, (4,))
         if straight:
             values["straight"] = bent
-        yield "network", self.total(values), logged(values)
+        yield "network", self.total(values, made), logged(values)
 
     def _shown(self, batch: LevelBatch, every: Tensor) -> tuple[Tensor, Tensor]:
         """A random level of each sample, and what is decoded, in [-1, 1]."""

@@ -90,7 +90,7 @@ class RestorerTask(PictureTask[VelocityNet]):
     """
 
     kind = VelocityNet
-    weighted = frozenset({"pixel", "flat", "grid", "perceptual", "features", "pixels"})
+    weighted = on_picture = frozenset({"pixel", "flat", "grid", "perceptual", "features", "pixels"})
     options = frozenset(RestorerOptions.__slots__)
     sampling = Sampling()
 
@@ -98,7 +98,7 @@ class RestorerTask(PictureTask[VelocityNet]):
         super().__init__(recipe, network, frozen)
         self.chosen = RestorerOptions(**recipe.options)
         self.perceptual = self.perceptual_loss(frozen, floor=0.1)
-        self.shares = GradientShares(self.weights)
+        self.shares = self.balance or GradientShares(self.weights)  # balanced or not: it is written for shares
         self.networks["shares"] = self.shares
         self.judges: dict[str, nn.Module] = {}
         if self.weights.get("features"):

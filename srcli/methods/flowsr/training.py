@@ -75,7 +75,7 @@ class FlowsrTask(PictureTask[VelocityNet]):
     """
 
     kind = VelocityNet
-    weighted = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
+    weighted = on_picture = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
     options = frozenset(FlowsrOptions.__slots__)
     sampling = Sampling()
 
@@ -127,7 +127,7 @@ class FlowsrTask(PictureTask[VelocityNet]):
             judge.requires_grad_(False)
             values["adversary"] = -(self._seen(judge, fake, base) * across(points.detail[shown])).mean()
         named: Logged = {k: 0.0 for k in ("perceptual", "adversary", "discriminator") if self.weights.get(k)}
-        yield "network", self.total(values), named | logged(values)
+        yield "network", self.total(values, made), named | logged(values)
         self.move_target(self.chosen.target_ema)
         if judge is not None:
             judge.requires_grad_(True)

@@ -38,7 +38,7 @@ class PriorTask(PictureTask[GridPrior]):
     """
 
     kind = GridPrior
-    weighted = frozenset({"pixel", "periodic", "perceptual", "adversary"})
+    weighted = on_picture = frozenset({"pixel", "periodic", "perceptual", "adversary"})
     options = frozenset({"perceptual_at", "adversary_start", "margin"})
 
     def __init__(self, recipe: Recipe, network: GridPrior, frozen: FrozenParts) -> None:
@@ -87,7 +87,7 @@ class PriorTask(PictureTask[GridPrior]):
         named: Logged = (
             {"adversary": 0.0, "discriminator": 0.0} if self.discriminator is not None else {}
         )  # before it starts
-        yield "network", self.total(values), named | logged(values)
+        yield "network", self.total(values, sr), named | logged(values)
         if judge is not None:
             judge.requires_grad_(True)
             loss = losses.relativistic_pair(judged(target), judged(sr.detach()))

@@ -36,6 +36,7 @@ class SRFlowPriorTask(PictureTask[LevelPrior]):
 
     kind = LevelPrior
     weighted = frozenset({"pixel", "perceptual", "periodic", "latent"})
+    on_picture = weighted - {"latent"}
 
     def __init__(self, recipe: Recipe, network: LevelPrior, frozen: FrozenParts) -> None:
         super().__init__(recipe, network, frozen)
@@ -73,7 +74,7 @@ class SRFlowPriorTask(PictureTask[LevelPrior]):
             values["periodic"] = losses.patch_periodic(sr, photos, 2 ** len(self.levels), (4, 6))
         if self.perceptual is not None:
             values["perceptual"] = self.perceptual(sr, photos).mean()
-        yield "network", self.total(values), logged(values) | {"not_finite": share}
+        yield "network", self.total(values, sr), logged(values) | {"not_finite": share}
 
     def _made(self, lr: Tensor, features: Tensor, maps: list[Tensor], base: Tensor) -> tuple[list[Tensor], Tensor]:
         """Predicted latents, and the picture that the flow makes of them, as the pipeline gives it."""
