@@ -23,7 +23,7 @@ from srcli.networks.trainable import Trainable
 from srcli.training.data.on_device import DeviceCrops
 from srcli.training.data.photos import Source
 from srcli.training.data.prefetch import Crops, Prefetch
-from srcli.training.optimizer import Optimizer
+from srcli.training.optimizer import GPUS, Optimizer
 from srcli.training.readings import Readings
 from srcli.training.recipe import Recipe, RecipeError, adjusted, parse
 from srcli.training.task import Task, move_average
@@ -47,11 +47,11 @@ class Trainer:
     ) -> None:
         self.recipe, self.task, self.photos, self.out, self.device = recipe, task, photos, out, device
         self.on_device = on_device
-        gpu = torch.device(device).type == "cuda"
-        self.readings = Readings(late=gpu)
+        kind = torch.device(device).type
+        self.readings = Readings(late=kind != "cpu")
         for network in task.networks.values():
             network.to(device)
-            if gpu:
+            if kind in GPUS:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(task.network).eval().requires_grad_(False)
         trained = {k: n for k, n in task.networks.items() if any(p.requires_grad for p in n.parameters())}

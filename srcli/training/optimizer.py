@@ -14,6 +14,8 @@ from srcli.networks.trainable import Trainable
 from srcli.training.muon import Muon
 from srcli.training.recipe import OptimSpec
 
+GPUS = ("cuda", "xpu")  # whose AdamW is one kernel, and which like channels last
+
 
 class Diverged(SrcliError):
     """A run whose numbers are no longer finite."""
@@ -51,7 +53,7 @@ class Optimizer:
         wide = [p for p in hidden if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
         chosen = {id(p) for p in wide}
         rest = [p for p in self.parameters if id(p) not in chosen]
-        self.fused = all(p.is_cuda for p in self.parameters) if fused is None else fused
+        self.fused = all(p.device.type in GPUS for p in self.parameters) if fused is None else fused
         self.adam = torch.optim.AdamW(
             rest,
             lr=spec.lr * factor,

@@ -49,4 +49,7 @@ class Readings:
 
 def _numbers(values: list[Tensor]) -> list[float]:
     """Scalars in one transfer."""
-    return torch.stack([v.float().reshape(()) for v in values]).tolist() if values else []
+    if not values:
+        return []
+    where = values[0].device
+    return torch.stack([v.float().reshape(()).to(where, non_blocking=True) for v in values]).tolist()

@@ -32,9 +32,9 @@ def kernels(blurs: Sequence[Blur], beside: Tensor) -> Tensor:
     """The kernels of blurs (`Blur.kernel`) in the middle of (B, 31, 31), on the device of another tensor."""
     at = torch.arange(-HALF, HALF + 1, device=beside.device, dtype=torch.float32)
     y, x = at[:, None], at[None]
-    cutoff, angle, shape, first, second, half, sinc, plateau = (
-        on(beside, values)[:, None, None] for values in zip(*(_numbers(blur) for blur in blurs), strict=True)
-    )
+    cutoff, angle, shape, first, second, half, sinc, plateau = on(beside, [_numbers(blur) for blur in blurs]).T[
+        ..., None, None
+    ]
     along, across = (x * angle.cos() + y * angle.sin()) / first, (y * angle.cos() - x * angle.sin()) / second
     squared = (along.square() + across.square()).clamp_min(1e-30)  # of which powers have no infinite derivative
     power = squared.pow(shape)

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from srcli.degradation.batched.squares import Squares, on, reflected, whole
+from srcli.degradation.batched.squares import Squares, constant, on, reflected, whole
 from srcli.degradation.synthetic import Jpeg
 
 BLOCK = 8
@@ -27,6 +27,10 @@ CHROMA_TABLE = (
     17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
     47, 66, 99, 99, 99, 99, 99, 99, *[99] * 32,
 )  # fmt: skip
+TRANSFORM = tuple(  # rows are frequencies, of the length sqrt(8)
+    tuple((math.sqrt(2) if k else 1.0) * math.cos((2 * n + 1) * k * math.pi / 16) for n in range(BLOCK))
+    for k in range(BLOCK)
+)
 YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
 RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0))
 
@@ -68,8 +72,8 @@ def _coded(squares: Squares, quality: Sequence[int], begin: Sequence[tuple[int, 
 def scaled(table: Sequence[int], quality: Sequence[int], beside: Tensor) -> Tensor:
     """A table at qualities from 1 to 100, (B, 8, 8): 50 is the table itself."""
     factors = on(beside, [5000 // q if q < 50 else 200 - 2 * q for q in quality]).view(-1, 1, 1)
-    steps = (on(beside, table).view(1, BLOCK, BLOCK) * factors + 50) // 100
-    return steps.clamp(1, 255).float()
+    steps = (constant(tuple(table), beside.device).view(1, BLOCK, BLOCK) * factors + 50) / 100
+    return steps.floor().clamp(1, 255)
 
 
 def _place(positions: Tensor, sides: Tensor) -> Tensor:
@@ -78,8 +82,7 @@ def _place(positions: Tensor, sides: Tensor) -> Tensor:
 
 
 def _mixed(pixels: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
-    weights = torch.tensor(matrix).to(pixels)
-    return (weights @ pixels.flatten(2)).view_as(pixels)
+    return (constant(matrix, pixels.device) @ pixels.flatten(2)).view_as(pixels)
 
 
 def _half(planes: Tensor) -> Tensor:
@@ -109,7 +112,7 @@ def _rounded(planes: Tensor, table: Tensor) -> Tensor:
     Rounded where libjpeg's integer transforms are: to quarters between both passes, to eighths after them.
     """
     count, channels, length, _ = planes.shape
-    rows = _transform(planes)
+    rows = constant(TRANSFORM, planes.device)
     blocks = planes.view(count, channels, length // BLOCK, BLOCK, length // BLOCK, BLOCK).transpose(3, 4) - 128
     steps = table[:, None, None, None]
     found = _integer(rows @ _integer(4 * blocks @ rows.mT) / 4)
@@ -120,11 +123,3 @@ def _rounded(planes: Tensor, table: Tensor) -> Tensor:
 
 def _integer(values: Tensor) -> Tensor:
     return (values + 0.5).floor()
-
-
-def _transform(beside: Tensor) -> Tensor:
-    """The cosine transform of 8 values: rows are frequencies, of the length sqrt(8)."""
-    at = torch.arange(BLOCK, dtype=torch.float64)
-    rows = math.sqrt(2) * torch.cos((2 * at + 1) * at[:, None] * math.pi / (2 * BLOCK))
-    rows[0] /= math.sqrt(2)
-    return rows.to(beside)

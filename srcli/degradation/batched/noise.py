@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from srcli.degradation.batched.squares import Squares, on, whole
+from srcli.degradation.batched.squares import Squares, constant, on, whole
 from srcli.degradation.synthetic import LUMA, Noise
 
 
@@ -31,7 +31,7 @@ def _gaussian(pixels: Tensor, noises: Sequence[Noise], generator: torch.Generato
 
 def _poisson(pixels: Tensor, noises: Sequence[Noise], generator: torch.Generator) -> Tensor:
     sigma, grey = _numbers(pixels, noises)
-    luma = (pixels * torch.from_numpy(LUMA).to(pixels).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = (pixels * constant(tuple(LUMA.tolist()), pixels.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     levels = torch.where(grey, luma, pixels).clamp_min(0)
     counts = 255 / sigma.square()  # photons per 8-bit step
     change = torch.poisson(levels * counts, generator=generator) / counts - levels
@@ -40,5 +40,5 @@ def _poisson(pixels: Tensor, noises: Sequence[Noise], generator: torch.Generator
 
 def _numbers(pixels: Tensor, noises: Sequence[Noise]) -> tuple[Tensor, Tensor]:
     """Strengths, and which are grey, (B, 1, 1, 1)."""
-    sigma, grey = on(pixels, [n.sigma for n in noises]), on(pixels, [n.grey for n in noises])
-    return sigma.view(-1, 1, 1, 1), grey.view(-1, 1, 1, 1)
+    sigma, grey = on(pixels, [(n.sigma, float(n.grey)) for n in noises]).T[..., None, None, None]
+    return sigma, grey > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -45,7 +46,13 @@ class Squares:
         return self.pixels[items, channels, rows[:, None, :, None], cols[:, None, None, :]]
 
 
-def on(beside: Tensor, values: Sequence[int] | Sequence[float] | Sequence[bool]) -> Tensor:
+@cache
+def constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Numbers that never change, as one float32 tensor on a device."""
+    return torch.tensor(values).to(device)
+
+
+def on(beside: Tensor, values: Sequence[int] | Sequence[float] | Sequence[bool] | Sequence[Sequence[float]]) -> Tensor:
     """Numbers as a tensor on the device of another one. A GPU is not waited for."""
     host = torch.tensor(values)
     return host.pin_memory().to(beside.device, non_blocking=True) if beside.is_cuda else host.to(beside.device)
