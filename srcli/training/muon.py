@@ -41,19 +41,25 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     shapes.setdefault((len(parameter), parameter[0].numel()), []).append(parameter)
             for (rows, columns), parameters in shapes.items():
-                rate = group["lr"] * math.sqrt(max(1.0, rows / columns))
-                momentum = self._momentum(parameters)
-                if momentum.is_cpu:  # its cache holds one matrix at a time
-                    updates = torch.stack([self._orthogonal(matrix) for matrix in momentum])
-                else:
-                    updates = self._orthogonal(momentum)
-                if group["weight_decay"]:
-                    torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-                moves = [update.to(p.dtype).reshape(p.shape) for update, p in zip(updates, parameters, strict=True)]
-                torch._foreach_add_(parameters, moves, alpha=-rate)
+                rate, decay = group["lr"] * math.sqrt(max(1.0, rows / columns)), group["lr"] * group["weight_decay"]
+                # A CPU's cache holds one matrix at a time.
+                for some in [[p] for p in parameters] if parameters[0].is_cpu else [parameters]:
+                    self._move(some, rate, decay)
 
-    def _momentum(self, parameters: Sequence[Tensor]) -> Tensor:
-        """Nesterov's momentum as matrices, (count, rows, columns)."""
+    def _move(self, parameters: list[Tensor], rate: float, decay: float) -> None:
+        """Update parameters whose matrices have one shape."""
+        matrices = self._momentum(parameters)
+        if decay:
+            torch._foreach_mul_(parameters, 1 - decay)
+        if len(matrices) == 1:
+            parameters[0].add_(self._orthogonal(matrices[0]).reshape(parameters[0].shape), alpha=-rate)
+            return
+        together = self._orthogonal(torch.stack(matrices)).to(matrices[0].dtype)
+        moves = [update.reshape(p.shape) for update, p in zip(together, parameters, strict=True)]
+        torch._foreach_add_(parameters, moves, alpha=-rate)
+
+    def _momentum(self, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Nesterov's momentum as matrices, (rows, columns)."""
         gradients = [p.grad.reshape(len(p), -1) for p in parameters if p.grad is not None]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if "momentum_buffer" not in self.state[parameter]:
@@ -61,7 +67,7 @@ class Muon(torch.optim.Optimizer):
                 self.state[parameter]["momentum_buffer"] = zeros
         momenta = [self.state[p]["momentum_buffer"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - self.MOMENTUM)
-        return torch.stack(torch._foreach_lerp(gradients, momenta, self.MOMENTUM))
+        return tuple(torch._foreach_lerp(gradients, momenta, self.MOMENTUM))
 
     def _orthogonal(self, matrices: Tensor) -> Tensor:
         """One matrix or several of a shape, (..., rows, columns), with all singular values near 1."""
@@ -70,7 +76,7 @@ class Muon(torch.optim.Optimizer):
         tall = matrices.shape[-2] > matrices.shape[-1]
         x = matrices.to(self.precision)
         x = x.mT if tall else x
-        x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
+        x = x / torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True).clamp_min(1e-7)
         for _ in range(self.STEPS):
             gram = x @ x.mT
             x = product(x, product(gram, gram, gram, beta=b, alpha=c), x, beta=a)

@@ -54,6 +54,24 @@ def test_matrices_of_a_shape_are_iterated_together_as_alone():
         assert 0.5 < values.min() < values.max() < 1.3
 
 
+def test_kernels_move_together_as_alone():
+    """As they do on a GPU."""
+    ends = []
+    for together in (True, False):
+        parameters = [p for p in kernels() if p.shape == SHAPES[0]]
+        muon = Muon(parameters, 0.02)
+        for n in range(3):
+            for k, parameter in enumerate(parameters):
+                parameter.grad = torch.randn(SHAPES[0], generator=torch.Generator().manual_seed(10 * n + k))
+            with torch.no_grad():
+                for some in [parameters] if together else [[p] for p in parameters]:
+                    muon._move(some, 0.02, 1e-3)
+        ends.append(parameters)
+    assert len(ends[0]) == 3
+    for a, b in zip(*ends, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
 def test_muon_takes_channels_last_kernels_and_does_the_same():
     plain, last = kernels(), [nn.Parameter(p.detach()) for p in kernels()]
     for parameter in last:
