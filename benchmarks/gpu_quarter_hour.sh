@@ -11,19 +11,21 @@
 # `speed` is benchmarks/training/speed.py, anything else a recipe of `srcli train`, without --out and --max-minutes.
 # Runs are trained in turn, each within its limit. OUT gets gpu.txt, speed tables, runs, exported weights, samples
 # (x4, of the pictures in SAMPLES) and log.txt. The same command goes on after a cut: what is finished is not done
-# again, and a run has what is left of its limit. At most a minute of training is lost.
+# again, and a run has what is left of its limit. At most a minute of training is lost. On another machine, copy OUT
+# there first.
 #
-# LIMIT: seconds in all, 720. RESERVE: of these, seconds kept for exports and samples, 40. DEVICE: auto. SAMPLES:
-# examples/. ABOUT: the training photos in one line, for the metadata of exports. PYTHON: python.
+# LIMIT: seconds in all, 720. RESERVE: of these, seconds kept for starts, exports and samples, 60. DEVICE: auto. TABLE:
+# further options of benchmarks/gpu.py. SAMPLES: examples/. ABOUT: the training photos in one line, for the metadata of
+# exports. PYTHON: python. Without a GPU: DEVICE=cpu TABLE="--outputs 320x180 --repeats 1", and a tiny recipe.
 set -uo pipefail
 
 queue=${1:?name a queue file}
 : "${OUT:?name a folder: OUT=results $0 $queue}"
-LIMIT=${LIMIT:-720} RESERVE=${RESERVE:-40} DEVICE=${DEVICE:-auto} PYTHON=${PYTHON:-python}
+LIMIT=${LIMIT:-720} RESERVE=${RESERVE:-60} DEVICE=${DEVICE:-auto} PYTHON=${PYTHON:-python}
 here=$(cd "$(dirname "$0")/.." && pwd)
 SAMPLES=${SAMPLES:-$here/examples} ABOUT=${ABOUT:-not told}
 start=$(date +%s)
-export PYTHONUNBUFFERED=1
+export PYTHONUNBUFFERED=1 PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$OUT/runs" "$OUT/weights" "$OUT/samples" "$OUT/tables"
 
 say() { echo "$(($(date +%s) - start)) s: $*" | tee -a "$OUT/log.txt"; }
@@ -102,7 +104,10 @@ finish() { # RUN: export its weights and enlarge the samples
     fi
 }
 
-[ -f "$here/benchmarks/gpu.py" ] && table "$OUT/gpu.txt" 110 "$PYTHON" "$here/benchmarks/gpu.py"
+if [ -f "$here/benchmarks/gpu.py" ]; then
+    # shellcheck disable=SC2086  # several options
+    table "$OUT/gpu.txt" 110 "$PYTHON" "$here/benchmarks/gpu.py" --device "$DEVICE" ${TABLE:-}
+fi
 
 number=0
 while read -r -a words || [ ${#words[@]} -gt 0 ]; do
