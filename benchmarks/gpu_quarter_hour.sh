@@ -94,7 +94,7 @@ finish() { # RUN: export its weights and enlarge the samples
     name=$(basename "$run") weights=$OUT/weights/$(basename "$run").safetensors
     if ! "$PYTHON" -m srcli train export "$run" -o "$weights" --data "$ABOUT" >>"$run.log" 2>&1; then
         say "$name: no export: $(tail -n 1 "$run.log")"
-        return
+        return 1
     fi
     if "$PYTHON" -m srcli upscale "$SAMPLES" -m "$weights" -s 4 -o "$OUT/samples/$name" -g "$DEVICE" --overwrite \
         >>"$run.log" 2>&1; then
@@ -129,8 +129,7 @@ while read -r -a words || [ ${#words[@]} -gt 0 ]; do
         say "no time left for $name"
         continue
     fi
-    if train "$run" "$seconds" "$what" "${words[@]:2}"; then
-        finish "$run"
+    if train "$run" "$seconds" "$what" "${words[@]:2}" && finish "$run"; then
         spent=$(cat "$run.spent" 2>/dev/null || echo 0)
         # The last step, or all of its time: nothing is left to do.
         if [ "$spent" -ge "$seconds" ] || grep -qE 'step ([0-9]+) of \1;' "$run.log"; then touch "$run.done"; fi

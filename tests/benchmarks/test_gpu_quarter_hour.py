@@ -113,6 +113,10 @@ def test_a_cut_run_goes_on_with_what_is_left_of_its_time(tmp_path):
     minutes = float(train.split("--max-minutes ")[1].split()[0])
     assert minutes < 1
     assert not (queue.out / "runs" / "01-linf.done").exists()  # neither its time nor its steps are over
+    (queue.out / "runs" / "01-linf.spent").write_text("60\n")
+    export, upscale = queue.run()
+    assert ("srcli train export" in export, "srcli upscale" in upscale) == (True, True)
+    assert (queue.out / "runs" / "01-linf.done").exists()
 
 
 def test_a_failure_is_told_and_the_next_run_begins(tmp_path):
