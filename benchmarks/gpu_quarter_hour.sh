@@ -104,35 +104,40 @@ finish() { # RUN: export its weights and enlarge the samples
     fi
 }
 
-if [ -f "$here/benchmarks/gpu.py" ]; then
-    # shellcheck disable=SC2086  # several options
-    table "$OUT/gpu.txt" 110 "$PYTHON" "$here/benchmarks/gpu.py" --device "$DEVICE" ${TABLE:-}
-fi
+main() { # in one piece: a shell reads what it runs bit by bit, and a file may change meanwhile
+    if [ -f "$here/benchmarks/gpu.py" ]; then
+        # shellcheck disable=SC2086  # several options
+        table "$OUT/gpu.txt" 110 "$PYTHON" "$here/benchmarks/gpu.py" --device "$DEVICE" ${TABLE:-}
+    fi
 
-number=0
-while read -r -a words || [ ${#words[@]} -gt 0 ]; do
-    [ ${#words[@]} -lt 2 ] && continue
-    [[ ${words[0]} == \#* ]] && continue
-    number=$((number + 1))
-    seconds=${words[0]} what=${words[1]}
-    name=$(printf '%02d-%s' "$number" "$what")
-    if [ "$what" = speed ]; then
-        if [ "$(left)" -gt "$seconds" ]; then
-            table "$OUT/tables/$name.txt" "$seconds" "$PYTHON" "$here/benchmarks/training/speed.py" \
-                "${words[@]:2}" --device "$DEVICE"
+    local number=0 words seconds what name run spent
+    while read -r -a words || [ ${#words[@]} -gt 0 ]; do
+        [ ${#words[@]} -lt 2 ] && continue
+        [[ ${words[0]} == \#* ]] && continue
+        number=$((number + 1))
+        seconds=${words[0]} what=${words[1]}
+        name=$(printf '%02d-%s' "$number" "$what")
+        if [ "$what" = speed ]; then
+            if [ "$(left)" -gt "$seconds" ]; then
+                table "$OUT/tables/$name.txt" "$seconds" "$PYTHON" "$here/benchmarks/training/speed.py" \
+                    "${words[@]:2}" --device "$DEVICE"
+            fi
+            continue
         fi
-        continue
-    fi
-    run=$OUT/runs/$name
-    [ -f "$run.done" ] && continue
-    if [ "$(left)" -lt 5 ]; then
-        say "no time left for $name"
-        continue
-    fi
-    if train "$run" "$seconds" "$what" "${words[@]:2}" && finish "$run"; then
-        spent=$(cat "$run.spent" 2>/dev/null || echo 0)
-        # The last step, or all of its time: nothing is left to do.
-        if [ "$spent" -ge "$seconds" ] || grep -qE 'step ([0-9]+) of \1;' "$run.log"; then touch "$run.done"; fi
-    fi
-done <"$queue"
-say "end"
+        run=$OUT/runs/$name
+        [ -f "$run.done" ] && continue
+        if [ "$(left)" -lt 5 ]; then
+            say "no time left for $name"
+            continue
+        fi
+        if train "$run" "$seconds" "$what" "${words[@]:2}" && finish "$run"; then
+            spent=$(cat "$run.spent" 2>/dev/null || echo 0)
+            # The last step, or all of its time: nothing is left to do.
+            if [ "$spent" -ge "$seconds" ] || grep -qE 'step ([0-9]+) of \1;' "$run.log"; then touch "$run.done"; fi
+        fi
+    done <"$queue"
+    say "end"
+}
+
+main
+exit

@@ -75,7 +75,7 @@ class Queue:
     def run(self, **given: object) -> list[str]:
         """What Python was asked, but for the table of benchmarks/gpu.py."""
         process = self.start(**given)
-        process.communicate(timeout=120)
+        process.communicate(timeout=900)
         assert process.returncode == 0
         return [call for call in self.calls.read_text().splitlines() if "benchmarks/gpu.py" not in call]
 
