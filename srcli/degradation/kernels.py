@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 
 MAX_SIDE = 31  # pixels
+SINC_HALF = 10  # pixels from the middle of a sinc to its side
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ class Blur:
             raise ValueError(f"unknown blur {self.kind!r}")
         return _normal(self._bell())
 
+    @property
+    def half(self) -> int:
+        """Pixels from the middle of a bell to its side: three sigmas hold almost all of a Gaussian; flat tops need
+        less, long tails more."""
+        return min(MAX_SIDE // 2, max(1, math.ceil(3 * max(1e-3, *self.sigma) / min(1.0, self.shape))))
+
     def _bell(self) -> np.ndarray:
-        sigma = np.maximum(self.sigma, 1e-3)
-        # Three sigmas hold almost all of a Gaussian; flat tops need less, long tails more.
-        half = min(MAX_SIDE // 2, max(1, math.ceil(3 * float(sigma.max()) / min(1.0, self.shape))))
+        sigma, half = np.maximum(self.sigma, 1e-3), self.half
         y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
         along = (x * math.cos(self.angle) + y * math.sin(self.angle)) / sigma[0]
         across = (y * math.cos(self.angle) - x * math.sin(self.angle)) / sigma[1]
@@ -52,7 +57,7 @@ class Blur:
         return np.exp(-0.5 * squared**self.shape)
 
 
-def _sinc(cutoff: float, half: int = 10) -> np.ndarray:
+def _sinc(cutoff: float, half: int = SINC_HALF) -> np.ndarray:
     """The circular sinc, cutoff * J1(cutoff r) / (2 pi r), truncated at `half` pixels."""
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     r = np.hypot(x, y)

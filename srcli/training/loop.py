@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,8 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from srcli.networks.trainable import Trainable
-from srcli.training.data.photos import Prefetch, Source
-from srcli.training.optimizer import Diverged, Optimizer
+from srcli.training.data.on_device import DeviceCrops
+from srcli.training.data.photos import Source
+from srcli.training.data.prefetch import Crops, Prefetch
+from srcli.training.optimizer import GPUS, Optimizer
+from srcli.training.readings import Readings
 from srcli.training.recipe import Recipe, RecipeError, adjusted, parse
 from srcli.training.task import Task, move_average
 
@@ -31,12 +35,24 @@ LOG_EVERY = 50  # steps whose means make one line of log.csv
 
 
 class Trainer:
-    """A run in a folder: checkpoint, log.csv, validation.csv and run.json."""
+    """A run in a folder: checkpoint, log.csv, validation.csv and run.json.
 
-    def __init__(self, recipe: Recipe, task: Task, photos: Source, out: Path, device: str = "cpu") -> None:
+    On a GPU no step is waited for: losses are read every `LOG_EVERY` steps.
+
+    on_device: whether batches are made by tensor code on the device, of pictures that lie there.
+    """
+
+    def __init__(
+        self, recipe: Recipe, task: Task, photos: Source, out: Path, device: str = "cpu", *, on_device: bool = False
+    ) -> None:
         self.recipe, self.task, self.photos, self.out, self.device = recipe, task, photos, out, device
+        self.on_device = on_device
+        kind = torch.device(device).type
+        self.readings = Readings(late=kind != "cpu")
         for network in task.networks.values():
             network.to(device)
+            if kind in GPUS:
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(task.network).eval().requires_grad_(False)
         trained = {k: n for k, n in task.networks.items() if any(p.requires_grad for p in n.parameters())}
         self.optimizers = {
@@ -64,47 +80,58 @@ class Trainer:
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "run.json").write_text(self.recipe.to_json() + "\n")
         start = saved = time.monotonic()
-        recent: list[dict[str, float]] = []
-        data = Prefetch(self.photos, self.recipe.crops, self.recipe.seed, self.step)
+        last, recent, values = self.recipe.optim.steps, list[dict[str, float]](), dict[str, float]()
+        crops: Crops[Any] = self.recipe.crops
+        if self.on_device:
+            crops = DeviceCrops(crops, self.photos, self.device)
+        self._averaged, self._learned = self._floats(self.ema), self._floats(self.task.network)
+        data = Prefetch(self.photos, crops, self.recipe.seed, self.step)
         try:
             with self._log("log.csv") as log, _deferred_interrupt() as interrupted:
-                while self.step < self.recipe.optim.steps and time.monotonic() - start < max_minutes * 60:
+                while self.step < last and time.monotonic() - start < max_minutes * 60:
                     if interrupted():
                         break
-                    values = self._train_step(next(data))
+                    self._train_step(next(data))
                     self.step += 1
-                    recent.append(values)
-                    if self.step % LOG_EVERY == 0 or self.step == self.recipe.optim.steps:
+                    logs = self.step % LOG_EVERY == 0 or self.step == last
+                    scored = self.step % validate_every == 0 or self.step == last
+                    shown = self.step % SHOW_EVERY == 0 or self.step == last
+                    saves = time.monotonic() - saved > save_minutes * 60
+                    if logs or scored or shown or saves or not self.readings.late:
+                        recent += self.readings.read()
+                        values = recent[-1]
+                    if logs:
                         means = {k: _mean([r[k] for r in recent if k in r]) for k in values}
                         log({"step": self.step, "seconds": round(time.monotonic() - start, 1), **means})
                         recent.clear()
                     progress(self.step, values)
-                    if validate and (self.step % validate_every == 0 or self.step == self.recipe.optim.steps):
+                    if validate and scored:
                         with self._log("validation.csv") as scores:
                             scores({"step": self.step, **validate(self.ema)})
-                    if show and (self.step % SHOW_EVERY == 0 or self.step == self.recipe.optim.steps):
+                    if show and shown:
                         show(self.step, self.ema)
-                    if time.monotonic() - saved > save_minutes * 60:
+                    if saves:
                         self.save()
                         saved = time.monotonic()
         finally:
             data.close()
+        self.readings.read()
         self.save()
         if interrupted():
             raise KeyboardInterrupt
 
-    def _train_step(self, batch) -> dict[str, float]:
+    def _train_step(self, batch) -> None:
         # Random numbers of a step depend on the step alone: a resumed run repeats an uninterrupted one.
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        logged: dict[str, float] = {}
+        logged: dict[str, float | Tensor] = {}
         for name, loss, values in self.task.losses(batch.to(self.device), self.step):
-            if not torch.isfinite(loss):
-                raise Diverged(f"the loss of {name} is {loss.item()} at step {self.step}; lower the learning rate")
-            self.optimizers[name].step(loss, self.step)
+            self.readings.check(f"the loss of {name}", loss, self.step)
+            gate = self.task.gates.get(name)
+            self.optimizers[name].step(loss, self.step, see=self.readings.check, gate=gate)
             logged |= values
         decay = min(self.recipe.optim.ema, (1 + self.step) / (10 + self.step))
-        move_average(self._floats(self.ema), self._floats(self.task.network), decay)
-        return logged
+        move_average(self._averaged, self._learned, decay)
+        self.readings.add(logged)
 
     @staticmethod
     def _floats(network: nn.Module) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from srcli import runtime
 from srcli.errors import SrcliError
 from srcli.networks.trainable import Trainable
+from srcli.training.muon import Muon
 from srcli.training.recipe import OptimSpec
+
+GPUS = ("cuda", "xpu")  # whose AdamW is one kernel, and which like channels last
 
 
 class Diverged(SrcliError):
@@ -26,92 +29,76 @@ def learning_rate_share(spec: OptimSpec, step: int) -> float:
     return spec.final + (1 - spec.final) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-class Float32Muon(torch.optim.Optimizer):
-    """torch's Muon (Jordan et al. 2024) with its Newton-Schulz iteration in float32.
-
-    torch iterates in bfloat16, which most CPUs emulate: a step of a small network takes 30 times as long there.
-    """
-
-    COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-    STEPS = 5
-    MOMENTUM = 0.95
-
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> None:
-        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = torch.zeros_like(parameter.grad)
-                momentum = state["momentum_buffer"].lerp_(parameter.grad, 1 - self.MOMENTUM)
-                update = self._orthogonal(parameter.grad.lerp(momentum, self.MOMENTUM))
-                rate = group["lr"] * math.sqrt(max(1.0, len(parameter) / parameter[0].numel()))
-                parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=rate)
-
-    def _orthogonal(self, matrix: Tensor) -> Tensor:
-        """The matrix with all singular values near 1."""
-        a, b, c = self.COEFFICIENTS
-        x = matrix.T if len(matrix) > matrix.shape[1] else matrix
-        x = x / x.norm().clamp_min(1e-7)
-        for _ in range(self.STEPS):
-            gram = x @ x.T
-            x = a * x + (b * gram + c * gram @ gram) @ x
-        return x.T if len(matrix) > matrix.shape[1] else x
-
-
-def _muon(parameters: list[nn.Parameter], spec: OptimSpec, factor: float) -> torch.optim.Optimizer:
-    """torch's Muon where bfloat16 is computed natively, else the one in float32."""
-    native = runtime.best_precision(parameters[0].device)[0] == "bf16"
-    kind = torch.optim.Muon if native else Float32Muon
-    return kind(parameters, lr=spec.matrix_lr * factor, weight_decay=spec.weight_decay)
+def check_finite(what: str, value: Tensor, step: int) -> None:
+    """Raise Diverged for a number that is not finite, now: a GPU is waited for."""
+    if not torch.isfinite(value):
+        raise Diverged(f"{what} is {value.item()} at step {step}; lower the learning rate")
 
 
 class Optimizer:
     """One network's optimizers.
 
     factor: how many times as fast it learns as `spec` says.
+    fused: whether AdamW is one kernel; None for GPUs alone.
 
-    `muon` sends the kernels of hidden layers to torch's Muon (Jordan et al. 2024), which takes 2-D parameters only:
-    kernels are shown to it as (out, in * kh * kw) views of the same storage. Kernels on RGB, outputs
-    (`Trainable.outputs`), biases and the flow's own matrices are left to AdamW.
+    `muon` sends the kernels of hidden layers to Muon (Jordan et al. 2024), as matrices (out, in * kh * kw). Kernels on
+    RGB, outputs (`Trainable.outputs`), biases and the flow's own matrices are left to AdamW.
     """
 
-    def __init__(self, network: nn.Module, spec: OptimSpec, factor: float = 1.0) -> None:
+    def __init__(self, network: nn.Module, spec: OptimSpec, factor: float = 1.0, *, fused: bool | None = None) -> None:
         self.spec = spec
         named = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        parameters, outputs = list(named.values()), network.outputs if isinstance(network, Trainable) else ()
+        self.parameters, outputs = list(named.values()), network.outputs if isinstance(network, Trainable) else ()
         hidden = [p for name, p in named.items() if not name.startswith(outputs)]
         wide = [p for p in hidden if p.ndim == 4 and min(p.shape[:2]) > 3] if spec.name == "muon" else []
         chosen = {id(p) for p in wide}
-        self.kernels = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in wide]
-        rest = [p for p in parameters if id(p) not in chosen]
-        self.parameters = parameters
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=spec.lr * factor, betas=(spec.beta1, 0.99), weight_decay=spec.weight_decay)
-        ]
+        rest = [p for p in self.parameters if id(p) not in chosen]
+        self.fused = all(p.device.type in GPUS for p in self.parameters) if fused is None else fused
+        self.adam = torch.optim.AdamW(
+            rest,
+            lr=spec.lr * factor,
+            betas=(spec.beta1, 0.99),
+            weight_decay=spec.weight_decay,
+            fused=self.fused or None,
+        )
+        self.parts: list[torch.optim.Optimizer] = [self.adam]
         if wide:
-            views = [view for _, view in self.kernels]
-            self.parts.append(_muon(views, spec, factor))
+            native = runtime.best_precision(wide[0].device)[0] == "bf16"
+            precision = torch.bfloat16 if native else torch.float32
+            self.parts.append(Muon(wide, spec.matrix_lr * factor, spec.weight_decay, precision))
         self.peaks = [part.param_groups[0]["lr"] for part in self.parts]
 
-    def step(self, loss: Tensor, step: int) -> None:
+    def step(
+        self,
+        loss: Tensor,
+        step: int,
+        *,
+        see: Callable[[str, Tensor, int], None] = check_finite,
+        gate: Tensor | None = None,
+    ) -> None:
+        """Learn from a loss.
+
+        see: told the norm of the gradient, with a name and the step.
+        gate: whether the network learns now, a boolean. Fused AdamW reads it on the device; else it is waited for.
+        """
+        if gate is not None and not self._gated(gate) and not gate:
+            return
         for part, peak in zip(self.parts, self.peaks, strict=True):
             part.param_groups[0]["lr"] = peak * learning_rate_share(self.spec, step)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.spec.clip)
-        if not torch.isfinite(norm):
-            raise Diverged(f"the gradient is {norm.item()} at step {step}; lower the learning rate")
-        for parameter, view in self.kernels:
-            view.grad = None if parameter.grad is None else parameter.grad.reshape(view.shape)
+        see("the gradient", nn.utils.clip_grad_norm_(self.parameters, self.spec.clip), step)
         for part in self.parts:
             part.step()
         for parameter in self.parameters:
             parameter.grad = None
+
+    def _gated(self, gate: Tensor) -> bool:
+        """Leave the gate to AdamW, if it alone steps and can: as it is told of gradients that a scaler found infinite
+        (`torch.amp.GradScaler`)."""
+        if not self.fused or len(self.parts) > 1:
+            return False
+        self.adam.found_inf = (~gate).float()  # type: ignore[attr-defined]
+        return True
 
     def state(self) -> dict[str, Tensor]:
         return {

@@ -41,7 +41,11 @@ class OptimSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A training run. `loss` holds the weights of the task's named losses."""
+    """A training run.
+
+    loss: the weights of the task's named losses.
+    balanced: these are shares of the gradient on the picture instead (`srcli.training.shares`).
+    """
 
     name: str
     task: str
@@ -51,6 +55,7 @@ class Recipe:
     loss: dict[str, float]
     options: dict[str, Any]
     seed: int = 0
+    balanced: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -134,12 +139,14 @@ def _checked(recipe: Recipe) -> Recipe:
 
 
 def parse(name: str, table: Mapping[str, Any]) -> Recipe:
-    known = {"about", "task", "seed", "architecture", "crops", "optim", "loss", "options"}
+    known = {"about", "task", "seed", "balanced", "architecture", "crops", "optim", "loss", "options"}
     if extra := set(table) - known:
         raise RecipeError(f"recipe {name}: unknown {', '.join(sorted(extra))}")
     if missing := {"task", "architecture", "loss"} - set(table):
         raise RecipeError(f"recipe {name}: {', '.join(sorted(missing))} is missing")
     about(name, table)
+    if not isinstance(balanced := table.get("balanced", False), bool):
+        raise RecipeError(f"recipe {name}: balanced is true or false, not {balanced!r}")
     recipe = Recipe(
         name=name,
         task=table["task"],
@@ -149,6 +156,7 @@ def parse(name: str, table: Mapping[str, Any]) -> Recipe:
         loss={k: float(v) for k, v in table["loss"].items()},
         options=dict(table.get("options", {})),
         seed=int(table.get("seed", 0)),
+        balanced=balanced,
     )
     return _checked(recipe)
 

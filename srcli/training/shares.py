@@ -25,8 +25,7 @@ class GradientShares(nn.Module):
             self.register_buffer(f"scale_{name}", torch.zeros(()))
 
     def forward(self, losses: Mapping[str, Tensor], picture: Tensor) -> Tensor:
-        """The gradient that `picture`, a leaf, is given by all losses, of its shape. Losses without a share are left
-        out."""
+        """The gradient that all losses give to `picture`, of its shape. Losses without a share are left out."""
         total = torch.zeros_like(picture)
         for name, loss in losses.items():
             if share := self.shares.get(name):

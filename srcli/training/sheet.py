@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 
 from srcli.drawing import fonts
 from srcli.training.data import everyday
-from srcli.training.data.photos import Crops, Photos
+from srcli.training.data.photos import Photos
+from srcli.training.data.prefetch import Crops
 from srcli.training.data.shown import Shown
 
 CELL = 256  # pixels of a picture's side on the sheet

@@ -16,8 +16,10 @@ from srcli.tiling.model import Model, Sampling
 from srcli.training.frozen import FrozenParts
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import OptimSpec, Recipe
+from srcli.training.shares import GradientShares
 
 N = TypeVar("N", bound=Trainable)
+Logged = dict[str, float | Tensor]  # values of a step for the log; tensors are read late
 
 
 class Movable(Protocol):
@@ -36,22 +38,28 @@ class Task(ABC, Generic[N]):
     exported weights say it.
 
     A subclass declares `kind`, the architecture that it trains; `weighted` and `options`, the names that the recipe's
-    [loss] and [options] may hold; `lr_factors`, how many times as fast as the recipe says a network learns, by name.
+    [loss] and [options] may hold; `lr_factors`, how many times as fast as the recipe says a network learns, by name;
+    `on_picture`, the losses of one picture, whose gradients a recipe may balance.
     """
 
     kind: ClassVar[type[Trainable]]
     weighted: ClassVar[frozenset[str]]
     options: ClassVar[frozenset[str]] = frozenset()
     lr_factors: ClassVar[Mapping[str, float]] = {}
+    on_picture: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, recipe: Recipe, network: N, frozen: FrozenParts) -> None:
         self.network, self.weights, self.spec = network, recipe.loss, recipe.optim
         self.networks: dict[str, nn.Module] = {"network": network}
+        self.balance = GradientShares(recipe.loss) if recipe.balanced else None
+        if self.balance is not None:
+            self.networks["shares"] = self.balance
         self.origin: dict[str, str] = {}
         self.followers: list[Movable] = []  # frozen networks, which go where the batch is
+        self.gates: dict[str, Tensor] = {}  # of networks that wait at times: whether they learn now, told before a loss
 
     @abstractmethod
-    def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         """The losses of a step: (network to update, loss, values to log). The loop updates that network before it asks
         for the next loss."""
 
@@ -67,9 +75,15 @@ class Task(ABC, Generic[N]):
         for part in self.followers:
             part.to(device)
 
-    def total(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of named losses."""
-        return weighted_total(self.weights, values)
+    def total(self, values: Mapping[str, Tensor], picture: Tensor | None = None) -> Tensor:
+        """The weighted sum of named losses; of a balanced recipe, what has their balanced gradient on the picture.
+
+        picture: that `on_picture` judge, as the network made it.
+        """
+        if self.balance is None:
+            return weighted_total(self.weights, values)
+        assert picture is not None, "only tasks with losses on a picture are balanced"
+        return (picture * self.balance(values, picture)).mean()
 
     def perceptual_loss(self, frozen: FrozenParts, floor: float = 0.0, flat: float = 0.0) -> Perceptual | None:
         """The perceptual loss, None where the recipe gives it no weight. floor, flat: of `Perceptual`.
@@ -115,13 +129,12 @@ def weighted_total(weights: Mapping[str, float], values: Mapping[str, Tensor]) -
     return torch.stack([weights.get(k, 0.0) * v for k, v in values.items()]).sum()
 
 
-def logged(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Losses as numbers for the log."""
-    return {k: v.item() for k, v in values.items()}
+def logged(values: Mapping[str, Tensor]) -> Logged:
+    """Losses for the log, on their device."""
+    return {k: v.detach() for k, v in values.items()}
 
 
 @torch.no_grad()
 def move_average(slow: Iterable[Tensor], fast: Iterable[Tensor], decay: float) -> None:
     """Exponential moving average of tensors, in place: slow = decay * slow + (1 - decay) * fast."""
-    for average, value in zip(slow, fast, strict=True):
-        average.lerp_(value, 1 - decay)
+    torch._foreach_lerp_(list(slow), list(fast), 1 - decay)

@@ -39,6 +39,12 @@ def make_task(
     unknown = (set(recipe.loss) - kind.weighted) | (set(recipe.options) - kind.options)
     if unknown:
         raise RecipeError(f"recipe {recipe.name}: the task {recipe.task} has no {', '.join(sorted(unknown))}")
+    others = {name for name, weight in recipe.loss.items() if weight} - kind.on_picture
+    if recipe.balanced and others:
+        raise RecipeError(
+            f"recipe {recipe.name}: balanced needs losses of one picture, which {', '.join(sorted(others))} "
+            f"{'is' if len(others) == 1 else 'are'} not"
+        )
     try:
         network = build(recipe.architecture)
     except (TypeError, ValueError) as error:

@@ -128,8 +128,17 @@ def run(
     max_minutes: Annotated[
         float, typer.Option("--max-minutes", min=0, help="Stop and save.", show_default="no limit")
     ] = math.inf,
+    save_minutes: Annotated[float, typer.Option("--save-minutes", min=0, help="Minutes between saved states.")] = 5.0,
     validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
     device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
+    batches: Annotated[
+        str,
+        typer.Option(
+            "--batches",
+            help="Where crops are cut and degraded: cpu, or device, by tensor code on --device, where the photos then "
+            "are. auto: device on CUDA, if the recipe's data can.",
+        ),
+    ] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
     formulation: Annotated[
         str | None,
@@ -205,6 +214,7 @@ def run(
         if not resume:
             trainer.start(init)
         trainer.photos = lowered(chosen, found, generation, out, device, output)
+        trainer.on_device = train_data.on_device(batches, where.type, chosen, trainer.photos, output)
         if resume:
             trainer.resume()
         count = sum(p.numel() for p in task.network.parameters())
@@ -213,7 +223,7 @@ def run(
         if held := train_data.held(found):
             files.make_folder(out)
             (out / "held_out.txt").write_text("".join(f"{p.name}\n" for p in held))
-        _run(trainer, max_minutes, validate_every, validate, strips)
+        _run(trainer, max_minutes, save_minutes, validate_every, validate, strips)
         output.say(f"step {trainer.step} of {chosen.optim.steps}; state in {out}")
 
 
@@ -235,7 +245,7 @@ for _name, _recipe in packaged().items():
     app.command(_name, help=_recipe.about.does, epilog=train_options.examples(_name))(_command)
 
 
-def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate, show) -> None:
+def _run(trainer: "Trainer", max_minutes: float, save_minutes: float, validate_every: int, validate, show) -> None:
     """The run with a progress bar that shows the losses; every 100 steps as a line where nobody looks."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -252,7 +262,12 @@ def _run(trainer: "Trainer", max_minutes: float, validate_every: int, validate, 
                 print(f"step {step}  {text}  {pace:.3f} s a step", flush=True)
 
         trainer.run(
-            max_minutes=max_minutes, validate_every=validate_every, validate=validate, show=show, progress=progress
+            max_minutes=max_minutes,
+            save_minutes=save_minutes,
+            validate_every=validate_every,
+            validate=validate,
+            show=show,
+            progress=progress,
         )
 
 

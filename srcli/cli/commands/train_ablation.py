@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RECIPE, STEPS, MINUTES, CROPS = "flowmap-guided", 400, 40.0, 16
 IDLE = (
     "autoencoder", "degradation", "generator", "cache", "versions", "validate_every", "show", "levels", "grain",
-    "solver", "solver_steps",
+    "solver", "solver_steps", "batches", "save_minutes",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from srcli.training import losses
 from srcli.training.data.levels import LevelBatch, LevelSpec
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import LevelTask, logged
+from srcli.training.task import LevelTask, Logged, logged
 from srcli.weights import store
 from srcli.weights.model_files import load_part
 
@@ -40,6 +40,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
 
     kind = Autoencoder
     weighted = frozenset({"l2", "pixel", "periodic", "straight"})
+    on_picture = weighted - {"straight"}
     options = frozenset({"generated"})
 
     def __init__(self, recipe: Recipe, network: Autoencoder, frozen: FrozenParts) -> None:
@@ -79,7 +80,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
         if self.generated and self.belongs not in ("", store.tensors_sha256(self.network.encoder)):
             raise RecipeError(f"the flow was trained in the latents of another autoencoder than {weights}; --init that")
 
-    def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.images.device)
         images, every = batch.images, torch.arange(batch.images.shape[1], device=batch.images.device)
         straight = self.weights.get("straight")
@@ -95,7 +96,7 @@ class DegflowAETask(LevelTask[Autoencoder]):
             values["periodic"] = losses.patch_periodic(made, wanted, FACTOR, (4,))
         if straight:
             values["straight"] = bent
-        yield "network", self.total(values), logged(values)
+        yield "network", self.total(values, made), logged(values)
 
     def _shown(self, batch: LevelBatch, every: Tensor) -> tuple[Tensor, Tensor]:
         """A random level of each sample, and what is decoded, in [-1, 1]."""

@@ -17,7 +17,7 @@ from srcli.methods.degflow.network import NCSNpp
 from srcli.training.data.levels import LevelBatch, LevelSpec
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import LevelTask, logged
+from srcli.training.task import LevelTask, Logged, logged
 from srcli.weights import store
 from srcli.weights.model_files import load_part
 
@@ -76,7 +76,7 @@ class RunningMean(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """The mean, with one value more."""
         self.seen += 1
-        self.mean.lerp_(value, max(1 / self.seen.item(), 0.01))
+        self.mean.lerp_(value, (1 / self.seen).clamp_min(0.01))
         return self.mean.clone()
 
 
@@ -118,7 +118,7 @@ class DegflowTask(LevelTask[NCSNpp]):
         self.shrunk = crops.shrink > 1
         self.perceptual = self.perceptual_loss(frozen)
 
-    def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: LevelBatch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         device = batch.images.device
         self.follow(device)
         images = batch.images * 2 - 1

@@ -24,6 +24,7 @@ from srcli.training.data.degraded import DegradedBatch
 from srcli.training.frozen import FrozenParts
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
+from srcli.training.task import Logged, logged
 from srcli.weights import store
 
 
@@ -82,7 +83,7 @@ class FlowmapLoraTask(MapTask[Lora]):
         taps = self.objective.perceptual.taps(torch.zeros(1, 3, 64, 64))
         return FeatureDiscriminator(tuple(tap.shape[1] for tap in taps))
 
-    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.hr.device)
         uncertainty, judge = self.networks["uncertainty"], self.networks.get("discriminator")
         assert isinstance(uncertainty, Uncertainty)
@@ -103,7 +104,7 @@ class FlowmapLoraTask(MapTask[Lora]):
             judge.requires_grad_(False)
             of_real, of_fake = seen.logits(seen.real), seen.logits(seen.fake)
             against = flow_map.generator_loss(of_real, of_fake)
-            values = {"adversary": against.item(), "gap": (of_real - of_fake).mean().item()}
+            values = logged({"adversary": against, "gap": (of_real - of_fake).mean()})
         named = {k: math.nan for k in ("adversary", "gap", "discriminator") if self.weights.get("adversary")}
         total, of_terms = self.objective.total(terms, uncertainty)
         yield "network", total + self.weights.get("adversary", 0.0) * against, named | of_terms | values
@@ -111,7 +112,7 @@ class FlowmapLoraTask(MapTask[Lora]):
         if judge is not None and seen is not None:
             judge.requires_grad_(True)
             loss = flow_map.discriminator_loss(seen.logits, seen.real, seen.fake, self.chosen.penalty)
-            yield "discriminator", loss, {"discriminator": loss.item()}
+            yield "discriminator", loss, {"discriminator": loss.detach()}
 
     def _changed(self) -> Callable[..., Tensor]:
         """The frozen network with the change of this step in its weights."""

@@ -19,7 +19,7 @@ from srcli.methods.flowsr.training import unit
 from srcli.training import losses
 from srcli.training.data.degraded import DegradedBatch
 from srcli.training.losses import Perceptual
-from srcli.training.task import logged, weighted_total
+from srcli.training.task import Logged, logged, weighted_total
 
 Network = Callable[..., Tensor]  # of the signature of `VelocityNet`
 VELOCITY, MAP = 0, 1  # kinds of losses, for the uncertainty
@@ -178,7 +178,7 @@ class MapLosses:
             values["perceptual"] = self.perceptual(sr, hr).mean() if some else end.new_zeros(())
         return values
 
-    def total(self, terms: Terms, uncertainty: Uncertainty) -> tuple[Tensor, dict[str, float]]:
+    def total(self, terms: Terms, uncertainty: Uncertainty) -> tuple[Tensor, Logged]:
         """The weighted sum for the network, and values to log. No gradient passes to the uncertainty."""
         made = {"flow": terms.velocity.mean()}
         if self.weights.get("map"):

@@ -25,7 +25,7 @@ from srcli.training.data.degraded import DegradedBatch, DegradedSpec
 from srcli.training.frozen import FrozenParts
 from srcli.training.losses import WEAVE_WINDOWS
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import N, PictureTask
+from srcli.training.task import Logged, N, PictureTask
 
 WEIGHTED = frozenset({"flow", "map", "perceptual", "periodic", "weave", "flat"})
 
@@ -129,7 +129,7 @@ class FlowmapTask(MapTask[VelocityNet]):
         if self.chosen.guidance != 1:
             check_negative(self.network, weights)
 
-    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.hr.device)
         count = self.chosen.count(len(batch.hr), step) if self.jumps else 0
         teacher = self.networks["target"] if self.jumps else self.network

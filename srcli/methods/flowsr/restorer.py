@@ -28,7 +28,7 @@ from srcli.training.data.lessons import CLEAN, GRAPHIC, PICTURE, LessonBatch
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import OptimSpec, Recipe
 from srcli.training.shares import GradientShares
-from srcli.training.task import PictureTask, logged
+from srcli.training.task import Logged, PictureTask, logged
 
 FLAT = 6.0  # standard deviation in 8-bit steps below which a picture is flat
 SHIFT = 8  # pixels, at the most, by which pictures are moved before the frozen trunk sees them
@@ -90,7 +90,7 @@ class RestorerTask(PictureTask[VelocityNet]):
     """
 
     kind = VelocityNet
-    weighted = frozenset({"pixel", "flat", "grid", "perceptual", "features", "pixels"})
+    weighted = on_picture = frozenset({"pixel", "flat", "grid", "perceptual", "features", "pixels"})
     options = frozenset(RestorerOptions.__slots__)
     sampling = Sampling()
 
@@ -98,7 +98,7 @@ class RestorerTask(PictureTask[VelocityNet]):
         super().__init__(recipe, network, frozen)
         self.chosen = RestorerOptions(**recipe.options)
         self.perceptual = self.perceptual_loss(frozen, floor=0.1)
-        self.shares = GradientShares(self.weights)
+        self.shares = self.balance or GradientShares(self.weights)  # balanced or not: it is written for shares
         self.networks["shares"] = self.shares
         self.judges: dict[str, nn.Module] = {}
         if self.weights.get("features"):
@@ -117,7 +117,7 @@ class RestorerTask(PictureTask[VelocityNet]):
 
     # --- one step ---
 
-    def losses(self, batch: LessonBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: LessonBatch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.lr.device)
         truth, lr, taught = (v * 2 - 1 for v in (batch.truth, batch.lr, batch.taught))
         detail, t = self._asked(batch.kind)
@@ -135,15 +135,16 @@ class RestorerTask(PictureTask[VelocityNet]):
         yield (
             "network",
             (unit(made) * gradient).mean(),
-            numbers | {f"{k} lead": float(v.value) for k, v in self.leads.items()},
+            numbers | {f"{k} lead": lead.value.clone() for k, lead in self.leads.items()},
         )
         reals = self._reals(unit(truth), unit(aim), batch.kind)
         fakes = unit(made.detach()).clamp(0, 1)
         for name, judge in self.judges.items():
             judge.requires_grad_(True)
             loss = self._learn(name, reals, fakes, weight)
-            if not heard or self.leads[name].value.item() < self.chosen.lead:
-                yield name, loss, {}
+            if heard:
+                self.gates[name] = self.leads[name].value < self.chosen.lead
+            yield name, loss, {}
 
     def _asked(self, kind: Tensor) -> tuple[Tensor, Tensor]:
         """Details and times. Of a picture as it is only the teacher's version is known: detail 1."""

@@ -25,7 +25,7 @@ from srcli.training.data.degraded import DegradedBatch
 from srcli.training.frozen import FrozenParts
 from srcli.training.losses import Perceptual
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import PictureTask, logged
+from srcli.training.task import Logged, PictureTask, logged
 from srcli.weights import store
 
 
@@ -75,7 +75,7 @@ class FlowsrTask(PictureTask[VelocityNet]):
     """
 
     kind = VelocityNet
-    weighted = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
+    weighted = on_picture = frozenset({"l2", "pixel", "flat", "perceptual", "periodic", "consistency", "adversary"})
     options = frozenset(FlowsrOptions.__slots__)
     sampling = Sampling()
 
@@ -109,7 +109,7 @@ class FlowsrTask(PictureTask[VelocityNet]):
 
     # --- one step ---
 
-    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: DegradedBatch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.hr.device)
         hr, lr = batch.hr * 2 - 1, batch.lr * 2 - 1
         count = len(hr) // 2 if self.teacher is not None else len(hr)
@@ -126,13 +126,13 @@ class FlowsrTask(PictureTask[VelocityNet]):
         if judge is not None:
             judge.requires_grad_(False)
             values["adversary"] = -(self._seen(judge, fake, base) * across(points.detail[shown])).mean()
-        named = {k: 0.0 for k in ("perceptual", "adversary", "discriminator") if self.weights.get(k)}
-        yield "network", self.total(values), named | logged(values)
+        named: Logged = {k: 0.0 for k in ("perceptual", "adversary", "discriminator") if self.weights.get(k)}
+        yield "network", self.total(values, made), named | logged(values)
         self.move_target(self.chosen.target_ema)
         if judge is not None:
             judge.requires_grad_(True)
             loss = losses.hinge(self._seen(judge, real, base), self._seen(judge, fake.detach(), base))
-            yield "discriminator", loss, {"discriminator": loss.item()}
+            yield "discriminator", loss, {"discriminator": loss.detach()}
 
     def _details(self, count: int, device: torch.device) -> Tensor:
         """1 for most samples; else half 0, half anything between."""

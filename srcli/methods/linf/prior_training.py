@@ -21,9 +21,10 @@ from srcli.networks.notch import Notch
 from srcli.networks.patches import from_patches, grid, rows
 from srcli.training import losses
 from srcli.training.data.photos import Batch
+from srcli.training.data.prefetch import sent
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import PictureTask, logged
+from srcli.training.task import Logged, PictureTask, logged
 from srcli.weights import store
 
 
@@ -37,7 +38,7 @@ class PriorTask(PictureTask[GridPrior]):
     """
 
     kind = GridPrior
-    weighted = frozenset({"pixel", "periodic", "perceptual", "adversary"})
+    weighted = on_picture = frozenset({"pixel", "periodic", "perceptual", "adversary"})
     options = frozenset({"perceptual_at", "adversary_start", "margin"})
 
     def __init__(self, recipe: Recipe, network: GridPrior, frozen: FrozenParts) -> None:
@@ -52,7 +53,7 @@ class PriorTask(PictureTask[GridPrior]):
         if self.weights.get("adversary"):
             self.networks["discriminator"] = self.discriminator = PatchDiscriminator()
 
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.lr.device)
         if not batch.windows:
             raise RecipeError("a prior is trained in windows; the recipe has none")
@@ -71,7 +72,7 @@ class PriorTask(PictureTask[GridPrior]):
         }
         if self.perceptual is not None:
             scales, factors = zip(*self.chosen.get("perceptual_at", [(1.0, 1.0)]), strict=True)
-            factor = torch.from_numpy(np.interp(batch.scale.cpu(), scales, factors)).to(sr)
+            factor = sent(torch.from_numpy(np.interp(batch.scale, scales, factors)).to(sr.dtype), str(sr.device))
             values["perceptual"] = (self.perceptual(sr, target) * factor).mean()
         judge = self.discriminator if step >= self.chosen.get("adversary_start", 0) else None
 
@@ -83,12 +84,14 @@ class PriorTask(PictureTask[GridPrior]):
         if judge is not None:
             judge.requires_grad_(False)
             values["adversary"] = losses.relativistic_pair(judged(sr), judged(target))
-        named = {"adversary": 0.0, "discriminator": 0.0} if self.discriminator is not None else {}  # before it starts
-        yield "network", self.total(values), named | logged(values)
+        named: Logged = (
+            {"adversary": 0.0, "discriminator": 0.0} if self.discriminator is not None else {}
+        )  # before it starts
+        yield "network", self.total(values, sr), named | logged(values)
         if judge is not None:
             judge.requires_grad_(True)
             loss = losses.relativistic_pair(judged(target), judged(sr.detach()))
-            yield "discriminator", loss, {"discriminator": loss.item()}
+            yield "discriminator", loss, {"discriminator": loss.detach()}
 
     def pipeline(self, network: GridPrior) -> LinfModel:
         return LinfModel(self.linf, network)

@@ -18,7 +18,7 @@ from srcli.training import losses
 from srcli.training.data.photos import Batch
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe
-from srcli.training.task import PictureTask, logged
+from srcli.training.task import Logged, PictureTask, logged
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,7 +44,7 @@ class LinfTask(PictureTask[LINF]):
             for part in (network.encoder, network.anchors):
                 part.requires_grad_(False)
 
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         with runtime.mixed(batch.lr.device):
             features = encode(self.linf, batch.lr)
         pictures = upsampled(self.linf, features, batch)

@@ -19,7 +19,7 @@ from srcli.training import losses
 from srcli.training.data.photos import Batch
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import PictureTask, logged
+from srcli.training.task import Logged, PictureTask, logged
 from srcli.weights import store
 
 LIMIT = 2.0  # pictures are judged within this distance from grey: what explodes has no useful gradient
@@ -36,6 +36,7 @@ class SRFlowPriorTask(PictureTask[LevelPrior]):
 
     kind = LevelPrior
     weighted = frozenset({"pixel", "perceptual", "periodic", "latent"})
+    on_picture = weighted - {"latent"}
 
     def __init__(self, recipe: Recipe, network: LevelPrior, frozen: FrozenParts) -> None:
         super().__init__(recipe, network, frozen)
@@ -55,7 +56,7 @@ class SRFlowPriorTask(PictureTask[LevelPrior]):
         self.followers += [] if self.notch is None else [self.notch]
         self.perceptual = self.perceptual_loss(frozen)
 
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         self.follow(batch.lr.device)
         photos = stacked(batch, self.flow.scale)
         features, maps, base, wanted = self._frozen(batch.lr, photos)
@@ -73,7 +74,7 @@ class SRFlowPriorTask(PictureTask[LevelPrior]):
             values["periodic"] = losses.patch_periodic(sr, photos, 2 ** len(self.levels), (4, 6))
         if self.perceptual is not None:
             values["perceptual"] = self.perceptual(sr, photos).mean()
-        yield "network", self.total(values), logged(values) | {"not_finite": share.item()}
+        yield "network", self.total(values, sr), logged(values) | {"not_finite": share}
 
     def _made(self, lr: Tensor, features: Tensor, maps: list[Tensor], base: Tensor) -> tuple[list[Tensor], Tensor]:
         """Predicted latents, and the picture that the flow makes of them, as the pipeline gives it."""

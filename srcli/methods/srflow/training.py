@@ -15,7 +15,7 @@ from srcli.training import losses
 from srcli.training.data.photos import Batch
 from srcli.training.frozen import FrozenParts
 from srcli.training.recipe import Recipe, RecipeError
-from srcli.training.task import PictureTask, logged
+from srcli.training.task import Logged, PictureTask, logged
 
 
 class SRFlowTask(PictureTask[SRFlow]):
@@ -38,7 +38,7 @@ class SRFlowTask(PictureTask[SRFlow]):
             raise RecipeError(f"recipe {recipe.name}: a flow that is not centred has no upsampling to train")
         self.ready = False  # whether the norms have seen data
 
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Tensor, Logged]]:
         photos, values = stacked(batch, self.flow.scale), {}
         learns = torch.is_grad_enabled() and step >= self.chosen.get("features_from", 0)
         with torch.set_grad_enabled(learns), runtime.mixed(batch.lr.device):

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
 from srcli.degradation.presets import PRESETS
-from srcli.degradation.synthetic import draw
+from srcli.degradation.synthetic import Degradation, draw
 from srcli.geometry import Size
 from srcli.resampling import enlarge
 from srcli.training.data.everyday import drawn_degradation
 from srcli.training.data.graphics import graphic
 from srcli.training.data.photos import Lowered, Photos, TrainingDataError, to_tensor
+from srcli.training.data.places import Place
+from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown, to_bytes
 
 EVERYDAY = "everyday"
@@ -32,7 +34,26 @@ class DegradedBatch:
     quality: Tensor
 
     def to(self, device: str) -> DegradedBatch:
-        return DegradedBatch(*(v.to(device) for v in (self.hr, self.lr, self.scale, self.quality)))
+        return DegradedBatch(*(sent(v, device) for v in (self.hr, self.lr, self.scale, self.quality)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A pair by a preset, as it is drawn before anything is computed.
+
+    place: the square of a photo.
+    low: side of its small version.
+    top, left: where the crop begins in the square.
+    negative: how the sharp side is degraded, None for most.
+    """
+
+    place: Place
+    low: int
+    preset: str
+    degradation: Degradation
+    top: int
+    left: int
+    negative: Degradation | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,37 +131,68 @@ class DegradedSpec:
         rng = np.random.default_rng((seed, step))
         return [self._pair(photos, rng) for _ in range(self.batch)]
 
+    def plan(self, photos: Photos, rng: np.random.Generator) -> Plan:
+        """A pair by a preset."""
+        place = photos.place(rng, photos.draw(rng), self.shortest)
+        low = self._low(rng)
+        preset = self._preset(rng.random())
+        degradation = draw(preset, self.shortest / low, int(rng.integers(2**48)))
+        top, left = self._begin(rng)
+        return Plan(
+            place=place,
+            low=low,
+            preset=preset,
+            degradation=degradation,
+            top=top,
+            left=left,
+            negative=self._negative(rng),
+        )
+
     def _pair(self, photos: Photos | Lowered, rng: np.random.Generator) -> Pair:
         side = self.shortest
-        photo, small, words = self._drawn(photos, rng) if isinstance(photos, Photos) else self._lowered(photos, rng)
-        low = len(small)
-        step = max(1, self.grid)
-        y, x = (step * int(v) for v in rng.integers(2 * self.margin // step + 1, size=2))
+        if isinstance(photos, Photos) and self.preset != EVERYDAY:
+            plan = self.plan(photos, rng)
+            photo, words = photos.at(plan.place), f"photo, preset {plan.preset}"
+            small = plan.degradation(photo, Size(plan.low, plan.low))
+            y, x, negative = plan.top, plan.left, plan.negative
+        else:
+            photo, small, words = self._drawn(photos, rng) if isinstance(photos, Photos) else self._lowered(photos, rng)
+            (y, x), negative = self._begin(rng), self._negative(rng)
         rows, cols = (torch.arange(start, start + self.crop) for start in (y, x))
         enlarged = enlarge(to_tensor(small), rows, cols, Size(side, side))
-        negative = self.negative_share > 0 and rng.random() < self.negative_share
         if negative:
-            photo = draw("heavy", 1.0, int(rng.integers(2**48)))(photo, Size(side, side))
+            photo = negative(photo, Size(side, side))
             words += ", a negative: its sharp side is degraded"
         target = photo[y : y + self.crop, x : x + self.crop]
-        return Pair(to_tensor(target), enlarged, side / low, 0.0 if negative else 1.0, words)
+        return Pair(to_tensor(target), enlarged, side / len(small), 0.0 if negative else 1.0, words)
 
     def _drawn(self, photos: Photos, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
-        """A square of a photo or a graphic, its low-resolution version by a preset, and words."""
+        """A square of a photo or a graphic, an everyday version of it, and words."""
         side = self.shortest
         drawn = self.graphics_share > 0 and rng.random() < self.graphics_share
         truth, words = graphic(rng, side) if drawn else (photos.crop(rng, side), "photo")
+        low = self._low(rng)
+        shares = (self.clean_share, self.light_share, self.heavy_share)
+        strengths = (*shares[:2], max(0.0, 1 - sum(shares)), shares[2])
+        degradation = drawn_degradation(rng, side / low, strengths, graphic=drawn)
+        return truth, degradation(truth, Size(low, low)), f"{words}, {degradation}"
+
+    def _low(self, rng: np.random.Generator) -> int:
+        """Side of a small version."""
         whole = rng.random() < self.whole_share
         scale = float(rng.choice(self.whole_scales)) if whole else float(rng.uniform(*self.scales))
-        low = max(1, round(side / scale))
-        if self.preset == EVERYDAY:
-            shares = (self.clean_share, self.light_share, self.heavy_share)
-            strengths = (*shares[:2], max(0.0, 1 - sum(shares)), shares[2])
-            degradation = drawn_degradation(rng, side / low, strengths, graphic=drawn)
-            return truth, degradation(truth, Size(low, low)), f"{words}, {degradation}"
-        preset = self._preset(rng.random())
-        small = draw(preset, side / low, int(rng.integers(2**48)))(truth, Size(low, low))
-        return truth, small, f"{words}, preset {preset}"
+        return max(1, round(self.shortest / scale))
+
+    def _begin(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Where a crop begins in its square."""
+        step = max(1, self.grid)
+        y, x = (step * int(v) for v in rng.integers(2 * self.margin // step + 1, size=2))
+        return y, x
+
+    def _negative(self, rng: np.random.Generator) -> Degradation | None:
+        if self.negative_share > 0 and rng.random() < self.negative_share:
+            return draw("heavy", 1.0, int(rng.integers(2**48)))
+        return None
 
     def _preset(self, chance: float) -> str:
         if chance < self.light_share:

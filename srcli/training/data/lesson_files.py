@@ -56,9 +56,18 @@ class LessonFiles:
         digests = "\n".join(self.about["shards"][shard]["sha256"] for shard in self.shards)
         return f"{len(self)} lessons {hashlib.sha256(digests.encode()).hexdigest()[:16]}"
 
+    def draw(self, rng: np.random.Generator) -> int:
+        """The number of a lesson."""
+        return int(rng.integers(len(self)))
+
+    def everything(self) -> dict[str, np.ndarray]:
+        """All lessons in memory: `PICTURES`, uint8 (N, side, side, 3) each, and `kind`, (N,)."""
+        found = {name: [self._file(shard).get_tensor(name) for shard in self.shards] for name in (*PICTURES, "kind")}
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
     def lesson(self, rng: np.random.Generator) -> Lesson:
         """A random one."""
-        index = int(rng.integers(len(self)))
+        index = self.draw(rng)
         shard = int(np.searchsorted(self.ends, index, side="right"))
         row = index - (int(self.ends[shard - 1]) if shard else 0)
         file = self._file(self.shards[shard])

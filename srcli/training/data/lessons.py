@@ -20,6 +20,8 @@ from srcli.geometry import Size
 from srcli.resampling import enlarge
 from srcli.training.data.everyday import Mix, Sample, sample
 from srcli.training.data.photos import Photos, TrainingDataError, to_tensor
+from srcli.training.data.places import Place
+from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown
 from srcli.training.data.shown import to_bytes as shown
 from srcli.training.data.teacher import Teacher
@@ -133,7 +135,7 @@ class LessonBatch:
     kind: Tensor
 
     def to(self, device: str) -> LessonBatch:
-        return LessonBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return LessonBatch(*(sent(getattr(self, field.name), device) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,16 +180,18 @@ class LessonSpec:
             Shown(shown(taught), shown(lr), f"{names[int(kind)]}, the teacher's picture") for taught, lr, kind in rows
         ]
 
+    def place(self, rng: np.random.Generator, index: int, side: int) -> Place:
+        """The window of a lesson of that side: it begins at a multiple of `GRID` and is turned at random."""
+        y, x = (int(v) * GRID for v in rng.integers((side - self.crop) // GRID + 1, size=2))
+        down, across = (bool(v) for v in rng.random(2) < 0.5)
+        turned = bool(rng.random() < 0.5)
+        return Place(index=index, side=self.crop, top=y, left=x, flipped=(down, across), turned=turned)
+
     def _window(self, lesson: Lesson, rng: np.random.Generator) -> Lesson:
-        room = (len(lesson.truth) - self.crop) // GRID + 1
-        y, x = (int(v) * GRID for v in rng.integers(room, size=2))
-        flips, turned = rng.random(2) < 0.5, rng.random() < 0.5
-
-        def cut(picture: np.ndarray) -> np.ndarray:
-            piece = picture[y : y + self.crop, x : x + self.crop]
-            piece = piece[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
-            return piece.swapaxes(0, 1) if turned else piece
-
+        place = self.place(rng, 0, len(lesson.truth))
         return Lesson(
-            truth=cut(lesson.truth), enlarged=cut(lesson.enlarged), taught=cut(lesson.taught), kind=lesson.kind
+            truth=place.cut(lesson.truth),
+            enlarged=place.cut(lesson.enlarged),
+            taught=place.cut(lesson.taught),
+            kind=lesson.kind,
         )

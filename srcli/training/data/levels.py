@@ -12,6 +12,7 @@ from srcli.degradation.bicubic import downscale
 from srcli.degradation.levels import draw_camera
 from srcli.training.data.pairs import Pairs
 from srcli.training.data.photos import Photos, TrainingDataError, to_tensor
+from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown, to_bytes
 
 SHRUNK_SHARE = 0.5  # of crops, where photos are made smaller
@@ -25,7 +26,7 @@ class LevelBatch:
     scales: Tensor
 
     def to(self, device: str) -> LevelBatch:
-        return LevelBatch(self.images.to(device), self.scales.to(device))
+        return LevelBatch(sent(self.images, device), sent(self.scales, device))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

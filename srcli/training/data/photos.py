@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,13 +15,14 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.degradation.bicubic import downscale
-from srcli.degradation.everyday import light_harm
+from srcli.degradation.everyday import Operation, light_harm
 from srcli.errors import SrcliError
 from srcli.geometry import Size
 from srcli.training.data.graphics import graphic
+from srcli.training.data.places import Place
+from srcli.training.data.prefetch import sent
 from srcli.training.data.shown import Shown
 
-B_co = TypeVar("B_co", covariant=True)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -111,7 +111,7 @@ class Batch:
     photos: list[Tensor]
     windows: list[tuple[int, int, int]]
     side: int
-    scale: Tensor  # (V,)
+    scale: Tensor  # (V,), on the CPU
 
     def cut(self, pictures: list[Tensor]) -> Tensor:
         """The windows of pictures (3, n, n) that lie like `photos`: (V, 3, side, side)."""
@@ -120,11 +120,11 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         return Batch(
-            self.lr.to(device),
-            [photo.to(device) for photo in self.photos],
+            sent(self.lr, device),
+            [sent(photo, device) for photo in self.photos],
             self.windows,
             self.side,
-            self.scale.to(device),
+            self.scale,
         )
 
 
@@ -164,16 +164,19 @@ class Photos:
 
     def cut(self, rng: np.random.Generator, index: int, side: int) -> np.ndarray:
         """`crop` of that photo."""
-        image = self.images[index]
-        side = min(side, *image.shape[:2])
-        top = rng.integers(image.shape[0] - side + 1)
-        left = rng.integers(image.shape[1] - side + 1)
-        piece = image[top : top + side, left : left + side]
-        if rng.random() < 0.5:
-            piece = piece[::-1]
-        if rng.random() < 0.5:
-            piece = piece[:, ::-1]
-        return np.ascontiguousarray(piece.swapaxes(0, 1) if rng.random() < 0.5 else piece)
+        return self.at(self.place(rng, index, side))
+
+    def place(self, rng: np.random.Generator, index: int, side: int) -> Place:
+        """Where `cut` cuts."""
+        height, width = self.images[index].shape[:2]
+        side = min(side, height, width)
+        top, left = (int(rng.integers(n - side + 1)) for n in (height, width))
+        down, across, turned = (bool(rng.random() < 0.5) for _ in range(3))
+        return Place(index=index, side=side, top=top, left=left, flipped=(down, across), turned=turned)
+
+    def at(self, place: Place) -> np.ndarray:
+        """A square, uint8 (n, n, 3)."""
+        return np.ascontiguousarray(place.cut(self.images[place.index]))
 
 
 def _photo(path: Path) -> np.ndarray:
@@ -181,6 +184,16 @@ def _photo(path: Path) -> np.ndarray:
         return np.asarray(Image.open(path).convert("RGB"))
     except OSError as error:
         raise TrainingDataError(f"{path} is not a photo that can be read: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class CropPlan:
+    """A crop of a photo, as it is drawn before anything is computed: its square, what happens to the LR crop, and the
+    corners of its windows."""
+
+    place: Place
+    harm: Operation | None
+    corners: list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,29 +220,49 @@ def _crops(photos: Photos | Lowered, spec: CropSpec, seed: int, step: int) -> li
     return [_crop(photos, spec, rng) for _ in range(spec.batch)]
 
 
+def plan(photos: Photos, spec: CropSpec, rng: np.random.Generator) -> CropPlan:
+    """A crop of a photo."""
+    length = _side(spec, _scale(rng, spec))
+    place = photos.place(rng, photos.draw(rng), length)
+    return CropPlan(place, _harm(spec, rng), _corners(spec, place.side, rng))
+
+
 def _crop(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> _Crop:
-    hr, lower, words = _pair(photos, spec, rng)
+    if isinstance(photos, Photos) and not spec.graphics_share:
+        planned = plan(photos, spec, rng)
+        hr, harm, corners, words = photos.at(planned.place), planned.harm, planned.corners, "photo, bicubic"
+        lower = hr
+    else:
+        hr, lower, words = _pair(photos, spec, rng)
+        harm, corners = _harm(spec, rng), _corners(spec, len(hr), rng)
     lr = downscale(lower, spec.crop, spec.crop)
-    if spec.degraded_share and rng.random() < spec.degraded_share:
-        harm = light_harm(rng)
+    if harm is not None:
         lr, words = harm(lr, Size(spec.crop, spec.crop)), f"{words}, {harm}"
-    side = spec.window * spec.patch
-    corners = [rng.integers(len(hr) - side + 1, size=2) for _ in range(spec.windows)]
-    return _Crop(hr, lr, [(int(top), int(left)) for top, left in corners], words)
+    return _Crop(hr, lr, corners, words)
+
+
+def _harm(spec: CropSpec, rng: np.random.Generator) -> Operation | None:
+    return light_harm(rng) if spec.degraded_share and rng.random() < spec.degraded_share else None
+
+
+def _corners(spec: CropSpec, length: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    room = length - spec.window * spec.patch + 1
+    return [(int(top), int(left)) for top, left in (rng.integers(room, size=2) for _ in range(spec.windows))]
+
+
+def _side(spec: CropSpec, scale: float) -> int:
+    """Pixels of the square of a crop."""
+    return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
 
 
 def _pair(photos: Photos | Lowered, spec: CropSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
     """A square of a photo or a graphic, what is made smaller, which is the same or a degraded version of it, and
     words."""
-
-    def side(scale: float) -> int:
-        return max(spec.window * spec.patch if spec.windows else 1, round(spec.crop * scale))
-
     if not isinstance(photos, Photos):
-        hr, lower, _ = photos.pair(rng, side)
+        hr, lower, _ = photos.pair(rng, lambda scale: _side(spec, scale))
         return hr, lower, f"photo, {spec.degradation}"
-    drawn = spec.graphics_share > 0 and rng.random() < spec.graphics_share
-    length = side(_scale(rng, spec))
+    drawn = rng.random() < spec.graphics_share
+    length = _side(spec, _scale(rng, spec))
     hr, words = graphic(rng, length) if drawn else (photos.crop(rng, length), "photo")
     return hr, hr, f"{words}, bicubic"
 
@@ -246,36 +279,3 @@ def _scale(rng: np.random.Generator, spec: CropSpec) -> float:
 def to_tensor(image: np.ndarray) -> Tensor:
     """uint8 (H, W, 3) to float32 (3, H, W) in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
-
-
-class Crops(Protocol[B_co]):
-    """How a batch is cut: `draw` is a function of photos, seed and step alone."""
-
-    @property
-    def shortest(self) -> int: ...
-
-    @property
-    def preset(self) -> str | None: ...
-
-    def draw(self, photos: Any, seed: int, step: int) -> B_co: ...
-
-    def show(self, photos: Any, seed: int, step: int) -> list[Shown]: ...
-
-
-class Prefetch(Generic[B_co]):
-    """Batches of consecutive steps, the next one drawn in the background while the current one trains."""
-
-    def __init__(self, photos: Any, spec: Crops[B_co], seed: int, first_step: int) -> None:
-        self._draw = lambda step: spec.draw(photos, seed, step)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="crops")
-        self._step = first_step
-        self._next = self._pool.submit(self._draw, first_step)
-
-    def __next__(self) -> B_co:
-        batch = self._next.result()
-        self._step += 1
-        self._next = self._pool.submit(self._draw, self._step)
-        return batch
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)

@@ -131,7 +131,7 @@ def test_consistency_is_equation_6(tmp_path, terms):
         to_photo = ((end(network, reached, near, full) - hr).square() + 1e-6).sqrt().mean()
     expected = {"both": cd + to_photo, "cd": cd, "hr": to_photo}[terms]
     assert values["consistency"] == pytest.approx(expected.item(), rel=1e-4)
-    assert loss.item() == pytest.approx(10 * values["l2"] + 0.5 * expected.item(), rel=1e-4)
+    assert loss.item() == pytest.approx(10 * values["l2"].item() + 0.5 * expected.item(), rel=1e-4)
     loss.backward()
     assert any(p.grad is not None and p.grad.any() for p in network.parameters())
     assert all(p.grad is None for p in (*teacher.parameters(), *target.parameters()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from srcli.cli.shared.console import Output
     from srcli.training.data.lesson_files import LessonFiles
     from srcli.training.data.lessons import LessonSpec, TaughtPhotos
     from srcli.training.data.pairs import Pairs
@@ -98,6 +99,25 @@ def strips(task: Task, folder: Path | None, out: Path, teacher: str | None) -> S
     if not isinstance(task, PictureTask):
         raise RecipeError("--show enlarges pictures, which this recipe's network does not")
     return Strip(task, folder, out, find_teacher(teacher) if teacher else None)
+
+
+def on_device(batches: str, device: str, chosen: Recipe, photos: object, output: Output) -> bool:
+    """Whether batches are made on the device of a run. Raises RecipeError.
+
+    batches: auto, cpu or device. device: its type.
+    """
+    from srcli.training.data.on_device import why_not
+    from srcli.training.recipe import RecipeError
+
+    if batches not in ("auto", "cpu", "device"):
+        raise RecipeError(f"--batches is auto, cpu or device, not {batches!r}")
+    if batches == "cpu" or (batches == "auto" and device != "cuda"):
+        return False
+    if reason := why_not(chosen.crops, photos):
+        if batches == "device":
+            raise RecipeError(f"--batches device is not possible: {reason}")
+        output.say(f"batches are made on the CPU: {reason}")
+    return not reason
 
 
 def _check_no_choice(exclude: tuple[str, ...], hold_out: int, why: str) -> None:
