@@ -7,7 +7,7 @@ program would wait for the device. Tensors of both sides in one operation are an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -96,12 +96,11 @@ class Pretended(Meter):
         here = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor) and not isinstance(t, OnDevice)]
         kwargs = {k: v for k, v in kwargs.items() if k not in ("pin_memory", "device")}
         back = target is not None and torch.device(target).type == "cpu"
-        if name == "_to_copy" and there and not back and kwargs.get("dtype") in (None, there[0].dtype):
-            if kwargs.get("memory_format") in (None, torch.preserve_format):
-                return there[0]
+        if name == "_to_copy" and there and not back and not _changes(there[0], kwargs):
+            return there[0]
         crosses = name in ("_to_copy", "copy_") and (bool(here) or back)
         if crosses:
-            self._cross(name, args, kwargs, down=back or not isinstance(args[0], OnDevice) and bool(there))
+            self._cross(name, args, kwargs, down=back or (bool(there) and not isinstance(args[0], OnDevice)))
         elif any(t.dim() for t in here):
             raise RuntimeError(f"{func} is given tensors of the CPU and of the device")
         if name in WAITS:
@@ -126,21 +125,23 @@ class Pretended(Meter):
             self.bus.up += size
 
 
+def _changes(tensor: Tensor, kwargs: dict[str, Any]) -> bool:
+    """Whether a copy differs from a tensor in more than its place."""
+    same = kwargs.get("dtype") in (None, tensor.dtype)
+    return not same or kwargs.get("memory_format") not in (None, torch.preserve_format)
+
+
 @contextmanager
 def pretended(free: int = 64 * 2**30) -> Iterator[Pretended]:
     """A machine with a GPU that has so much free memory."""
     torch.__future__.set_overwrite_module_params_on_conversion(True)
-    event = SimpleNamespace(record=lambda *_: None, synchronize=lambda: None, query=lambda: True)
-    with (
-        mock.patch.object(torch.cuda, "mem_get_info", lambda *_: (free, free)),
-        mock.patch.object(torch.cuda, "is_available", lambda: True),
-        mock.patch.object(torch.cuda, "device_count", lambda: 1),
-        mock.patch.object(torch.cuda, "is_bf16_supported", lambda **_: True),
-        mock.patch.object(torch.cuda, "_lazy_init", lambda: None),
-        mock.patch.object(torch.cuda, "Event", lambda **_: event),
-        mock.patch.object(torch.cuda, "synchronize", lambda *_: None),
-        mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
-        torch.inference_mode(),  # autograd would look for the device itself
-        Pretended() as device,
-    ):
-        yield device
+    event = SimpleNamespace(record=lambda *_: None, synchronize=lambda: None)
+    says = {"is_available": True, "device_count": 1, "is_bf16_supported": True, "mem_get_info": (free, free)}
+    says |= {"_lazy_init": None, "synchronize": None, "current_stream": None, "Event": event}
+    with ExitStack() as stack:
+        for name, answer in says.items():
+            stack.enter_context(mock.patch.object(torch.cuda, name, return_value=answer))
+        asked = "torch.cuda.amp.common.amp_definitely_not_available"
+        stack.enter_context(mock.patch(asked, return_value=False))
+        stack.enter_context(torch.inference_mode())  # autograd would look for the device itself
+        yield stack.enter_context(Pretended())

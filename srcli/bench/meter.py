@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -15,8 +14,10 @@ from torch.utils.flop_counter import flop_registry
 
 REST = "rest"
 # Give out memory or look at it otherwise, and launch nothing.
-SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "lift_fresh", "_unsafe_view",
-          "resize_", "set_", "is_pinned", "_pin_memory", "prim_layout"}  # fmt: skip
+SILENT = {
+    "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "lift_fresh", "_unsafe_view",
+    "resize_", "set_", "is_pinned", "_pin_memory",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -77,5 +78,3 @@ def touched(tensor: Tensor) -> int:
     for side, step in zip(tensor.shape, tensor.stride(), strict=True):
         count *= side if step or not side else 1
     return count * tensor.element_size()
-
-

@@ -81,10 +81,10 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A window of the output, (1, 3, height, width), not clamped, and how many patches in it had an inverse that
-    exploded and was repaired."""
+    exploded and was repaired: a number, or () on the device, where reading it would wait."""
 
     picture: Tensor
-    exploded: int = 0
+    exploded: int | Tensor = 0
 
 
 class TooSmall(SrcliError):
@@ -108,8 +108,8 @@ class Stages:
         start = time.perf_counter()
         yield
         beat()
-        if self.exact and torch.cuda.is_available():
-            torch.cuda.synchronize()
+        if self.exact and torch.accelerator.is_available():
+            torch.accelerator.synchronize()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
