@@ -51,7 +51,7 @@ class Upscaler(Calls):
 
     model: a name or alias from the manifest (`srcli models list`), downloaded if it is not installed. The default is
         `auto`, which picks an installed model for each picture. `from_file` loads your own weights.
-    device: auto, cpu, cuda, cuda:N, mps.
+    device: auto, cpu, cuda, cuda:N, xpu, mps.
     precision: auto, fp32, bf16, fp16.
     threads: CPU threads that it computes with; None: as many as torch uses. Torch's own number stays.
     tile: side of a tile in output pixels, 0 to choose by memory.

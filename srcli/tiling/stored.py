@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from srcli.images.colour import PLAIN, Space
 from srcli.images.picture import RANGES, quantise, unit
 from srcli.images.tables import seen, thresholds
+from srcli.runtime import gpu
 
 CARRIED = {np.dtype(np.uint8): torch.uint8, np.dtype(np.uint16): torch.int16}  # by bits; torch hardly knows uint16
 
@@ -31,7 +33,7 @@ def uploaded(values: np.ndarray, span: tuple[float, float], space: Space, device
 def _sent(values: np.ndarray, device: torch.device) -> Tensor:
     # Pictures that others hold may be read-only, which torch has no word for.
     here = torch.from_numpy(np.require(values, requirements=["C", "W"]))
-    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
+    return here.to(device) if gpu(device) is None else here.pin_memory().to(device, non_blocking=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,15 @@ class Coming:
     """A tensor on its way from the device to the CPU, which goes on meanwhile."""
 
     def __init__(self, tensor: Tensor) -> None:
-        self.arrival: torch.cuda.Event | None = None
-        if tensor.device.type != "cuda":
+        self.arrival: Any = None
+        backend = gpu(tensor.device)
+        if backend is None:
             self.tensor = tensor.cpu()
             return
         self.tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         self.tensor.copy_(tensor, non_blocking=True)
-        self.arrival = torch.cuda.Event()
-        self.arrival.record(torch.cuda.current_stream(tensor.device))
+        self.arrival = backend.Event()
+        self.arrival.record(backend.current_stream(tensor.device))
 
     def here(self) -> Tensor:
         """Waits for it."""

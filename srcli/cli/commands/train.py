@@ -129,7 +129,7 @@ def run(
         float, typer.Option("--max-minutes", min=0, help="Stop and save.", show_default="no limit")
     ] = math.inf,
     validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
-    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
+    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, xpu, mps.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
     formulation: Annotated[
         str | None,
