@@ -67,7 +67,7 @@ def cases(outputs: str, models: list[str] | None) -> Iterator[Case]:
 def counted(case: Case, upscaler: Upscaler, device: str) -> tuple[Tally, str]:
     """What one picture asks for; on the pretended device also what crosses the bus."""
     if device != "pretend":
-        with Meter() as meter:
+        with Meter(device=upscaler.runtime.device.type) as meter:
             case.run(upscaler, case.picture())
         return meter.total, "| | | |"
     with pretended() as there:

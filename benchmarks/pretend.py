@@ -21,6 +21,13 @@ from srcli.bench.meter import Meter
 
 DEVICE = torch.device("cuda:0")
 THERE = ("cuda", "meta")  # what torch calls the device, outside and within
+# Methods for which torch itself would have to know the device. Told that it is "meta", it does; but autocast, which is
+# above all operations, must hear "cuda".
+GUARDED = {
+    "__getitem__", "__setitem__", "__invert__", "contiguous", "to", "item", "float", "int", "long", "double", "bool",
+    "cpu", "copy_", "new_tensor", "nonzero", "__bool__", "__int__", "__float__", "tolist",
+}  # fmt: skip
+SAYS = SimpleNamespace(meta=False)  # within one of them, or below autocast
 WAITS = {"_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "unique"}
 
 
@@ -32,6 +39,15 @@ class Bus:
     down: int = 0
     copies: int = 0
     waits: int = 0
+
+
+@contextmanager
+def _unsaid(now: bool) -> Iterator[None]:
+    before, SAYS.meta = SAYS.meta, now
+    try:
+        yield
+    finally:
+        SAYS.meta = before
 
 
 class OnDevice(Tensor):
@@ -58,6 +74,11 @@ class OnDevice(Tensor):
         return True
 
     @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with _unsaid(getattr(func, "__name__", "") in GUARDED), torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
+
+    @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise RuntimeError(f"{func} outside of the pretended device")
 
@@ -76,7 +97,7 @@ class Pretended(Meter):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func.namespace == "prim":  # where it lies, for torch itself
-            return torch.device("meta")
+            return torch.device("meta") if SAYS.meta else DEVICE
         kwargs = dict(kwargs or {})
         if func.overloadpacket.__name__ == "pin_memory":
             return args[0]
@@ -86,7 +107,8 @@ class Pretended(Meter):
             return func(*args, **kwargs)
         if func.overloadpacket is torch.ops.aten.to:
             return self._to(dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs)
-        return super().__torch_dispatch__(func, types, args, kwargs)
+        with _unsaid(True):
+            return super().__torch_dispatch__(func, types, args, kwargs)
 
     def _to(self, asked: dict[str, Any]) -> Any:
         """`Tensor.to` in all its forms, which would look for the device itself."""
@@ -94,7 +116,7 @@ class Pretended(Meter):
         wanted = {"dtype": getattr(like, "dtype", None), "device": getattr(like, "device", None)} | {
             name: asked[name] for name in ("dtype", "device", "non_blocking", "memory_format") if name in asked
         }
-        with self:
+        with _unsaid(True), self:
             return torch.ops.aten._to_copy.default(asked["self"], **{k: v for k, v in wanted.items() if v is not None})
 
     def compute(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -31,14 +31,15 @@ class Tally:
 
 
 class Meter(TorchDispatchMode):
-    """Counts what runs inside, on any device.
+    """Counts what runs inside.
 
     stage: tells the stage that is running; None outside of all.
+    device: the kind of device that is counted; None: all. On a GPU's side of the bus no small table of the CPU counts.
     """
 
-    def __init__(self, stage: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, stage: Callable[[], str | None] = lambda: None, device: str | None = None) -> None:
         super().__init__()
-        self.stage = stage
+        self.stage, self.device = stage, device
         self.tallies: dict[str, Tally] = defaultdict(Tally)
 
     @property
@@ -54,10 +55,10 @@ class Meter(TorchDispatchMode):
             if made is not NotImplemented:
                 return made
         made = self.compute(func, args, kwargs)
-        if launches(func):
+        tensors = {id(t): t for t in tree_leaves((args, kwargs, made)) if isinstance(t, Tensor)}
+        if launches(func) and self.device in (None, *(t.device.type for t in tensors.values())):
             tally = self.tallies[self.stage() or REST]
             tally.kernels += 1
-            tensors = {id(t): t for t in tree_leaves((args, kwargs, made)) if isinstance(t, Tensor)}
             tally.bytes += sum(map(touched, tensors.values()))
             if func.overloadpacket in flop_registry:
                 tally.flop += flop_registry[func.overloadpacket](*args, **kwargs, out_val=made)

@@ -23,10 +23,6 @@ class Peaks:
     flop: float
     bytes: float
 
-    def seconds(self, flop: float, moved: float) -> float:
-        """The least time in which so much can be done: the longer of computing and moving."""
-        return max(flop / self.flop, moved / self.bytes)
-
 
 def peaks_of(chosen: Runtime) -> Peaks:
     """Measured within a second or two. On random numbers: on zeros, chips are faster."""

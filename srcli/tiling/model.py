@@ -102,11 +102,16 @@ class Stages:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.exact = False
+        self.now: str | None = None  # the stage that is running
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
+        start, before = time.perf_counter(), self.now
+        self.now = name
+        try:
+            yield
+        finally:
+            self.now = before
         beat()
         if self.exact and torch.accelerator.is_available():
             torch.accelerator.synchronize()

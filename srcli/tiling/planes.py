@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from srcli.tiling.model import Decoded, Sampling
 from srcli.tiling.stored import Coming, Stored, uploaded
 
 Item = TypeVar("Item")
+Part = Callable[[], np.ndarray]  # stored values (height, width, channels) of a tile, once they are there
 
 
 @dataclass(slots=True)
@@ -87,3 +88,9 @@ def behind(items: Iterable[Item], count: int) -> Iterator[Item]:
         if len(waiting) > count:
             yield waiting.pop(0)
     yield from waiting
+
+
+def joined(parts: list[Part]) -> np.ndarray:
+    """Tiles side by side."""
+    made = [part() for part in parts]
+    return made[0] if len(made) == 1 else np.concatenate(made, axis=1)

@@ -20,13 +20,13 @@ from srcli.images.picture import quantise
 from srcli.resampling import enlarged
 from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, doubt, fallbacks
 from srcli.tiling.model import KeepsPicture, Model
-from srcli.tiling.planes import Planes, Tile, behind
+from srcli.tiling.planes import Part, Planes, Tile, behind, joined
 from srcli.tiling.pulse import Pulse, watch
 from srcli.tiling.tiles import SMALLEST_TILE, fit_tile, strips
 
 LEAST_BUDGET = 2**20
-STRIP_STORED = 48 * 2**20  # bytes of a strip as it is stored
-Part = Callable[[], np.ndarray]  # stored values (height, width, channels) of a tile, once they are there
+# Bytes of a strip as it is stored; a GPU finishes larger ones in less time than it takes to begin a second.
+STRIP_STORED, STRIP_STORED_GPU = 48 * 2**20, 192 * 2**20
 
 
 class NotFinite(SrcliError):
@@ -138,7 +138,7 @@ class Job:
                     planes.shared = engine.model.encode(planes.lr, self.size, None, planes.sampling)
         asked = (self._asked(strip) for strip in strips(self.layout.size, self._tile(), top))
         for colour, alpha, told in behind(asked, engine.ahead):
-            yield (_joined(colour), _joined(alpha)[..., 0] if self.layout.alpha else None), told
+            yield (joined(colour), joined(alpha)[..., 0] if self.layout.alpha else None), told
 
     def _asked(self, strip: list[Window]) -> tuple[list[Part], list[Part], int]:
         """The tiles of a strip, of colour and of alpha, and how many pixels `advance` has been told."""
@@ -280,7 +280,8 @@ class Job:
         tile = fit_tile(size, cost, max(engine.budget, least + engine.budget // 2))
         # Several strips wait to be written, so each is bounded too.
         row = self.layout.bytes // size.height
-        return Size(min(tile.height, max(SMALLEST_TILE, STRIP_STORED // row)), tile.width)
+        stored = STRIP_STORED if engine.runtime.device.type == "cpu" else STRIP_STORED_GPU
+        return Size(min(tile.height, max(SMALLEST_TILE, stored // row)), tile.width)
 
     def _retreat(self, error: BaseException) -> None:
         """Ask for less, or give up."""
@@ -293,9 +294,3 @@ class Job:
             planes.shared = None
         runtime.return_heap()
         logging.getLogger("srcli").info("out of memory: strips of half the size from here")
-
-
-def _joined(parts: list[Part]) -> np.ndarray:
-    """Tiles side by side."""
-    made = [part() for part in parts]
-    return made[0] if len(made) == 1 else np.concatenate(made, axis=1)
