@@ -173,4 +173,5 @@ def pretended(free: int = 64 * 2**30) -> Iterator[Pretended]:
         asked = "torch.cuda.amp.common.amp_definitely_not_available"
         stack.enter_context(mock.patch(asked, return_value=False))
         stack.enter_context(torch.inference_mode())  # autograd would look for the device itself
+        stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, False)
         yield stack.enter_context(Pretended())

@@ -16,13 +16,13 @@ REST = "rest"
 # Give out memory or look at it otherwise, and launch nothing.
 SILENT = {
     "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "lift_fresh", "_unsafe_view",
-    "resize_", "set_", "is_pinned", "_pin_memory",
+    "resize_", "set_", "is_pinned", "_pin_memory", "_local_scalar_dense",
 }  # fmt: skip
 
 
 @dataclass(slots=True)
 class Tally:
-    """kernels: operations that compute. bytes: what they read and write, each tensor once. flop: of products and
+    """kernels: operations that compute or copy. bytes: what they read and write, each tensor once. flop: of products and
     convolutions."""
 
     kernels: int = 0

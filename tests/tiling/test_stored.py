@@ -8,6 +8,7 @@ import torch
 
 from srcli.images.colour import PLAIN, Space, space_of
 from srcli.images.picture import quantise, unit
+from srcli.tiling.planes import behind
 from srcli.tiling.stored import Coming, Stored, uploaded
 
 CPU = torch.device("cpu")
@@ -49,3 +50,12 @@ def test_colour_stays_in_its_place():
     stored = Stored(picture.dtype)
     there = uploaded(picture, (0.0, 1.0), PLAIN, CPU)[None].contiguous(memory_format=torch.channels_last)
     assert np.array_equal(stored.unpacked(Coming(stored.packed(there)).here()), picture)
+
+
+def test_items_come_when_more_have_been_asked_for():
+    asked = []
+    items = behind((asked.append(n) or n for n in range(4)), 1)
+    assert next(items) == 0
+    assert asked == [0, 1]
+    assert [*items] == [1, 2, 3]
+    assert next(behind(iter("ab"), 0)) == "a"
