@@ -22,8 +22,9 @@ SILENT = {
 
 @dataclass(slots=True)
 class Tally:
-    """kernels: operations that compute or copy. bytes: what they read and write, each tensor once. flop: of products and
-    convolutions."""
+    """kernels: operations that compute or copy.
+    bytes: what they read and write, each tensor once.
+    flop: of products and convolutions."""
 
     kernels: int = 0
     bytes: int = 0
