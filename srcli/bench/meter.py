@@ -18,12 +18,13 @@ SILENT = {
     "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "lift_fresh", "_unsafe_view",
     "resize_", "set_", "is_pinned", "_pin_memory", "_local_scalar_dense",
 }  # fmt: skip
+OVERWRITES = {"copy_", "fill_", "zero_"}  # what they change they do not read
 
 
 @dataclass(slots=True)
 class Tally:
     """kernels: operations that compute or copy.
-    bytes: what they read and write, each tensor once.
+    bytes: what they read and write, each tensor once; twice where it is changed in its place.
     flop: of products and convolutions."""
 
     kernels: int = 0
@@ -56,11 +57,14 @@ class Meter(TorchDispatchMode):
             if made is not NotImplemented:
                 return made
         made = self.compute(func, args, kwargs)
-        tensors = {id(t): t for t in tree_leaves((args, kwargs, made)) if isinstance(t, Tensor)}
-        if launches(func) and self.device in (None, *(t.device.type for t in tensors.values())):
+        given = args[1:] if func.overloadpacket.__name__ in OVERWRITES else args
+        inputs = (given, {name: value for name, value in kwargs.items() if name != "out"})
+        read, written = ({id(t): t for t in tree_leaves(of) if isinstance(t, Tensor)} for of in (inputs, made))
+        there = {t.device.type for t in (read | written).values()}
+        if launches(func) and (self.device is None or self.device in there):
             tally = self.tallies[self.stage() or REST]
             tally.kernels += 1
-            tally.bytes += sum(map(touched, tensors.values()))
+            tally.bytes += sum(map(touched, [*read.values(), *written.values()]))
             if func.overloadpacket in flop_registry:
                 tally.flop += flop_registry[func.overloadpacket](*args, **kwargs, out_val=made)
         return made

@@ -62,9 +62,9 @@ class Tile:
     def __init__(self, planes: Planes, window: Window, region: Window, made: Decoded, doubt: Doubt) -> None:
         self.planes, self.window, self.region = planes, window, region
         self.values = planes.packed(made.picture)
-        exploded = made.exploded
-        count = exploded.to(doubt.most) if isinstance(exploded, Tensor) else doubt.most.new_full((), exploded)
-        self._flags, self._weight = Coming(torch.stack([doubt.most, count])), doubt.weight
+        most, count = doubt.most.float(), made.exploded  # bfloat16 has no number for every count
+        count = count.to(most) if isinstance(count, Tensor) else most.new_full((), count)
+        self._flags, self._weight = Coming(torch.stack([most, count])), doubt.weight
 
     def flags(self) -> tuple[float, int]:
         """How far it is from what went in, as `disagreement`, and how many patches exploded. Waits for it."""

@@ -24,8 +24,18 @@ def test_a_meter_counts_kernels_bytes_and_operations():
     first, second = meter.tallies["first"], meter.tallies["second"]
     assert (first.kernels, first.flop, first.bytes) == (1, 2 * 30 * 40 * 50, 4 * (30 * 40 + 40 * 50 + 30 * 50))
     assert (second.kernels, second.flop) == (3, 0)  # copy, random number, sum
-    assert second.bytes == 4 * (2 * 30 * 50 + 1 + 30 * 50 + 1)
+    assert second.bytes == 4 * (2 * 30 * 50 + 1 + 2 * 30 * 50 + 1)
     assert meter.total.kernels == 4
+
+
+def test_a_meter_knows_what_is_overwritten():
+    a, b = torch.rand(10), torch.rand(10)
+    with Meter() as meter:
+        a.copy_(b)
+    assert meter.total.bytes == 4 * 20
+    with Meter() as meter:
+        torch.where(a > 0.5, b, a, out=a)  # a mask of bytes is written and read; a, b read; a written
+    assert meter.total.bytes == (4 * 10 + 10) + (10 + 3 * 4 * 10)
 
 
 def test_a_meter_counts_one_kind_of_device():

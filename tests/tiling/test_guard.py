@@ -128,6 +128,13 @@ def test_a_tile_that_bursts_is_made_again_more_faithfully(monkeypatch, sound, de
     assert np.array_equal(result.picture.colour[64:], whole[64:])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_exploded_patches_are_counted_one_by_one(monkeypatch, precision):
+    upscaler = Upscaler("linf-lp-s", precision=precision, tile=64)
+    monkeypatch.setattr(upscaler.model, "_count", lambda *_: torch.tensor(1237))
+    assert upscaler.run(CAT, Target(scale=2)).exploded == 12 * 1237
+
+
 def test_strict_makes_it_an_error():
     with pytest.raises(Unfaithful, match="does not match the input around pixel 0,0"):
         bursting(0.0).run(CAT, Target(scale=2), Sampling(strict=True))
