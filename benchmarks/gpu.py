@@ -45,10 +45,13 @@ class Case:
     scale: int
 
     def picture(self) -> np.ndarray:
-        """A photo of the size that is enlarged to the output."""
+        """A photo of the size that is enlarged to the output, repeated by mirrors rather than blurred by a resize."""
         with Image.open(PHOTO) as photo:
-            small = photo.convert("RGB").resize((self.width // self.scale, self.height // self.scale))
-        return np.asarray(small)
+            pixels = np.asarray(photo.convert("RGB"))
+        height, width = self.height // self.scale, self.width // self.scale
+        missing = max(0, height - pixels.shape[0]), max(0, width - pixels.shape[1])
+        whole = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
+        return np.ascontiguousarray(whole[:height, :width])
 
     def run(self, upscaler: Upscaler, picture: np.ndarray) -> None:
         dials = {} if self.detail is None else {"detail": self.detail}

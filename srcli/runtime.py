@@ -208,7 +208,9 @@ def strip_budget(chosen: Runtime, limit: int | None = None) -> int:
     """
     backend = gpu(chosen.device)
     if backend is not None:
-        available = backend.mem_get_info(chosen.device)[0] // 4
+        # What torch keeps for its next tensors is free, too.
+        kept = backend.memory_reserved(chosen.device) - backend.memory_allocated(chosen.device)
+        available = (backend.mem_get_info(chosen.device)[0] + kept) // 4
     else:
         available = min(STRIP_BYTES, free_memory() // 4)
     if limit is not None:

@@ -52,6 +52,8 @@ def _intel(monkeypatch):
     for name, answer in answers.items():
         monkeypatch.setattr(torch.xpu, name, lambda *_, answer=answer, **__: answer)
     monkeypatch.setattr(torch.xpu, "mem_get_info", lambda *_: (8 * GIB, 12 * GIB))
+    monkeypatch.setattr(torch.xpu, "memory_reserved", lambda *_: 3 * GIB)
+    monkeypatch.setattr(torch.xpu, "memory_allocated", lambda *_: GIB)
 
 
 @pytest.mark.usefixtures("_intel")
@@ -60,7 +62,7 @@ def test_gpus_of_intel():
     chosen = runtime.choose("xpu:1")
     assert (str(chosen.device), chosen.precision) == ("xpu:1", "bf16")
     assert runtime.device_name(chosen.device) == "Intel Arc B580"
-    assert runtime.strip_budget(chosen) == 8 * GIB // 4 * 2
+    assert runtime.strip_budget(chosen) == (8 + 2) * GIB // 4 * 2
     with pytest.raises(runtime.DeviceError, match="'xpu:2' is not available"):
         runtime.find_device("xpu:2")
 
