@@ -1,7 +1,7 @@
 """Resizing of any rectangle of the output, from absolute positions (align_corners=False): tiles equal the whole.
 
 Each resampler has two parts: taps along an axis, made on the CPU because not every device has float64, and the weighted
-sum along both. Keys' cubic (1981) has a = -0.5 everywhere.
+sum along both, to whose device the taps go as the two tables that they are. Keys' cubic (1981) has a = -0.5 everywhere.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def enlarged(image: Tensor, window: Window, size: Size) -> Tensor:
 
 
 def interpolate(image: Tensor, rows: LinearTaps, cols: LinearTaps) -> Tensor:
-    """Bilinear samples (..., n_rows, n_cols) of `image` (..., H, W)."""
+    """Bilinear samples (..., n_rows, n_cols) of `image` (..., H, W); taps on the CPU, whose ends are read here."""
     first, last = int(rows.index[0, 0]), int(rows.index[1, -1]) + 1
     return _lerp(_lerp(image[..., first:last, :], cols, -1), rows.shifted(first), -2)
 
@@ -148,18 +148,17 @@ def source_window(window: Window, own: Size, size: Size) -> Window:
 def _weighted(image: Tensor, taps: Taps, origin: int, dim: int) -> Tensor:
     # One product and one sum at a time: fused operations round differently in vectors and in their tails.
     total = None
-    for index, weight in zip(taps.index - origin, taps.weight, strict=True):
-        inside = index.clamp(0, image.shape[dim] - 1)  # only where the weight is zero
-        scale = weight.to(image) if dim == -1 else weight.to(image)[:, None]
-        part = image.index_select(dim, inside.to(image.device)) * scale
+    inside = (taps.index - origin).clamp(0, image.shape[dim] - 1)  # beyond only where the weight is zero
+    for index, weight in zip(inside.to(image.device), taps.weight.to(image), strict=True):
+        part = image.index_select(dim, index) * (weight if dim == -1 else weight[:, None])
         total = part if total is None else total + part
     assert total is not None
     return total
 
 
 def _lerp(image: Tensor, taps: LinearTaps, dim: int) -> Tensor:
-    first = image.index_select(dim, taps.index[0])
-    second = image.index_select(dim, taps.index[1])
-    fraction = taps.weight[1].to(image.dtype)
+    index = taps.index.to(image.device)
+    first, second = image.index_select(dim, index[0]), image.index_select(dim, index[1])
+    fraction = taps.weight[1].to(image)
     # Not torch.lerp, whose vector and scalar loops round differently.
     return first + (second - first) * (fraction if dim == -1 else fraction[:, None])

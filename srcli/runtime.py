@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -57,7 +58,7 @@ class Runtime:
 def choose(device: str = "auto", precision: str = "auto") -> Runtime:
     """The runtime for a device and a precision.
 
-    device: auto, cpu, cuda, cuda:1, 1 or mps.
+    device: auto, cpu, cuda, cuda:1, 1, xpu, xpu:1 or mps.
     precision: auto, fp32, bf16 or fp16.
 
     Raises DeviceError.
@@ -74,18 +75,35 @@ def choose(device: str = "auto", precision: str = "auto") -> Runtime:
 
 def facts(chosen: Runtime) -> dict[str, str | int]:
     """Facts about software and hardware that measurements depend on."""
-    name = torch.cuda.get_device_name(chosen.device) if chosen.device.type == "cuda" else str(chosen.device)
     return {
         "srcli": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
         "torch": torch.__version__,
-        "device": name,
+        "device": device_name(chosen.device),
         "precision": chosen.precision,
         "precision_reason": chosen.reason,
         "threads": torch.get_num_threads(),
     }
+
+
+def gpu(device: torch.device) -> Any:
+    """torch's module for a GPU that has memory, streams and events of its own: `torch.cuda`, also of ROCm, or
+    `torch.xpu`. None for the CPU and for MPS."""
+    return getattr(torch, device.type) if device.type in ("cuda", "xpu") else None
+
+
+def wait(device: torch.device) -> None:
+    """Until a GPU has done all that it was asked for."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU, or else of the device."""
+    backend = gpu(device)
+    return str(device) if backend is None else str(backend.get_device_name(device))
 
 
 def _cpu() -> str:
@@ -100,14 +118,16 @@ def _cpu() -> str:
 def find_device(name: str) -> torch.device:
     """The torch device of this name. Raises DeviceError if it is unknown or not available."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        there = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+        name = next((name for name, backend in there.items() if backend.is_available()), "cpu")
     try:
         device = torch.device(f"cuda:{int(name)}" if name.isdecimal() else name)
     except (RuntimeError, ValueError):
-        raise DeviceError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N, N or mps") from None
+        raise DeviceError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N, N, xpu or mps") from None
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "xpu": torch.xpu.is_available() and (device.index or 0) < torch.xpu.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not available.get(device.type, False):
@@ -123,8 +143,9 @@ def best_precision(device: torch.device) -> tuple[str, str]:
             if features.get(feature):
                 return "bf16", f"the CPU has {feature.upper()}"
         return "fp32", "the CPU has no bfloat16 units"
-    if device.type == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
+    backend = gpu(device)
+    if backend is not None:
+        if backend.is_bf16_supported(including_emulation=False):
             return "bf16", "the GPU computes bfloat16"
         return "fp16", "the GPU computes float16 but not bfloat16"
     return "fp32", f"{device.type} is run in float32"
@@ -185,8 +206,11 @@ def strip_budget(chosen: Runtime, limit: int | None = None) -> int:
 
     limit: bytes that the work may use; a strip gets at most a quarter of it.
     """
-    if chosen.device.type == "cuda":
-        available = torch.cuda.mem_get_info(chosen.device)[0] // 4
+    backend = gpu(chosen.device)
+    if backend is not None:
+        # What torch keeps for its next tensors is free, too.
+        kept = backend.memory_reserved(chosen.device) - backend.memory_allocated(chosen.device)
+        available = (backend.mem_get_info(chosen.device)[0] + kept) // 4
     else:
         available = min(STRIP_BYTES, free_memory() // 4)
     if limit is not None:

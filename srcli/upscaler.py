@@ -24,7 +24,8 @@ from srcli.methods import registry
 from srcli.methods.dials import check, check_counts, refuse, turned
 from srcli.methods.method import Method
 from srcli.tiling.model import Model, Sampling
-from srcli.tiling.strips import Engine, Job, Planes, Stream, values_of
+from srcli.tiling.planes import Planes
+from srcli.tiling.strips import Engine, Job, Stream
 from srcli.weights import extras, manifest, pull, store
 from srcli.weights.model_files import Loaded, load_files
 
@@ -50,7 +51,7 @@ class Upscaler(Calls):
 
     model: a name or alias from the manifest (`srcli models list`), downloaded if it is not installed. The default is
         `auto`, which picks an installed model for each picture. `from_file` loads your own weights.
-    device: auto, cpu, cuda, cuda:N, mps.
+    device: auto, cpu, cuda, cuda:N, xpu, mps.
     precision: auto, fp32, bf16, fp16.
     threads: CPU threads that it computes with; None: as many as torch uses. Torch's own number stays.
     tile: side of a tile in output pixels, 0 to choose by memory.
@@ -230,17 +231,17 @@ class Upscaler(Calls):
             progress(done, total)
 
         colour = picture.colour if alpha is None else bleed(picture.colour, alpha)
-        planes = Planes.of(values_of(colour, picture.span, space), sampling, device)
+        planes = Planes.of(colour, sampling, device, picture.span, space)
         mask, opacity = None, 1.0
         if alpha is not None and constant:
             opacity = float(unit(alpha[0, :1])[0])
         elif alpha is not None:
             # Masks want the faithful answer: invented texture would be holes.
-            mask = Planes.of(unit(alpha)[..., None], replace(sampling, detail=0.0, temperature=0.0), device)
+            mask = Planes.of(alpha[..., None], replace(sampling, detail=0.0, temperature=0.0), device)
         layout, shown = replace(Layout.of(picture), size=size), target.shown(picture.size)
         job = Job(
-            self.engine, layout=layout, size=target.enlarged(picture.size), shown=shown, space=space, colour=planes,
-            alpha=mask, opacity=opacity, advance=advance,
+            self.engine, layout=layout, size=target.enlarged(picture.size), shown=shown, colour=planes, alpha=mask,
+            opacity=opacity, advance=advance,
         )  # fmt: skip
         return Stream(layout, partial(self._on_threads, job.bands), job.count)
 

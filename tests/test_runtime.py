@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 
 from srcli import runtime
 
@@ -42,3 +43,30 @@ def test_a_container_without_a_limit_has_all_of_the_memory(tmp_path, monkeypatch
     limited = runtime._container_limit
     monkeypatch.setattr(runtime, "_container_limit", lambda: limited(tmp_path))
     assert runtime.free_memory() == 24 * GIB
+
+
+@pytest.fixture
+def _intel(monkeypatch):
+    """A machine with two Intel GPUs."""
+    answers = {"is_available": True, "device_count": 2, "is_bf16_supported": True, "get_device_name": "Intel Arc B580"}
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.xpu, name, lambda *_, answer=answer, **__: answer)
+    monkeypatch.setattr(torch.xpu, "mem_get_info", lambda *_: (8 * GIB, 12 * GIB))
+    monkeypatch.setattr(torch.xpu, "memory_reserved", lambda *_: 3 * GIB)
+    monkeypatch.setattr(torch.xpu, "memory_allocated", lambda *_: GIB)
+
+
+@pytest.mark.usefixtures("_intel")
+def test_gpus_of_intel():
+    assert runtime.find_device("auto") == torch.device("xpu")
+    chosen = runtime.choose("xpu:1")
+    assert (str(chosen.device), chosen.precision) == ("xpu:1", "bf16")
+    assert runtime.device_name(chosen.device) == "Intel Arc B580"
+    assert runtime.strip_budget(chosen) == (8 + 2) * GIB // 4 * 2
+    with pytest.raises(runtime.DeviceError, match="'xpu:2' is not available"):
+        runtime.find_device("xpu:2")
+
+
+def test_without_one_xpu_is_not_available():
+    with pytest.raises(runtime.DeviceError, match="'xpu' is not available"):
+        runtime.find_device("xpu")

@@ -12,7 +12,7 @@ from PIL import Image
 from srcli import Target, Upscaler
 from srcli.images.picture import Picture
 from srcli.images.read import from_pil
-from srcli.tiling.strips import NotFinite
+from srcli.tiling.strips import Engine, NotFinite
 from tests.support.places import EXAMPLES
 
 CAT = Image.open(EXAMPLES / "cat.png").crop((40, 30, 100, 80))
@@ -95,8 +95,10 @@ class Breaking:
         return replace(made, picture=made.picture * float("nan")) if broken else made
 
 
-def test_not_finite_tiles_are_made_again_in_float32():
+@pytest.mark.parametrize("ahead", [0, 1], ids=["at once", "late, as from a GPU"])
+def test_not_finite_tiles_are_made_again_in_float32(monkeypatch, ahead):
     reference = Upscaler("linf-lp-s", precision="fp32").upscale(CAT, scale=2)
+    monkeypatch.setattr(Engine, "ahead", ahead)
     broken = Upscaler("linf-lp-s", precision="bf16", tile=64)
     broken.engine.model = Breaking(broken.model, always=False)
     result = broken.run(from_pil(CAT), Target(scale=2))
@@ -122,6 +124,28 @@ def test_out_of_memory_shrinks_the_tiles(upscaler, monkeypatch):
     result = small.run(from_pil(CAT), Target(scale=4))
     assert result.tiles > 1
     assert np.array_equal(result.picture.colour, np.asarray(upscaler.upscale(CAT, scale=4)))
+
+
+@pytest.mark.parametrize("ahead", [0, 1], ids=["at once", "a strip ahead, as on a GPU"])
+def test_out_of_memory_half_way_loses_and_counts_nothing_twice(upscaler, monkeypatch, ahead):
+    monkeypatch.setattr(Engine, "ahead", ahead)
+    small, calls, told = Upscaler("linf-lp-s", precision="fp32"), [], []
+    small.engine.budget = 6 * 2**20
+    decode = small.model.decode
+
+    def limited(features, window, size, sampling):
+        calls.append(window)
+        if len(calls) == 4:  # the last of two strips of two tiles
+            raise RuntimeError("CUDA error: out of memory")
+        return decode(features, window, size, sampling)
+
+    monkeypatch.setattr(small.model, "decode", limited)
+    made = small.stream(from_pil(CAT), Target(scale=4), progress=lambda done, total: told.append((done, total)))
+    bands = [colour for colour, _ in made.bands()]
+    assert np.array_equal(np.concatenate(bands), np.asarray(upscaler.upscale(CAT, scale=4)))
+    assert made.count.tiles == len(calls) - (4 if ahead else 2)  # without what was lost
+    assert told[-1][0] == told[-1][1] == made.layout.size.height * made.layout.size.width
+    assert max(done for done, _ in told) == told[-1][1]
 
 
 def test_large_pictures_are_encoded_in_parts_and_equal_the_whole():

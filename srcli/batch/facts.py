@@ -53,7 +53,7 @@ def facts_of(picture: Picture, size: Size, chosen: Chosen, batch: UpscaleBatch, 
         steps=sampling.steps if has("steps") else None,
         colour=(sampling.colour or getattr(model, "default_colour", None)) if has("colour") else None,
         denoise=sampling.denoise if mixed else None,
-        device=_device(upscaler.runtime),
+        device=runtime.device_name(upscaler.runtime.device),
         precision=upscaler.runtime.precision,
         tiling=model.tiling,
         tile=upscaler.engine.tile or None,
@@ -77,9 +77,3 @@ def counts_of(counts: list[Count]) -> dict[str, int]:
         "redone_tiles": total("redone"),
         "exploded": total("exploded"),
     }
-
-
-def _device(chosen: runtime.Runtime) -> str:
-    if chosen.device.type == "cuda":
-        return torch.cuda.get_device_name(chosen.device)
-    return str(chosen.device)

@@ -130,8 +130,7 @@ def convolution_peak(chosen: runtime.Runtime, repeats: int = 7) -> float:
         for _ in range(repeats):
             start = time.perf_counter()
             layer(x)
-            if chosen.device.type == "cuda":
-                torch.cuda.synchronize()
+            runtime.wait(chosen.device)
             best = min(best, time.perf_counter() - start)
     return 2 * 64 * 64 * 9 * 256 * 256 / best / 1e9
 
@@ -154,9 +153,9 @@ def _seconds_to_write(picture: Picture) -> float:
 
 def _start_of_memory(device: torch.device) -> int | None:
     """Reset the peak memory and return the bytes in use; None if the system cannot do it."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device)
+    if backend := runtime.gpu(device):
+        backend.reset_peak_memory_stats(device)
+        return backend.memory_allocated(device)
     runtime.return_heap()
     try:
         CLEAR.write_text("5")
@@ -167,7 +166,8 @@ def _start_of_memory(device: torch.device) -> int | None:
 
 def _peak_of_memory(device: torch.device) -> int | None:
     """Peak bytes in use since `_start_of_memory`."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
+    backend = runtime.gpu(device)
+    return _status("VmHWM") if backend is None else backend.max_memory_allocated(device)
 
 
 def _status(entry: str) -> int | None:

@@ -122,6 +122,17 @@ def soft_limit(x: Tensor, knee: float, most: float) -> Tensor:
     return torch.where(size > knee, (knee + room * (1 - 1 / (1 + beyond))).copysign(x), x)
 
 
+def soft_upper_limit_(x: Tensor, knee: float, most: float) -> Tensor:
+    """`soft_limit` of x of 0 and more, to the bit, in its place: two passes over memory fewer, and one block of it.
+
+    Not differentiable.
+    """
+    room = most - knee
+    beyond = (x - knee).div_(room).clamp_min_(0)
+    bent = beyond.add_(1).reciprocal_().neg_().add_(1).mul_(room).add_(knee)
+    return torch.where(x > knee, bent, x, out=x)
+
+
 def bend(x: Tensor, reach: float) -> Tensor:
     """Ours, against the exploding inverses of Tsao et al. 2024: x / sqrt(1 + (x / reach)^2), about x where it is small.
 

@@ -33,8 +33,9 @@ class Notch(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         with torch.autocast(patches.device.type, enabled=False):
             for dim, name in ((2, "along_rows"), (1, "along_columns")):
-                count = self._sum(patches.new_ones([n if i == dim else 1 for i, n in enumerate(patches.shape)]), dim)
-                average = self._sum(patches, dim).mul_(count.reciprocal_()).flatten(0, 2)
+                # How many are averaged is counted on the CPU, not by a dozen kernels on a GPU.
+                count = self._sum(torch.ones([n if i == dim else 1 for i, n in enumerate(patches.shape)]), dim)
+                average = self._sum(patches, dim).mul_(count.reciprocal_().to(patches)).flatten(0, 2)
                 away = self.get_buffer(name).to(patches.dtype)
                 patches = torch.addmm(patches.flatten(0, 2), average, away).view(patches.shape)
         return patches

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,12 +29,30 @@ class Unfaithful(SrcliError):
     reason = "unfaithful"
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How far local means of a result lie from those of its low-resolution picture.
+
+    most: the largest difference, () on the device; NaN or infinite where the result is not finite.
+    weight: below 1 where areas are too small to count in full.
+    """
+
+    most: Tensor
+    weight: float
+
+
 def disagreement(made: Tensor, lr: Tensor, window: Window, size: Size) -> float:
     """Largest difference between the local means of a result and those of its low-resolution picture; NaN or infinite
-    where the result is not finite.
+    where the result is not finite. Waits for the device.
 
     made: (1, 3, height, width), the window of the whole output of `size`; lr: (1, 3, h, w); both in about [0, 1].
     """
+    found = doubt(made, lr, window, size)
+    return found.weight * float(found.most)
+
+
+def doubt(made: Tensor, lr: Tensor, window: Window, size: Size) -> Doubt:
+    """`disagreement` before it is read from the device."""
     sides = (
         (window.top, window.height, lr.shape[-2], size.height),
         (window.left, window.width, lr.shape[-1], size.width),
@@ -45,24 +63,31 @@ def disagreement(made: Tensor, lr: Tensor, window: Window, size: Size) -> float:
     )
     wanted = _means(lr, rows * (lr.shape[-2] / size.height), cols * (lr.shape[-1] / size.width))
     area = float((rows[1] - rows[0]) * (cols[1] - cols[0])) * lr.shape[-2] * lr.shape[-1] / (size.height * size.width)
-    weight = min(1.0, math.sqrt(area) / LEAST)
-    return weight * float((_means(made, rows - window.top, cols - window.left) - wanted).abs().amax())
+    most = (_means(made, rows - window.top, cols - window.left) - wanted).abs().amax()
+    return Doubt(most, min(1.0, math.sqrt(area) / LEAST))
 
 
 def _means(image: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """Means (1, 3, n, m) of the areas between n + 1 rows and m + 1 columns of an image, in pixels with fractions."""
-    (top, down), (left, across) = _shares(rows, image.shape[-2]), _shares(cols, image.shape[-1])
+    top, down = _shares(rows, image.shape[-2], image.device)
+    left, across = _shares(cols, image.shape[-1], image.device)
     part = image[..., top : top + down.shape[1], left : left + across.shape[1]].float()
-    return down.to(image.device) @ part @ across.to(image.device).mT
+    return down @ part @ across.mT
 
 
-def _shares(edges: Tensor, length: int) -> tuple[int, Tensor]:
-    """The first pixel that lies between the outer edges, and the share (n, pixels) of each pixel in each interval."""
+def _shares(edges: Tensor, length: int, device: torch.device) -> tuple[int, Tensor]:
+    """The first pixel that lies between the outer edges, and the share (n, pixels) of each pixel in each interval, on
+    the device."""
     first, last = int(edges[0] + 1e-6), min(length, int((edges[-1] - 1e-6).ceil()))
-    start = torch.arange(first, last, dtype=torch.float64)
-    low, high = edges[:-1, None], edges[1:, None]
+    start, count = torch.arange(first, last, dtype=torch.float64), len(edges) - 1
+    # Intervals are longer than a pixel where there are several, so that one lies in two at the most.
+    mine = (torch.searchsorted(edges, start, right=True) - 1).clamp_(0, count - 1)
+    index = torch.stack([mine, mine + 1])
+    low, high = edges[index.clamp_max(count - 1)], edges[(index + 1).clamp_max(count)]
     inside = (torch.minimum(high, start + 1) - torch.maximum(low, start)).clamp_min(0)
-    return first, (inside / (high - low)).float()
+    shares = torch.zeros(count + 1, last - first, device=device)  # one row more, for the last one's missing neighbour
+    shares.scatter_(0, index.to(device), (inside / (high - low)).float().to(device))
+    return first, shares[:count]
 
 
 def fallbacks(model: Model, sampling: Sampling) -> Iterator[Sampling | None]:

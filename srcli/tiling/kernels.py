@@ -10,3 +10,6 @@ ENCODED_PIXELS = 7_000  # pixels of the small picture, for encoders of 48 channe
 PATCHES = 1_600  # positions of LINF's grid of patches
 CANVAS_PIXELS = 64_000  # pixels of the output, for networks that fold it by 4
 NUMBERS_PER_THREAD = 20_480  # numbers of a convolution's input, for SRFlow's narrow layers
+
+# Of speed, not of exactness: features of that many queries of LINF stay in a CPU's cache.
+QUERIES_AT_ONCE = 4_096

@@ -81,10 +81,10 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A window of the output, (1, 3, height, width), not clamped, and how many patches in it had an inverse that
-    exploded and was repaired."""
+    exploded and was repaired: a number, or () on the device, where reading it would wait."""
 
     picture: Tensor
-    exploded: int = 0
+    exploded: int | Tensor = 0
 
 
 class TooSmall(SrcliError):
@@ -102,14 +102,19 @@ class Stages:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.exact = False
+        self.now: str | None = None  # the stage that is running
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
+        start, before = time.perf_counter(), self.now
+        self.now = name
+        try:
+            yield
+        finally:
+            self.now = before
         beat()
-        if self.exact and torch.cuda.is_available():
-            torch.cuda.synchronize()
+        if self.exact and torch.accelerator.is_available():
+            torch.accelerator.synchronize()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 

@@ -15,17 +15,18 @@ from torch import Tensor
 from srcli import runtime
 from srcli.errors import OutOfMemory, SrcliError
 from srcli.geometry import Size, Window
-from srcli.images.colour import Space
 from srcli.images.layout import Band, Layout
-from srcli.images.picture import quantise, unit
+from srcli.images.picture import quantise
 from srcli.resampling import enlarged
-from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, fallbacks
-from srcli.tiling.model import KeepsPicture, Model, Sampling
+from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, doubt, fallbacks
+from srcli.tiling.model import KeepsPicture, Model
+from srcli.tiling.planes import Part, Planes, Tile, behind, joined
 from srcli.tiling.pulse import Pulse, watch
 from srcli.tiling.tiles import SMALLEST_TILE, fit_tile, strips
 
 LEAST_BUDGET = 2**20
-STRIP_STORED = 48 * 2**20  # bytes of a strip as it is stored
+# Bytes of a strip as it is stored; a GPU finishes larger ones in less time than it takes to begin a second.
+STRIP_STORED, STRIP_STORED_GPU = 48 * 2**20, 192 * 2**20
 
 
 class NotFinite(SrcliError):
@@ -45,6 +46,11 @@ class Engine:
     tile: int = 0
     budget: int = 0
     layers: int = 0  # that a tile runs, for its progress
+
+    @property
+    def ahead(self) -> int:
+        """Strips that are asked for before the one that is waited for."""
+        return 0 if self.runtime.device.type == "cpu" else 1
 
     def __post_init__(self) -> None:
         self.budget = self.budget or runtime.strip_budget(self.runtime)
@@ -77,26 +83,6 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Planes:
-    """Colour or alpha on its way: the LR tensor, how to sample, and the features of the whole where they fit."""
-
-    lr: Tensor  # (1, 3, h, w) in [0, 1]
-    channels: int
-    sampling: Sampling
-    shared: Any = None
-
-    @classmethod
-    def of(cls, values: np.ndarray, sampling: Sampling, device: torch.device) -> Planes:
-        """values: float32 (h, w, 1 or 3)."""
-        lr = torch.from_numpy(np.ascontiguousarray(values)).to(device).permute(2, 0, 1)[None]
-        return cls(lr.expand(1, 3, -1, -1).contiguous(), values.shape[2], sampling)
-
-    @property
-    def low(self) -> Size:
-        return Size(*self.lr.shape[-2:])
-
-
-@dataclass(slots=True)
 class Job:
     """A picture's planes to an output layout.
 
@@ -109,7 +95,6 @@ class Job:
     layout: Layout
     size: Size
     shown: Window
-    space: Space
     colour: Planes
     alpha: Planes | None  # None also for one that is the same everywhere
     opacity: float  # that one
@@ -130,8 +115,8 @@ class Job:
         top, sure, told = 0, replace(self.count), 0
         while top < self.layout.size.height:
             try:
-                for band in self._bands(top):
-                    sure, told = replace(self.count), self.told
+                for band, asked in self._bands(top):
+                    sure, told = replace(self.count), asked
                     yield band
                     top += len(band[0])
                 return
@@ -143,18 +128,24 @@ class Job:
                 self.pulse.drop()
                 self._retreat(error)
 
-    def _bands(self, top: int) -> Iterator[Band]:
+    def _bands(self, top: int) -> Iterator[tuple[Band, int]]:
+        """Rows from there, and how many pixels `advance` had been told when they had been asked for."""
         engine = self.engine
         for planes in self._planes():
             if planes.shared is None and (self._fits(planes) or self._indivisible(planes)):
                 self.pulse.begin(self._first_area(top))
                 with engine.runtime.computing(), self.pulse.listening():
                     planes.shared = engine.model.encode(planes.lr, self.size, None, planes.sampling)
-        for strip in strips(self.layout.size, self._tile(), top):
-            windows = [window.shifted(self.shown.top, self.shown.left) for window in strip]
-            colour = np.concatenate([self._colour(w) for w in windows], axis=1)
-            alpha = np.concatenate([self._opacity(w) for w in windows], axis=1) if self.layout.alpha else None
-            yield colour, alpha
+        asked = (self._asked(strip) for strip in strips(self.layout.size, self._tile(), top))
+        for colour, alpha, told in behind(asked, engine.ahead):
+            yield (joined(colour), joined(alpha)[..., 0] if self.layout.alpha else None), told
+
+    def _asked(self, strip: list[Window]) -> tuple[list[Part], list[Part], int]:
+        """The tiles of a strip, of colour and of alpha, and how many pixels `advance` has been told."""
+        windows = [window.shifted(self.shown.top, self.shown.left) for window in strip]
+        colour = [self._make(self.colour, window) for window in windows]
+        alpha = [self._opacity(window) for window in windows] if self.layout.alpha else []
+        return colour, alpha, self.told
 
     def _first_area(self, top: int) -> int:
         """Pixels of the first tile, at the least; features of the whole picture are made together with it."""
@@ -182,40 +173,46 @@ class Job:
     def _planes(self) -> list[Planes]:
         return [self.colour] if self.alpha is None else [self.colour, self.alpha]
 
-    def _colour(self, window: Window) -> np.ndarray:
-        """Stored colour of a window; here, because floats of a whole strip would take much more."""
-        made = self.space.from_network(self._make(self.colour, window))
-        return quantise(made, self.layout.kind, self.layout.span)
+    def _opacity(self, window: Window) -> Part:
+        if self.alpha is not None:
+            return self._make(self.alpha, window)
+        made = quantise(np.full((window.height, window.width, 1), self.opacity, np.float32), self.layout.kind)
+        return lambda: made
 
-    def _opacity(self, window: Window) -> np.ndarray:
-        if self.alpha is None:
-            made = np.full((window.height, window.width), self.opacity, np.float32)
-        else:
-            made = self._make(self.alpha, window)[..., 0]
-        return quantise(made, self.layout.kind)
-
-    def _make(self, planes: Planes, window: Window) -> np.ndarray:
-        """A window of the output, float32 (height, width, channels), not clipped."""
+    def _make(self, planes: Planes, window: Window) -> Part:
+        """A window of the output as stored values (height, width, channels), here, because floats of a whole strip
+        would take much more; what is called for them waits for the device and sees to it that they are good."""
         engine, size = self.engine, self.size
         region = engine.model.region(window, size, planes.low, planes.sampling)
         self.pulse.begin(window.height * window.width)
         with engine.runtime.computing(), self.pulse.listening():
             features = planes.shared if planes.shared is not None else self._features(planes, region)
             made = engine.model.decode(features, window, size, planes.sampling)
-            part, off = made.picture, disagreement(made.picture, planes.lr, window, size)
-        self.count.exploded += made.exploded
+            tile = Tile(planes, window, region, made, doubt(made.picture, planes.lr, window, size))
+        if engine.ahead:
+            self.pulse.end()
+            return lambda: self._settled(tile, None)
+        values = self._settled(tile, features)
+        self.pulse.end()
+        return lambda: values
+
+    def _settled(self, tile: Tile, features: Any) -> np.ndarray:
+        """The stored values of a tile, made again where it was no good. features: None where they are gone."""
+        planes, window, region = tile.planes, tile.window, tile.region
+        off, exploded = tile.flags()
+        self.count.exploded += exploded
         if not math.isfinite(off):
             part = self._again(planes, window, region)
-            off = disagreement(part, planes.lr, window, size)
+            off = disagreement(part, planes.lr, window, self.size)
+            tile.replace(part)
         self.count.tiles += 1
         self.count.bounded += self._bounded(planes, region)
         self.count.disagreement = max(self.count.disagreement, off)
         if off > LIMIT:
-            part = self._faithful(planes, features, window)
-        self.pulse.end()
-        if planes.channels == 1:
-            part = part.mean(1, keepdim=True)
-        return part[0].float().permute(1, 2, 0).cpu().numpy()
+            if features is None:
+                features = planes.shared
+            tile.replace(self._faithful(planes, features, window, region))
+        return tile.stored()
 
     def _bounded(self, planes: Planes, region: Window) -> bool:
         """Whether a tile is only close to the untiled result: its features were made without all that they depend on,
@@ -225,7 +222,7 @@ class Job:
             return False
         return isinstance(model, KeepsPicture) or (planes.shared is None and region != Window.whole(planes.low))
 
-    def _faithful(self, planes: Planes, features: Any, window: Window) -> Tensor:
+    def _faithful(self, planes: Planes, features: Any, window: Window, region: Window) -> Tensor:
         """A tile that shows what went in, after the model's first answer did not."""
         engine, size = self.engine, self.size
         if planes.sampling.strict:
@@ -238,6 +235,8 @@ class Job:
             with engine.runtime.computing():
                 if sampling is None:
                     break
+                if features is None:
+                    features = self._features(planes, region)
                 part = engine.model.decode(features, window, size, sampling).picture
                 if disagreement(part, planes.lr, window, size) <= LIMIT:
                     return part
@@ -281,7 +280,8 @@ class Job:
         tile = fit_tile(size, cost, max(engine.budget, least + engine.budget // 2))
         # Several strips wait to be written, so each is bounded too.
         row = self.layout.bytes // size.height
-        return Size(min(tile.height, max(SMALLEST_TILE, STRIP_STORED // row)), tile.width)
+        stored = STRIP_STORED if engine.runtime.device.type == "cpu" else STRIP_STORED_GPU
+        return Size(min(tile.height, max(SMALLEST_TILE, stored // row)), tile.width)
 
     def _retreat(self, error: BaseException) -> None:
         """Ask for less, or give up."""
@@ -294,8 +294,3 @@ class Job:
             planes.shared = None
         runtime.return_heap()
         logging.getLogger("srcli").info("out of memory: strips of half the size from here")
-
-
-def values_of(colour: np.ndarray, span: tuple[float, float], space: Space) -> np.ndarray:
-    """Stored colour as what networks see."""
-    return space.to_network(unit(colour, span))

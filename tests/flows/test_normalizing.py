@@ -85,3 +85,12 @@ def test_one_number_a_sample():
     assert across(values).shape == (2, 1, 1, 1)
     assert across(values, 2).tolist() == [[1.0], [2.0]]
     assert total(across(values) * torch.ones(2, 3, 2, 2)).tolist() == [12.0, 24.0]
+
+
+def test_an_upper_limit_in_place_has_the_bits_of_the_soft_limit():
+    x = torch.cat([torch.linspace(0, 40, 30_001), torch.rand(7, generator=torch.Generator().manual_seed(0)) * 1e6])
+    x = torch.cat([x, torch.nextafter(torch.tensor([6.0, 6.0]), torch.tensor([0.0, 9.0]))])
+    wanted = normalizing.soft_limit(x, 6.0, 9.0)
+    rows = x.clone().expand(3, -1).clone().t()  # in strides, too
+    assert torch.equal(normalizing.soft_upper_limit_(rows, 6.0, 9.0), wanted[:, None].expand(-1, 3))
+    assert torch.equal(rows[:, 1], wanted)

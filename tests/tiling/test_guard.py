@@ -25,6 +25,7 @@ from srcli.methods.bicubic.model import PlainModel
 from srcli.resampling import enlarged
 from srcli.tiling.guard import LIMIT, Unfaithful, disagreement, fallbacks
 from srcli.tiling.model import Sampling
+from srcli.tiling.strips import Engine
 from tests.support.places import EXAMPLES
 
 SRFLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("srflow-lp-s", "srflow-s")]
@@ -114,8 +115,10 @@ def bursting(sound: float, tile: int = 64) -> Upscaler:
 CAT = from_pil(Image.open(EXAMPLES / "cat.png").convert("RGB").crop((40, 30, 140, 100)))
 
 
+@pytest.mark.parametrize("ahead", [0, 1], ids=["at once", "late, as from a GPU"])
 @pytest.mark.parametrize(("sound", "detail"), [(0.5, 0.5), (0.0, 0.0), (-1.0, None)])
-def test_a_tile_that_bursts_is_made_again_more_faithfully(sound, detail):
+def test_a_tile_that_bursts_is_made_again_more_faithfully(monkeypatch, sound, detail, ahead):
+    monkeypatch.setattr(Engine, "ahead", ahead)
     result = bursting(sound).run(CAT, Target(scale=2))
     assert (result.tiles, result.guarded_tiles) == (12, 1)
     model = Upscaler("bicubic" if detail is None else "linf-lp-s", precision="fp32", tile=64)
@@ -123,6 +126,13 @@ def test_a_tile_that_bursts_is_made_again_more_faithfully(sound, detail):
     assert np.array_equal(result.picture.colour[:64, :64], expected[:64, :64])
     whole = Upscaler("linf-lp-s", precision="fp32").run(CAT, Target(scale=2)).picture.colour
     assert np.array_equal(result.picture.colour[64:], whole[64:])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_exploded_patches_are_counted_one_by_one(monkeypatch, precision):
+    upscaler = Upscaler("linf-lp-s", precision=precision, tile=64)
+    monkeypatch.setattr(upscaler.model, "_count", lambda *_: torch.tensor(1237))
+    assert upscaler.run(CAT, Target(scale=2)).exploded == 12 * 1237
 
 
 def test_strict_makes_it_an_error():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EXAMPLES = """Examples:\n
   srcli bench --scales 2,4\n
   srcli bench --megapixels 24 --repeats 1\n
+  srcli bench --roofline --models linf-lp-s --scale 4 --device cuda\n
   srcli bench --data Set5/ --scales 2,3,4 --report results/\n
   srcli bench --data Set14/ --models bicubic,linf-s --temperature 0,0.4,0.8 --lpips-weights lpips_squeeze.safetensors\n
   srcli bench --score esrgan-results/ --data Set14/ --scale 4 --json"""
@@ -76,9 +77,12 @@ def command(
     ] = None,
     megapixels: Annotated[float, typer.Option("--megapixels", min=0.01, help="Output to time.")] = 1.0,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed runs after a warm-up.")] = 5,
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Time each stage against the device's matrix product and copy.")
+    ] = False,
     tile: Annotated[int, typer.Option("-t", "--tile", help="Side of a tile in output pixels; 0: by memory.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default="all")] = None,
-    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
+    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, xpu, mps.")] = "auto",
     precision: Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="One JSON object per row.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
@@ -97,7 +101,7 @@ def command(
         runtime.set_threads(threads)
         chosen = runtime.choose(device, precision)
         sweeps = _sweeps(detail, temperature, steps, denoise, seed)
-        _check_degradation(degradation, low, data)
+        _check_given(degradation, low, data, report, roofline)
         factors = _factors(scales, whole=data is not None)
         named = models is not None or bool(score)
         names = [n.strip() for n in (models or "").split(",") if n.strip()] if named else _embedded(factors, output)
@@ -106,7 +110,7 @@ def command(
             if score or low:
                 raise UsageError("--score and --lr need the photos: --data FOLDER")
             made = [v for v in _models(names, sweeps, seeds, (device, precision, tile)) if v.label != "bicubic"]
-            _time(made, factors, megapixels, repeats, report, output)
+            (_roofline if roofline else _time)(made, factors, megapixels, repeats, report, output)
             return
         whole = [int(v) for v in factors]
         if (score or low) and len(whole) != 1:
@@ -142,10 +146,12 @@ def _command() -> str:
     return shlex.join(["srcli", *sys.argv[1:]])
 
 
-def _check_degradation(preset: str | None, low: Path | None, data: Path | None) -> None:
+def _check_given(preset: str | None, low: Path | None, data: Path | None, report: Path | None, roofline: bool) -> None:
     from srcli.batch import UsageError
     from srcli.degradation.presets import PRESETS
 
+    if roofline and (data is not None or report is not None):
+        raise UsageError("--roofline times stages and prints them, without --data and --report")
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"unknown degradation {preset!r}; use {', '.join(PRESETS)}")
     if preset is not None and (low is not None or data is None):
@@ -258,6 +264,23 @@ def _time(
         bench_view.times(timings, peak, output)
     if folder is not None:
         output.say(str(run.publish_times(folder, _command(), chosen, timings, peak)))
+
+
+def _roofline(
+    variants: Sequence[Model], scales: list[float], megapixels: float, repeats: int, _: Path | None, output: Output
+) -> None:
+    from srcli.batch import UsageError
+    from srcli.bench import peaks, roofline
+
+    if not variants:
+        raise UsageError("no model to time; give --models")
+    _check(variants, scales)  # type: ignore[arg-type]
+    measured, found = peaks.peaks_of(variants[0].upscaler.runtime), []
+    for row in roofline.measure(variants, scales, megapixels, repeats, measured):
+        found.append(row)
+        output.record(row.to_dict())
+    if not output.json:
+        bench_view.rooflines(found, output)
 
 
 def _numbers(text: str, option: str) -> list[float]:

@@ -40,6 +40,7 @@ def collect() -> dict[str, Any]:
     chosen = runtime.choose()
     devices = ["cpu"]
     devices += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    devices += [f"xpu:{i} {torch.xpu.get_device_name(i)}" for i in range(torch.xpu.device_count())]
     if torch.backends.mps.is_available():
         devices.append("mps")
     versions = {"numpy": numpy.__version__, "pillow": PIL.__version__, "opencv": cv2.__version__}

@@ -130,7 +130,7 @@ def run(
     ] = math.inf,
     save_minutes: Annotated[float, typer.Option("--save-minutes", min=0, help="Minutes between saved states.")] = 5.0,
     validate_every: Annotated[int, typer.Option("--validate-every", min=1, help="Steps between scores.")] = 2000,
-    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, mps.")] = "auto",
+    device: Annotated[str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 or 1, xpu, mps.")] = "auto",
     batches: Annotated[
         str,
         typer.Option(

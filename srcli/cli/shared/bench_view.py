@@ -11,6 +11,7 @@ from srcli.cli.shared.console import Output
 if TYPE_CHECKING:
     from srcli.bench.metrics import Metric
     from srcli.bench.quality import Row
+    from srcli.bench.roofline import Roofline
     from srcli.bench.timing import Timing
 
 
@@ -69,4 +70,31 @@ def times(timings: list[Timing], peak: float, output: Output) -> None:
         table.add_row(
             f"x{row.scale:g}", row.variant, row.picture, row.output, *seconds, *parts, *ends, end_section=last
         )
+    output.table(table)
+
+
+def rooflines(found: list[Roofline], output: Output) -> None:
+    """Print a table of stages against the device's peaks."""
+    from rich.table import Table
+
+    peaks = found[0].peaks
+    caption = f"a matrix product: {peaks.flop / 1e9:.0f} GFLOP/s; a copy: {peaks.bytes / 1e9:.1f} GB/s"
+    table = Table(title="stages against what the device can do", caption=caption)
+    for heading in ("scale", "model", "stage", "s/Mpx", "time", "GFLOP/Mpx", "MB/Mpx", "kernels", "product", "copy"):
+        table.add_column(heading, justify="left" if heading in ("model", "stage") else "right")
+    for row in found:
+        for number, stage in enumerate(row.stages):
+            table.add_row(
+                f"x{row.scale:g}" if number == 0 else "",
+                row.variant if number == 0 else "",
+                stage.stage,
+                f"{stage.seconds / row.megapixels:.4f}",
+                f"{stage.seconds / row.seconds:.0%}",
+                f"{stage.flop / row.megapixels / 1e9:.1f}",
+                f"{stage.bytes / row.megapixels / 1e6:.0f}",
+                f"{stage.kernels}",
+                f"{stage.product_share:.1%}",
+                f"{stage.copy_share:.1%}",
+                end_section=number + 1 == len(row.stages),
+            )
     output.table(table)

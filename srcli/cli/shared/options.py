@@ -110,7 +110,7 @@ MAX_MEMORY = Annotated[
     ),
 ]
 DEVICE = Annotated[
-    str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 (or 1) or mps.", rich_help_panel=MACHINE)
+    str, typer.Option("-g", "--device", help="auto, cpu, cuda, cuda:1 (or 1), xpu or mps.", rich_help_panel=MACHINE)
 ]
 PRECISION = Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or fp16.", rich_help_panel=MACHINE)]
 THREADS = Annotated[

@@ -228,7 +228,7 @@ def bilinear_window(lr: Tensor, window: Window, size: Size) -> Tensor:
         lines.append(torch.where(positions < length, positions, mirror))
     first = [int(places.min()) for places in lines]
     stencils = [
-        linear_taps(torch.arange(start, int(places.max()) + 1), low, high).to(lr.device)
+        linear_taps(torch.arange(start, int(places.max()) + 1), low, high)
         for start, places, low, high in zip(first, lines, lr.shape[-2:], (size.height, size.width), strict=True)
     ]
     image = interpolate(lr.float(), *stencils)

@@ -21,7 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srcli.flows.normalizing import affine_log_det, change_of_variables, linear_log_det, scale_of, soft_limit
+from srcli.flows.normalizing import (
+    affine_log_det,
+    change_of_variables,
+    linear_log_det,
+    scale_of,
+    soft_limit,
+    soft_upper_limit_,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,10 @@ class SoftLimit:
 
     def __call__(self, x: Tensor) -> Tensor:
         return soft_limit(x, self.knee, self.most)
+
+    def upper_(self, x: Tensor) -> Tensor:
+        """The same of x of 0 and more, in its place; returns it."""
+        return soft_upper_limit_(x, self.knee, self.most)
 
 
 # Of a layer, and of the residual in [-1, 1]. What they change on photographs: `benchmarks/quality/guard.py --before`.
@@ -156,7 +167,7 @@ class FixedFlow:
         # Not torch.sigmoid: the ends of its vector loops round differently, and tiles would differ from the whole.
         logits.neg_().sub_(2).exp_().add_(1).reciprocal_().add_(1e-4).reciprocal_()
         if self.centred:
-            logits.copy_(STRETCH(logits))
+            STRETCH.upper_(logits)
         return condition
 
     def mean(self, stretched: Tensor) -> Tensor:

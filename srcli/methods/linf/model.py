@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,10 +18,8 @@ from srcli.methods.linf.queries import Queries, grid_queries, patch_centres
 from srcli.networks.notch import Notch
 from srcli.networks.patches import from_patches, grid, rows
 from srcli.resampling import LinearTaps, interpolate, linear_taps
-from srcli.tiling.kernels import ENCODED_PIXELS, PATCHES
+from srcli.tiling.kernels import ENCODED_PIXELS, PATCHES, QUERIES_AT_ONCE
 from srcli.tiling.model import Decoded, Sampling, Scales, Stages, gaussian_field
-
-QUERIES_AT_ONCE = 4096  # features of that many queries stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,12 @@ class LinfModel:
         self.most_detail = 0.0 if prior is None else 1.0
         self.stages = Stages()
         self.flow, self.notch = FixedFlow(linf.imnet), Notch(linf.patch)
+        self.at_once = QUERIES_AT_ONCE
 
     def to(self, device: torch.device) -> LinfModel:
         """Moves the model; returns itself."""
+        # A GPU has no cache to stay in, and a band costs it as many kernels as a tile.
+        self.at_once = QUERIES_AT_ONCE if device.type == "cpu" else sys.maxsize
         self.linf.to(device)
         self.flow.to(device)
         self.notch.to(device)
@@ -88,6 +90,9 @@ class LinfModel:
     def decode_bytes(self, window: Window, size: Size, sampling: Sampling) -> int:
         """Working memory of decoding a window, roughly."""
         per_patch = 4 * (self.flow.conditions + 3 * self.flow.dim) + 4 * 4 * self.linf.hidden
+        if self.at_once > QUERIES_AT_ONCE:
+            # Neighbours, angles and waves of all patches at once; then stretches, each with three steps of their bound.
+            per_patch += 4 * max(24 * self.linf.hidden, 3 * self.flow.conditions)
         return window.height * window.width * (per_patch // self.patch**2 + 60)
 
     # --- the picture ---
@@ -122,9 +127,9 @@ class LinfModel:
         make = self._predict if self._predicts(sampling) else self._sample
         residual, wild = make(features, area, size, sampling)
         count = self._count(wild, area, window)
-        if count and sampling.on_explode == "error":
+        if sampling.on_explode == "error" and count:
             raise Exploded(
-                f"the inverse of the flow explodes in {count} patches; lower --detail, or use --on-explode repair"
+                f"the inverse of the flow explodes in {int(count)} patches; lower --detail, or use --on-explode repair"
             )
         patches = residual.view(1, area.height, area.width, -1)
         with self.stages("notch"):
@@ -135,12 +140,12 @@ class LinfModel:
     def _base(self, features: LinfFeatures, window: Window, size: Size) -> Tensor:
         """The upsampling without the flow: (1, 3, window.height, window.width)."""
         (h, w), region = features.lr.shape[-2:], features.region
-        base = interpolate(features.lr, *self._pixels(window, size, h, w, features.lr.device))
+        base = interpolate(features.lr, *self._pixels(window, size, h, w))
         for k, (share, residual) in features.anchors.items():
             if (size.height, size.width) == (k * h, k * w):
                 part = window.cut(residual, region.scaled(k))
             else:
-                rows, cols = self._pixels(window, size, k * h, k * w, features.lr.device)
+                rows, cols = self._pixels(window, size, k * h, k * w)
                 part = interpolate(residual, rows.shifted(region.top * k), cols.shifted(region.left * k))
             base += part * (share / 2)  # not add_(alpha=): fused in vectors, not in their tails
         return base
@@ -176,8 +181,8 @@ class LinfModel:
             out = rows(self.prior(grid(hidden, (1, area.height, area.width)), queries.cell)) * sampling.detail
         wild = torch.zeros(count, dtype=torch.bool, device=out.device)
         with self.stages("inverse"):
-            for start in range(0, count, QUERIES_AT_ONCE):
-                where = slice(start, start + QUERIES_AT_ONCE)
+            for start in range(0, count, self.at_once):
+                where = slice(start, start + self.at_once)
                 out[where], wild[where] = self._inverse(out[where], stretched[where])
         return out, wild
 
@@ -186,12 +191,12 @@ class LinfModel:
         residual = self.flow.unbounded(z, stretched)
         return self.flow.bounded(residual), ~(residual.abs().amax(1) <= EXPLODED)
 
-    def _count(self, wild: Tensor, area: Window, window: Window) -> int:
+    def _count(self, wild: Tensor, area: Window, window: Window) -> Tensor:
         """Exploded patches whose corner lies in the window, so that those that two tiles share count once."""
         p = self.patch
         top, bottom = (-(-edge // p) - area.top for edge in (window.top, window.bottom))
         left, right = (-(-edge // p) - area.left for edge in (window.left, window.right))
-        return int(wild.view(area.height, area.width)[top:bottom, left:right].sum())
+        return wild.view(area.height, area.width)[top:bottom, left:right].sum()
 
     # --- where ---
 
@@ -213,21 +218,21 @@ class LinfModel:
         return core.within(grid, self.notch.radius + self.prior.radius, self.prior.align, PATCHES)
 
     def _blocks(self, features: LinfFeatures, area: Window, size: Size) -> Iterator[tuple[Window, slice, Queries]]:
-        """Bands of patch rows with about QUERIES_AT_ONCE queries each, and their place among all rows * columns."""
-        low, region = features.lr.shape[-2:], features.region
+        """Bands of patch rows with about `at_once` queries each, and their place among all rows * columns."""
+        low, region, device = features.lr.shape[-2:], features.region, features.lr.device
         cols = linear_taps(patch_centres(area.left, area.right, self.patch), low[1], size.width).shifted(region.left)
-        bands = -(-area.height * area.width // QUERIES_AT_ONCE)
+        cols = cols.to(device)
+        bands = -(-area.height * area.width // self.at_once)
         step = -(-area.height // bands)
         for top in range(area.top, area.bottom, step):
             bottom = min(top + step, area.bottom)
             rows = linear_taps(patch_centres(top, bottom, self.patch), low[0], size.height).shifted(region.top)
-            queries = grid_queries([rows], [cols], (region.height, region.width)).to(features.lr.device)
+            queries = grid_queries([rows.to(device)], [cols], (region.height, region.width))
             where = slice((top - area.top) * area.width, (bottom - area.top) * area.width)
             yield Window(top, area.left, bottom - top, area.width), where, queries
 
     @staticmethod
-    def _pixels(window: Window, size: Size, h: int, w: int, device: torch.device) -> tuple[LinearTaps, LinearTaps]:
+    def _pixels(window: Window, size: Size, h: int, w: int) -> tuple[LinearTaps, LinearTaps]:
         """Where the pixels of a window lie on an image of h x w."""
-        rows = linear_taps(torch.arange(window.top, window.bottom), h, size.height).to(device)
-        cols = linear_taps(torch.arange(window.left, window.right), w, size.width).to(device)
-        return rows, cols
+        rows = linear_taps(torch.arange(window.top, window.bottom), h, size.height)
+        return rows, linear_taps(torch.arange(window.left, window.right), w, size.width)

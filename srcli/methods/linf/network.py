@@ -82,16 +82,17 @@ class LINF(Trainable):
         maps: coefficients and frequencies, (B, 2 * hidden, h, w). Returns (N, 4 * hidden).
         """
         table = maps.permute(0, 2, 3, 1).reshape(-1, 2 * self.hidden)
-        near = F.embedding(queries.index, table)  # (N, 4, 2 * hidden)
+        near = F.embedding(queries.index, table)  # (..., 2 * hidden)
         count, half = queries.shape[0], self.hidden // 2
         with torch.autocast(maps.device.type, enabled=False):
-            phase = self.phase(queries.cell).float() * math.pi
+            phase = self.phase(queries.cell.to(maps.device)).float() * math.pi
         # cos and sin in one pass: cos(x) = sin(x + pi / 2)
         phase = torch.stack([phase + math.pi / 2, phase], dim=1)[:, None, None]  # (B, 1, 1, 2, half)
-        q, relative = near[..., self.hidden :], queries.relative * math.pi
-        angle = q[..., :half] * relative[..., :1] + q[..., half:] * relative[..., 1:]
-        basis = (angle.view(count, -1, 4, 1, half) + phase).sin().view(-1, 4, self.hidden)
-        return (near[..., : self.hidden] * (queries.weight[..., None] * basis).to(maps.dtype)).flatten(1)
+        q, y, x = near[..., self.hidden :], queries.y * math.pi, queries.x * math.pi
+        angle = q[..., :half] * y[..., None] + q[..., half:] * x[..., None]
+        basis = (angle.view(count, -1, 4, 1, half) + phase).sin().view(*queries.index.shape, self.hidden)
+        made = near[..., : self.hidden] * (queries.weight[..., None] * basis).to(maps.dtype)
+        return made.view(-1, 4 * self.hidden)
 
     def condition(self, fourier: Tensor) -> tuple[Tensor, Tensor]:
         """Last hidden activations (N, hidden) and the flow's condition in float32."""

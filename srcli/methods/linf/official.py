@@ -177,7 +177,7 @@ class OfficialLinf:
         residual = window.cut(from_patches(patches, self.linf.patch), area.scaled(self.linf.patch))
         ys, xs = torch.arange(window.top, window.bottom), torch.arange(window.left, window.right)
         rows, cols = linear_taps(ys, lr.shape[2], size.height), linear_taps(xs, lr.shape[3], size.width)
-        return Decoded(interpolate(lr, rows.to(lr.device), cols.to(lr.device)) + residual / 2)
+        return Decoded(interpolate(lr, rows, cols) + residual / 2)
 
     def upscale(self, lr: Tensor, height: int, width: int) -> Tensor:
         """(1, 3, h, w) in [0, 1] to (1, 3, height, width): of the prior, or the flow's mean; clamped."""

@@ -23,7 +23,7 @@ class GridPrior(Trainable):
     """LINF-LP, Tsao et al. 2024, learned prior, in a form of ours: z = G(x), the latent of every patch.
 
     From the flow's hidden activations (B, hidden, h, w) and the size of an output pixel (B, 2), as (y, x) with an LR
-    pixel 2 long, to (B, D, h, w). h and w of any size; strips start at even rows.
+    pixel 2 long and best on the CPU, where it is read, to (B, D, h, w). h and w of any size; strips start at even rows.
 
     gains: pairs of a scale and a factor of the latent there, interpolated between; a calibration for inference, left
     out while training.
@@ -57,7 +57,7 @@ class GridPrior(Trainable):
 
     def forward(self, hidden: Tensor, cell: Tensor) -> Tensor:
         h, w = hidden.shape[-2:]
-        x = self.from_hidden(hidden).add_(self.scale(cell)[:, :, None, None])
+        x = self.from_hidden(hidden).add_(self.scale(cell.to(hidden.device))[:, :, None, None])
         x = self.before(F.leaky_relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, SLOPE, inplace=True))
         y = F.interpolate(self.up(self.coarse(self.down(x))), scale_factor=2.0, mode="nearest")
         x = self.after(y.add_(x))

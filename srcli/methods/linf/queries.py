@@ -1,7 +1,7 @@
 """Where a local implicit function asks: the four low-resolution neighbours of every query point.
 
 Coordinates are functions of the absolute output position, so any strip of an image asks exactly what the
-whole image asks. One LR pixel is 2 units long in `relative`, as in LIIF (Chen et al. 2021).
+whole image asks. One LR pixel is 2 units long in y and x, as in LIIF (Chen et al. 2021).
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from srcli.resampling import LinearTaps, linear_taps
 @dataclass(frozen=True, slots=True)
 class Queries:
     """Neighbours of N = B * h * w query points in a batch of LR feature maps, corners in the order
-    (top, left), (top, right), (bottom, left), (bottom, right)."""
+    (top, left), (top, right), (bottom, left), (bottom, right): (N, 4), or (B, h, w, 2, 2) on a grid, where rows and
+    columns are tables of their own that broadcast."""
 
     shape: tuple[int, int, int]  # B, h, w
-    index: Tensor  # (N, 4) int64, flat position in B * H_lr * W_lr
-    relative: Tensor  # (N, 4, 2) float32, query minus neighbour centre as (y, x)
-    weight: Tensor  # (N, 4) float32, sums to 1
-    cell: Tensor  # (B, 2) float32, size of an output pixel in the units of `relative`, as (y, x)
+    index: Tensor  # int64, flat position in B * H_lr * W_lr
+    y: Tensor  # float32, query minus neighbour centre; broadcasts to the index
+    x: Tensor
+    weight: Tensor  # float32, sums to 1 over the corners
+    cell: Tensor  # (B, 2) float32, size of an output pixel in the units of y and x, as (y, x)
 
     def to(self, device: str | torch.device) -> Queries:
-        tensors = (self.index, self.relative, self.weight, self.cell)
+        tensors = (self.index, self.y, self.x, self.weight, self.cell)
         return Queries(self.shape, *(t.to(device) for t in tensors))
 
 
@@ -39,21 +41,21 @@ def patch_centres(first: int, last: int, patch: int) -> Tensor:
 def grid_queries(
     rows: list[LinearTaps], cols: list[LinearTaps], low: tuple[int, int], image: list[int] | None = None
 ) -> Queries:
-    """Queries on B windows, each the product of a row and a column axis, on LR maps of size `low`.
+    """Queries on B windows, each the product of a row and a column axis, on LR maps of size `low`. The cell is on the
+    CPU; all else is where the taps are.
 
     `image` names the batch item that each window looks at; by default window i looks at item i.
     """
     count, h, w = len(rows), rows[0].index.shape[1], cols[0].index.shape[1]
-    base = torch.tensor(image if image is not None else range(count)).view(-1, 1, 1, 1, 1) * (low[0] * low[1])
     row = _along([r.index for r in rows], "y") * low[1]
-    col = _along([c.index for c in cols], "x")
-    index = (base + row + col).reshape(-1, 4)
-    row_rel = _along([r.relative for r in rows], "y").expand(count, h, w, 2, 2)
-    col_rel = _along([c.relative for c in cols], "x").expand(count, h, w, 2, 2)
+    if count > 1 or image:
+        base = torch.tensor(image if image is not None else range(count)) * (low[0] * low[1])
+        row += base.view(-1, 1, 1, 1, 1).to(row.device)
+    index = row + _along([c.index for c in cols], "x")
+    y, x = _along([r.relative for r in rows], "y"), _along([c.relative for c in cols], "x")
     weight = _along([r.weight for r in rows], "y") * _along([c.weight for c in cols], "x")
     cell = torch.tensor([[r.cell, c.cell] for r, c in zip(rows, cols, strict=True)])
-    relative = torch.stack([row_rel, col_rel], dim=-1).reshape(-1, 4, 2)
-    return Queries((count, h, w), index, relative, weight.reshape(-1, 4), cell)
+    return Queries((count, h, w), index, y, x, weight, cell)
 
 
 def _along(pairs: list[Tensor], direction: str) -> Tensor:
@@ -110,10 +112,12 @@ def official_queries(coord: Tensor, cell: Tensor, low: tuple[int, int]) -> Queri
     total = torch.stack(areas).sum(0)
     weight = torch.stack([areas[3], areas[2], areas[1], areas[0]], dim=-1) / total[..., None]
     base = torch.arange(count).view(-1, 1, 1, 1) * (low[0] * low[1])
+    relative = torch.stack(relatives, dim=-2).reshape(-1, 4, 2)
     return Queries(
         (count, h, w),
         (base + torch.stack(indices, dim=-1)).reshape(-1, 4),
-        torch.stack(relatives, dim=-2).reshape(-1, 4, 2),
+        relative[..., 0].contiguous(),
+        relative[..., 1].contiguous(),
         weight.reshape(-1, 4),
         cell * sizes,
     )

@@ -202,8 +202,8 @@ class SRFlowModel(FixedScale):
 
     def _enlarged(self, features: SRFlowFeatures, core: Window) -> Tensor:
         scale, (h, w) = self.flow.scale, features.lr.shape[-2:]
-        rows = linear_taps(torch.arange(core.top, core.bottom), h, scale * h).to(features.lr.device)
-        cols = linear_taps(torch.arange(core.left, core.right), w, scale * w).to(features.lr.device)
+        rows = linear_taps(torch.arange(core.top, core.bottom), h, scale * h)
+        cols = linear_taps(torch.arange(core.left, core.right), w, scale * w)
         return interpolate(features.lr, rows, cols)
 
     def _strength(self, sampling: Sampling) -> float:

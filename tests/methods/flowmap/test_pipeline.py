@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from srcli import runtime
 from srcli.geometry import Size, Window
-from srcli.images.colour import PLAIN
 from srcli.images.layout import Layout
 from srcli.images.read import from_pil
 from srcli.methods.flowmap.lora import Lora, merged
@@ -23,7 +22,8 @@ from srcli.methods.flowmap.model import FlowmapModel
 from srcli.methods.registry import assemble, build
 from srcli.resampling import enlarged
 from srcli.tiling.model import Sampling
-from srcli.tiling.strips import Engine, Job, Planes
+from srcli.tiling.planes import Planes
+from srcli.tiling.strips import Engine, Job
 from srcli.training import recipe
 from srcli.training.inference import whole
 from tests.methods.flowmap.models import CHANGE, MODEL, change, small
@@ -117,7 +117,6 @@ def test_tiles_are_not_tiny_where_their_surroundings_fill_the_budget():
                 layout=layout,
                 size=layout.size,
                 shown=Window.whole(layout.size),
-                space=PLAIN,
                 colour=planes,
                 alpha=None,
                 opacity=1.0,
