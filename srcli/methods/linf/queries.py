@@ -45,18 +45,18 @@ def grid_queries(
     """
     count, h, w = len(rows), rows[0].index.shape[1], cols[0].index.shape[1]
     base = torch.tensor(image if image is not None else range(count)).view(-1, 1, 1, 1, 1) * (low[0] * low[1])
-    row = _along([r.index for r in rows], "y") * low[1]
-    col = _along([c.index for c in cols], "x")
+    row = along([r.index for r in rows], "y") * low[1]
+    col = along([c.index for c in cols], "x")
     index = (base + row + col).reshape(-1, 4)
-    row_rel = _along([r.relative for r in rows], "y").expand(count, h, w, 2, 2)
-    col_rel = _along([c.relative for c in cols], "x").expand(count, h, w, 2, 2)
-    weight = _along([r.weight for r in rows], "y") * _along([c.weight for c in cols], "x")
+    row_rel = along([r.relative for r in rows], "y").expand(count, h, w, 2, 2)
+    col_rel = along([c.relative for c in cols], "x").expand(count, h, w, 2, 2)
+    weight = along([r.weight for r in rows], "y") * along([c.weight for c in cols], "x")
     cell = torch.tensor([[r.cell, c.cell] for r, c in zip(rows, cols, strict=True)])
     relative = torch.stack([row_rel, col_rel], dim=-1).reshape(-1, 4, 2)
     return Queries((count, h, w), index, relative, weight.reshape(-1, 4), cell)
 
 
-def _along(pairs: list[Tensor], direction: str) -> Tensor:
+def along(pairs: list[Tensor], direction: str) -> Tensor:
     """(B, 2, n) stencils as (B, h, 1, 2, 1) for rows or (B, 1, w, 1, 2) for columns."""
     stacked = torch.stack(pairs).transpose(1, 2)
     return stacked[:, :, None, :, None] if direction == "y" else stacked[:, None, :, None, :]
