@@ -41,7 +41,7 @@ def command(
     ctx: typer.Context,
     inputs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="INPUT...", help="Pictures or folders; - is standard input.", show_default=False),
+        typer.Argument(metavar="INPUT...", help="Pictures, PDFs or folders; - is standard input.", show_default=False),
     ] = None,
     out: Annotated[
         str | None,
