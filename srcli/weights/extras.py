@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,11 @@ from srcli.errors import SrcliError
 if TYPE_CHECKING:
     from srcli.weights.entries import Entry
 
-PACKAGES = {"sd": ("diffusers",), "onnx": ("onnx", "onnxscript", "onnxruntime")}  # of each extra
+PACKAGES = {
+    "sd": ("diffusers",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "spandrel": ("spandrel",),
+}  # of each extra
 
 
 class ExtraMissing(SrcliError):
@@ -32,5 +37,10 @@ def check(entry: Entry) -> None:
 
 def require(extra: str, name: str) -> None:
     """Raise ExtraMissing if a package of an extra is not installed. name: of what needs it."""
-    if any(find_spec(package) is None for package in PACKAGES[extra]):
+    if not installed(extra):
         raise ExtraMissing(extra, name)
+
+
+def installed(extra: str) -> bool:
+    """Whether all packages of an extra are there."""
+    return all(package in sys.modules or find_spec(package) is not None for package in PACKAGES[extra])

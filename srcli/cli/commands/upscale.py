@@ -297,4 +297,4 @@ def _source(model: str | None, file: Path | None, **others: Path | None) -> str 
         return model
     from srcli.weights.model_files import load_files
 
-    return load_files(file, **others)
+    return load_files(file, others["prior"], others["lora"], others["twin"])
