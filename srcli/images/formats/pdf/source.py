@@ -160,7 +160,7 @@ class PdfSource:
         return max(1, round(PROOF * width / most)), max(1, round(PROOF * height / most))
 
     def _drawn(self, page: Any, dpi: float, where: str) -> np.ndarray:
-        scale = dpi / POINTS
+        scale = dpi / POINTS * (1 - 1e-7)  # or rounding would add a pixel to whole numbers
         width, height = (max(1, int(side * scale + 1)) for side in page.get_size())
         check_size(where, width, height, self.max_pixels)
         return _pixels(page.render(scale=scale))
