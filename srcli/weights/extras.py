@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -43,4 +42,4 @@ def require(extra: str, name: str) -> None:
 
 def installed(extra: str) -> bool:
     """Whether all packages of an extra are there."""
-    return all(package in sys.modules or find_spec(package) is not None for package in PACKAGES[extra])
+    return all(find_spec(package) is not None for package in PACKAGES[extra])
