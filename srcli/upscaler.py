@@ -27,7 +27,7 @@ from srcli.tiling.model import Model, Sampling
 from srcli.tiling.planes import Planes
 from srcli.tiling.strips import Engine, Job, Stream
 from srcli.weights import extras, manifest, pull, store
-from srcli.weights.model_files import Loaded, load_files
+from srcli.weights.model_files import Loaded, file_in, load_files
 
 DIALS = ("detail", "temperature", "steps", "colour", "denoise")
 __all__ = ["Chosen", "Progress", "Stream", "Upscaled", "Upscaler"]
@@ -50,7 +50,8 @@ class Upscaler(Calls):
     """A model ready to run: loaded once, used for any number of pictures, from any number of threads.
 
     model: a name or alias from the manifest (`srcli models list`), downloaded if it is not installed. The default is
-        `auto`, which picks an installed model for each picture. `from_file` loads your own weights.
+        `auto`, which picks an installed model for each picture. `from_file` loads your own weights, and so does
+        `spandrel:FILE` those of a community model.
     device: auto, cpu, cuda, cuda:N, xpu, mps.
     precision: auto, fp32, bf16, fp16.
     threads: CPU threads that it computes with; None: as many as torch uses. Torch's own number stays.
@@ -74,6 +75,8 @@ class Upscaler(Calls):
         self.runtime, self._threads = runtime.choose(str(device), precision), threads
         self.engine: Engine
         self.choices: dict[str, Upscaler] = {}  # of `auto`, by name
+        if isinstance(model, str) and (named := file_in(model)):
+            model = load_files(named[1], family=named[0])
         if isinstance(model, Loaded):
             self.entry, networks = model.entry, model.networks
         else:

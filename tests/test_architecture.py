@@ -28,7 +28,7 @@ PACKAGE = Path(registry.__file__).parents[1]
 ROOMS = (
     "errors", "arguments", "geometry", "schema", "provenance", "files", "userfolders", "runtime", "registry", "images",
     "look", "choice", "drawing", "resampling", "networks", "flows", "checkpoints", "weights", "degradation", "metrics",
-    "tiling", "training", "methods", "api", "upscaler", "degrader", "report", "batch", "bench", "cli",
+    "tiling", "training", "methods", "api", "upscaler", "degrader", "export", "report", "batch", "bench", "cli",
 )  # fmt: skip
 MOST_FILES = 15
 MOST_LINES = 301
@@ -90,7 +90,7 @@ FOUNDATIONS = {
     "tiling": {"errors", "geometry", "runtime", "images", "resampling"},
 }
 INFERENCE = re.compile(
-    r"srcli\.methods\.\w+\.(method|model|network|flow|prior|queries|anchors|path|glow|folded|official)"
+    r"srcli\.methods\.\w+\.(method|model|network|flow|prior|queries|anchors|path|glow|folded|official|graph)"
 )
 
 
@@ -134,8 +134,12 @@ def test_rooms_and_files_are_small():
 
 def test_everything_declared_resolves():
     for method in registry.methods().values():
-        paths = [*method.architectures.values(), *method.published, *filter(None, (method.model, method.load))]
-        paths += method.readers
+        paths = [
+            *method.architectures.values(),
+            *method.published,
+            *filter(None, (method.model, method.load, method.graph)),
+        ]
+        paths += [*method.readers, *filter(None, [method.graph])]
         paths += [path for task in method.tasks for path in (task.code, task.crops)]
         for path in paths:
             assert callable(resolve(path)) or path in method.published, path

@@ -171,6 +171,7 @@ class Writing:
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _destination: images.Destination | None = None
     _ledger_notes: tuple[str, ...] = ()  # notes, if the ledger could not be written
+    _frame_notes: tuple[str, ...] = ()  # notes of reading the frames after the first
 
     def open(self) -> Record | None:
         """Claim the result's file; a record if the result need not be made. Raises SrcliError."""
@@ -207,7 +208,8 @@ class Writing:
             if self.prepared.path == STREAM:
                 _send(self._destination.path)
         record = replace(self.prepared.record, facts=self.facts(self.prepared.picture, self.prepared.size))
-        return replace(record, status="done", notes=tuple(dict.fromkeys(record.notes + notes + self._ledger_notes)))
+        told = record.notes + self._frame_notes + notes + self._ledger_notes
+        return replace(record, status="done", notes=tuple(dict.fromkeys(told)))
 
     def _before_rename(self, part: Path) -> None:
         prepared = self.prepared
@@ -255,6 +257,7 @@ class Writing:
             stream = self.prepared.chosen.upscaler.stream(
                 picture, self.batch.target, self.prepared.chosen.sampling, part
             )
+            self._frame_notes += picture.notes
             self.counts.append(stream.count)
             layout, _ = self._layout(picture, stream.layout)
             yield layout, stream.bands()

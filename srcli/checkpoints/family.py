@@ -76,6 +76,7 @@ class Family:
     convert: the checkpoint with our names; raises Misfit. Sizes come from keys and shapes, and `args` must agree with
         them. The result is checked key by key against the network of its architecture.
     role: the role of the converted network, if files of this family can hold several networks.
+    last_resort: whether it is asked only where no other family knows the file; its `detect` gets the tensors too.
     """
 
     name: str
@@ -83,3 +84,4 @@ class Family:
     detect: Callable[[Collection[str]], bool]
     convert: Callable[[Checkpoint], Converted]
     role: str = ""
+    last_resort: bool = False

@@ -49,19 +49,28 @@ def agree(args: Mapping[str, Any], found: Mapping[str, Any]) -> None:
             raise Misfit(f"it claims {name} = {str(stated)[:40]!r}, but its tensors have {value!r}")
 
 
-def account(state: State, architecture: Mapping[str, Any]) -> None:
+def account(state: State, architecture: Mapping[str, Any]) -> bool:
     """Raise Misfit unless keys, shapes and number types are exactly those of the architecture, with finite numbers.
 
-    The network is built without memory, whatever the architecture claims.
+    The network is built without memory, whatever the architecture claims. One that follows its weights is built from
+    them, no larger than they are. Returns whether it is one that does not.
     """
     from srcli.methods.registry import build
 
     _check_bounds(architecture)
     try:
         with torch.device("meta"):
-            expected = build(architecture).state_dict()
+            network = build(architecture)
+            expected = network.state_dict()
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise Misfit(f"its sizes do not make a network: {error}") from error
+    if getattr(network, "follows_weights", False):
+        _check_finite(state)
+        try:
+            network.load_state_dict(dict(state))
+        except RuntimeError as error:
+            raise Misfit(str(error)) from None
+        return False
     missing = [key for key in expected if key not in state]
     if missing:
         raise Misfit(f"the key {_first(missing)} missing")
@@ -74,6 +83,12 @@ def account(state: State, architecture: Mapping[str, Any]) -> None:
             raise Misfit(f"{key} has the shape {shape(given)} instead of {shape(wanted)}")
         if given.is_floating_point() != wanted.is_floating_point() or given.is_complex():
             raise Misfit(f"{key} holds {str(given.dtype).removeprefix('torch.')} numbers")
+    _check_finite(state)
+    return True
+
+
+def _check_finite(state: State) -> None:
+    for key, given in state.items():
         if not torch.isfinite(given).all():
             raise Misfit(f"{key} has numbers that are not finite")
 

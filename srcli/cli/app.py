@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, schema, show, train, upscale
-from srcli.cli.shared import streams
+from srcli.cli.commands import bench, compare, degrade, doctor, export, models, presets, schema, show, train, upscale
+from srcli.cli.shared import models_adding, streams
 from srcli.cli.shared.console import Output
 from srcli.cli.usage.command import App, Taught, TaughtGroup
 from srcli.schema import stamped
@@ -32,7 +32,9 @@ app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
 app.command("show", epilog=show.EXAMPLES)(show.command)
 app.command("schema", epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor")(doctor.command)
+models.app.command("add", epilog=models_adding.EXAMPLES)(models_adding.add)
 app.add_typer(models.app, name="models")
+app.add_typer(export.app, name="export")
 app.add_typer(presets.app, name="presets")
 app.add_typer(train.app, name="train")
 

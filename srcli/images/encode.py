@@ -17,7 +17,7 @@ from srcli.images.layout import Band, Holds, Layout, whole
 FORMATS = {
     ".png": "PNG", ".apng": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".webp": "WEBP",
     ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF", ".gif": "GIF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM",
-    ".pnm": "PPM", ".pfm": "PFM", ".jxl": "JXL",
+    ".pnm": "PPM", ".pfm": "PFM", ".jxl": "JXL", ".pdf": "PDF",
 }  # fmt: skip
 HOLDS = {
     "PNG": Holds(kinds=("uint8", "uint16"), alpha=True),
@@ -30,8 +30,9 @@ HOLDS = {
     "BMP": Holds(profile=False),
     "PPM": Holds(kinds=("uint8", "uint16"), profile=False),
     "PFM": Holds(kinds=("float32",), profile=False),
+    "PDF": Holds(longest=65500),
 }
-LOSSY = frozenset({"JPEG", "WEBP", "AVIF", "JXL"})  # formats with a quality
+LOSSY = frozenset({"JPEG", "WEBP", "AVIF", "JXL", "PDF"})  # formats with a quality
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 JPEG_SEGMENT = 65533  # maximum bytes in a segment
 PHOTOSHOP = b"Photoshop 3.0\0"
@@ -41,7 +42,7 @@ PHOTOSHOP = b"Photoshop 3.0\0"
 class Style:
     """How to encode.
 
-    quality: of JPEG, WebP, AVIF and JPEG XL, 1 to 100; of JPEG XL, 100 is lossless.
+    quality: of JPEG, WebP, AVIF, JPEG XL and PDF, 1 to 100; of JPEG XL and PDF, 100 is lossless.
     level: of deflate, 0 to 9.
     lossless: for WebP.
     background: colour behind transparency in formats without alpha.

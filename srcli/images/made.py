@@ -13,6 +13,8 @@ from PIL import Image
 from srcli.errors import SrcliError
 from srcli.images.formats import raster
 from srcli.images.formats.jxl import boxes
+from srcli.images.formats.pdf import source as pdf
+from srcli.images.formats.pdf import write as pdf_write
 from srcli.images.metadata import HISTORY, PROCESSING, TEXT_KEY
 from srcli.images.read import file_bytes
 from srcli.images.source import decoding
@@ -81,6 +83,9 @@ def _described(data: bytes) -> tuple[Image.Exif, str | None]:
     if boxes.is_jxl(data):
         exif.load(boxes.read(data).exif or b"")
         return exif, None
+    if pdf.is_pdf(data):
+        pdf.need_packages("the file")
+        return exif, pdf_write.provenance(data)
     with raster.opened(data) as image:
         text = getattr(image, "text", {}) if image.format == "PNG" else {}
         return image.getexif(), text.get(TEXT_KEY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -28,6 +28,23 @@ NOT_TEXT = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The page of a PDF that a picture was made from.
+
+    document: the PDF.
+    number: of the page, from 0.
+    width, height: of the page as shown, in points.
+    info: title, author and the like of the document.
+    """
+
+    document: bytes = field(repr=False)
+    number: int
+    width: float
+    height: float
+    info: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """The metadata of a picture.
 
@@ -37,6 +54,7 @@ class Metadata:
     dpi: horizontal and vertical resolution.
     text: keys and values of a PNG; the comment of JPEG and GIF as `Comment`.
     gamma, chromaticity: of a PNG without a profile.
+    page: of a PDF.
     """
 
     exif: bytes | None = None
@@ -46,6 +64,7 @@ class Metadata:
     text: tuple[tuple[str, str], ...] = ()
     gamma: float | None = None
     chromaticity: tuple[float, ...] | None = None
+    page: Page | None = None
 
 
 def collect(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
@@ -108,8 +127,9 @@ def finished(metadata: Metadata, size: Size, provenance: Facts | None) -> tuple[
 
 
 def stripped(metadata: Metadata) -> Metadata:
-    """Only the metadata needed to show the colours right."""
-    return Metadata(gamma=metadata.gamma, chromaticity=metadata.chromaticity)
+    """Only the metadata needed to show the colours right, and the page with its text."""
+    page = metadata.page and replace(metadata.page, info=())
+    return Metadata(gamma=metadata.gamma, chromaticity=metadata.chromaticity, page=page)
 
 
 def _corrected(block: bytes | None, size: Size, provenance: Facts | None) -> bytes | None:

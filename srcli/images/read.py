@@ -10,10 +10,12 @@ from PIL import Image
 from srcli.images.formats import psd, raster, raw, tiff
 from srcli.images.formats.jxl.boxes import is_jxl
 from srcli.images.formats.jxl.picture import JxlSource
+from srcli.images.formats.pdf import source as pdf
 from srcli.images.picture import Picture
 from srcli.images.source import MAX_PIXELS, ImageError, Missing, Source
 
-# Of files in folders. Content decides what a file is; .rgb and .bw are left out, as they are mostly bare pixels.
+# Of files in folders. Content decides what a file is; .rgb and .bw are left out, as they are mostly bare pixels, and so
+# are PDFs, which are mostly no scans.
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".ppm",
     ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".heic", ".heif", ".jxl", ".psd", ".psb",
@@ -25,6 +27,7 @@ OWN: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, str, int], Source]], 
     (psd.is_psd, psd.PsdSource),
     (tiff.is_tiff, tiff.TiffSource),
     (raster.is_pfm, raster.PfmSource),
+    (pdf.is_pdf, pdf.PdfSource),
 )  # formats that Pillow does not read, or only in part
 
 

@@ -17,6 +17,8 @@ from srcli.images import encode
 from srcli.images.encode import ANIMATED, FORMATS, HOLDS, Style
 from srcli.images.formats import tiff_write
 from srcli.images.formats.jxl.picture import need_codec
+from srcli.images.formats.pdf import source as pdf
+from srcli.images.formats.pdf import write as pdf_write
 from srcli.images.layout import Band, Layout, fitted
 from srcli.images.metadata import Metadata, finished, stripped
 from srcli.images.picture import Picture
@@ -24,7 +26,7 @@ from srcli.images.source import ImageError, NotWritten
 from srcli.provenance import Facts
 
 T = TypeVar("T")
-NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF"})
+NO_METADATA = frozenset({"BMP", "PPM", "PFM", "GIF", "PDF"})
 WITH_IPTC = frozenset({"JPEG", "TIFF"})
 
 
@@ -83,6 +85,8 @@ class Destination:
         self.kind = kind_of(self.path)
         if self.kind == "JXL":
             need_codec(self.path.name)
+        if self.kind == "PDF":
+            pdf.need_packages(self.path.name)
         check_size(self.kind, self.size)
         self._made = [p for p in (self.path.parent, *self.path.parent.parents) if not p.exists()]
         try:
@@ -103,7 +107,10 @@ class Destination:
     def write(self, layout: Layout, bands: Iterable[Band]) -> tuple[str, ...]:
         """Encode a picture and rename the file. Returns notes about what the format could not hold."""
         layout, fit, notes = self._fitted(layout)
-        notes += self._encoded(lambda file: encode.still(self.kind, file, layout, map(fit, bands), self.style))
+        if self.kind == "PDF":
+            notes += self._encoded(lambda file: pdf_write.write(file, [(layout, map(fit, bands))], self.style))
+        else:
+            notes += self._encoded(lambda file: encode.still(self.kind, file, layout, map(fit, bands), self.style))
         return tuple(notes)
 
     def write_frames(
@@ -124,6 +131,8 @@ class Destination:
 
         if self.kind == "TIFF":
             more = self._encoded(lambda file: tiff_write.write(file, each(), max_bytes, self.style.level))
+        elif self.kind == "PDF":
+            more = self._encoded(lambda file: pdf_write.write(file, each(), self.style))
         else:
             more = self._encoded(lambda file: encode.animation(self.kind, file, each(), loop, self.style))
         return tuple(dict.fromkeys([*notes, *more]))
@@ -131,7 +140,8 @@ class Destination:
     def _fitted(self, layout: Layout) -> tuple[Layout, Callable[[Band], Band], list[str]]:
         target, fit, notes = fitted(layout, self.kind, HOLDS[self.kind], self.style.background)
         data = layout.metadata
-        if self.kind in NO_METADATA and (data.xmp or data.iptc or data.exif):
+        paged = self.kind == "PDF" and data.page is not None  # what a page has, PDF can hold
+        if self.kind in NO_METADATA and not paged and (data.xmp or data.iptc or data.exif):
             notes.append(f"{self.kind} cannot hold metadata: left out")
         elif data.iptc and self.kind not in WITH_IPTC:
             notes.append(f"{self.kind} cannot hold an IPTC record: left out")
@@ -170,7 +180,7 @@ class Destination:
 def can_animate(path: Path, *, pages: bool) -> bool:
     """Whether the format of a file name can hold an animation, or pages."""
     kind = FORMATS.get(path.suffix.lower())
-    return kind == "TIFF" if pages else kind in ANIMATED
+    return kind in ("TIFF", "PDF") if pages else kind in ANIMATED
 
 
 def write(picture: Picture, path: Path, style: Style | None = None) -> tuple[str, ...]:

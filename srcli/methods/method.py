@@ -99,6 +99,8 @@ class Method:
     published: paths of the families of published checkpoints that it reads, in the order in which they are asked.
     readers: paths of functions that read its own file formats: the state dict in a file, or None for another format.
     load: path of a function that makes the networks from the files of all roles, where a file is not a network.
+    graph: path of a function that makes a graph for `srcli export` of the model and its steps; empty for a method whose
+        models cannot be exported.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Method:
     published: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     load: str = ""
+    graph: str = ""
 
     def control(self, name: str) -> Control | None:
         """The dial of that name."""

@@ -30,6 +30,7 @@ DECLARATIONS: tuple[str, ...] = (
     "srcli.methods.flowsr_sd.method:FLOWSR_SD",
     "srcli.methods.degflow.method:DEGFLOW",
     "srcli.methods.bicubic.method:BICUBIC",
+    "srcli.methods.spandrel.method:SPANDREL",
 )
 # Networks that several methods share, or that only measure.
 SHARED = {

@@ -9,7 +9,7 @@ from torch import nn
 
 from srcli.methods.registry import methods
 from srcli.weights import store
-from srcli.weights.convert import Converted, ConvertError, convert
+from srcli.weights.convert import Converted, ConvertError, convert, families
 from srcli.weights.entries import Entry, Part
 from srcli.weights.installing import first_difference
 from srcli.weights.store import network_of
@@ -23,17 +23,33 @@ class Loaded:
     networks: dict[str, nn.Module]
 
 
-def load_files(path: Path, prior: Path | None = None, lora: Path | None = None, twin: Path | None = None) -> Loaded:
+def file_in(name: str) -> tuple[str, Path] | None:
+    """The family and the file in a name such as spandrel:FILE; None for the name of a model."""
+    family, colon, file = name.partition(":")
+    named = colon and any(each.last_resort and each.name == family for each in families())
+    return (family, Path(file).expanduser()) if named else None
+
+
+def load_files(
+    path: Path,
+    prior: Path | None = None,
+    lora: Path | None = None,
+    twin: Path | None = None,
+    *,
+    family: str | None = None,
+) -> Loaded:
     """Load a model from published checkpoints or from safetensors files written by `srcli`.
 
     path: the flow or other main network.
     prior: a learned prior for the flow.
     lora: a LoRA for the flow map.
     twin: a network of the same shape, to mix with.
+    family: of the main network; None for the first that knows it.
 
     Raises ConvertError.
     """
-    found = {file: convert(file) for file in (path, prior, lora) if file is not None}
+    found = {file: convert(file) for file in (prior, lora) if file is not None}
+    found[path] = convert(path, family=family)
     _check_roles(path, found[path], prior, None if prior is None else found[prior])
     if lora is not None:
         _check_change(path, found[path], lora, found[lora])

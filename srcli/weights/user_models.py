@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,33 @@ from srcli.methods.registry import methods
 from srcli.userfolders import NoHome
 from srcli.weights import cache, manifest, manifest_file, store
 from srcli.weights.convert import Converted, convert
-from srcli.weights.entries import DEGRADES, Entry, ManifestError
+from srcli.weights.entries import DEGRADES, Entry, Hub, ManifestError
 from srcli.weights.model_files import check_twin
 
 
-def add(name: str, path: Path, converted: Converted, twin: Path | None = None) -> Entry:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where a file is from, and on what terms.
+
+    commercial: whether the licence permits commercial use, None if it does not say.
+    bytes, sha256: of the file.
+    """
+
+    source: Hub
+    licence: str
+    commercial: bool | None
+    bytes: int
+    sha256: str
+
+
+def add(
+    name: str, path: Path, converted: Converted, twin: Path | None = None, published: Published | None = None
+) -> Entry:
     """Add a model of one part, or of a network and its twin, to the user's own manifest.
 
     path, converted: the file and its content. The licence counts as accepted: it is up to the user to know it.
     twin: file of a network of the same shape.
+    published: where the file can be had again.
     Raises ManifestError, or ConvertError for a twin that does not fit.
     """
     if not manifest_file.NAME.fullmatch(name):
@@ -42,9 +61,8 @@ def add(name: str, path: Path, converted: Converted, twin: Path | None = None) -
         f"purpose = {_quoted(f'{methods()[converted.pipeline].does} (imported from {path.name})')}",
         f"pipeline = {_quoted(converted.pipeline)}",
         f"scales = [{low}, {high}]",
-        'licence = "unstated"',
-        'commercial = "unstated"',
-        *_part(name, converted.role, name + _suffix(path)),
+        *_terms(published),
+        *_part(name, converted.role, name + _suffix(path), published),
     ]
     if twin is not None:
         lines += _part(name, "twin", f"{name}-twin{_suffix(twin)}")
@@ -109,8 +127,25 @@ def _without(text: str, name: str) -> str:
     return "".join(kept).rstrip("\n") + "\n" if "".join(kept).strip() else ""
 
 
-def _part(name: str, role: str, file: str) -> list[str]:
-    return [f"[models.{_quoted(name)}.parts.{_quoted(role)}]", f"file = {_quoted(file)}", "sources = []"]
+def _terms(published: Published | None) -> list[str]:
+    if published is None:
+        return ['licence = "unstated"', 'commercial = "unstated"']
+    commercial = '"unstated"' if published.commercial is None else str(published.commercial).lower()
+    return [f"licence = {_quoted(published.licence)}", f"commercial = {commercial}"]
+
+
+def _part(name: str, role: str, file: str, published: Published | None = None) -> list[str]:
+    lines = [f"[models.{_quoted(name)}.parts.{_quoted(role)}]", f"file = {_quoted(file)}"]
+    if published is None:
+        return [*lines, "sources = []"]
+    hub = published.source
+    source = f"hub = {_quoted(hub.repo)}, path = {_quoted(hub.path)}, revision = {_quoted(hub.revision)}"
+    return [
+        *lines,
+        f"bytes = {published.bytes}",
+        f"sha256 = {_quoted(published.sha256)}",
+        f"sources = [{{ {source} }}]",
+    ]
 
 
 def _suffix(path: Path) -> str:

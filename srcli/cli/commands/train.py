@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srcli.cli.commands import train_ablation, train_export, train_list, train_pairs, train_sheet
+from srcli.cli.commands import train_ablation, train_export, train_pairs, train_sheet
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.training import data as train_data
+from srcli.cli.shared.training import listing
 from srcli.cli.shared.training import options as train_options
 from srcli.cli.shared.training.degraded import SOLVER_STEPS
 from srcli.cli.usage.command import App
@@ -274,7 +275,7 @@ def _run(trainer: "Trainer", max_minutes: float, save_minutes: float, validate_e
 @app.command("list")
 def _list() -> None:
     """List the recipes, and which made the embedded weights."""
-    train_list.show()
+    listing.show()
 
 
 app.command("pairs")(train_pairs.pairs)

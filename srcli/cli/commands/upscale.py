@@ -33,6 +33,7 @@ EXAMPLES = """Examples:\n
   cat photo.jpg | srcli upscale - -f png > large.png\n
   srcli upscale noisy.jpg -n realesr-general-x4v3 --denoise 0.5\n
   srcli upscale photo.jpg -s 4 -m RRDB-LINF.pth\n
+  srcli upscale book.pdf -s 2 -o book_x2.pdf\n
   srcli upscale photo.jpg -s 4 -m guided.safetensors --lora change.safetensors --steps 2 --detail 1.5\n
   srcli upscale photo.jpg -s 4 --detail 0.5 --json"""
 
@@ -41,7 +42,7 @@ def command(
     ctx: typer.Context,
     inputs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="INPUT...", help="Pictures or folders; - is standard input.", show_default=False),
+        typer.Argument(metavar="INPUT...", help="Pictures, PDFs or folders; - is standard input.", show_default=False),
     ] = None,
     out: Annotated[
         str | None,
@@ -67,13 +68,13 @@ def command(
             "--model",
             show_default="auto",
             autocompletion=model_names,
-            help="auto picks the model that suits each picture; srcli models list shows the others.",
+            help="auto picks what suits each picture; see srcli models list. spandrel:FILE: a community model.",
         ),
     ] = None,
     manifest: MANIFEST = None,
     model_file: Annotated[
         Path | None,
-        typer.Option("-m", "--model-file", help="Weights in a file: a published .pth, .pt or .ckpt, or safetensors."),
+        typer.Option("-m", "--model-file", help="Weights in a file: .pth, .pt, .ckpt or safetensors."),
     ] = None,
     prior: Annotated[
         Path | None, typer.Option("--prior", help="With -m: the file of the flow's learned prior (LINF-LP, SRFlow-LP).")
@@ -297,4 +298,4 @@ def _source(model: str | None, file: Path | None, **others: Path | None) -> str 
         return model
     from srcli.weights.model_files import load_files
 
-    return load_files(file, **others)
+    return load_files(file, others["prior"], others["lora"], others["twin"])

@@ -44,8 +44,10 @@ def known_model(name: str | None) -> Entry:
 
 
 def fetch_models(names: Sequence[str | None], output: Output) -> None:
-    """Fetch missing weights of models that upscale pictures. Raises SrcliError."""
-    fetch_entries([known_model(name) for name in names], output)
+    """Fetch missing weights of models that upscale pictures; a name may be spandrel:FILE. Raises SrcliError."""
+    from srcli.weights.model_files import file_in
+
+    fetch_entries([known_model(name) for name in names if name is None or file_in(name) is None], output)
 
 
 def fetch_entries(entries: Sequence[Entry], output: Output) -> None:

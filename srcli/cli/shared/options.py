@@ -17,7 +17,7 @@ FORMAT = Annotated[
     typer.Option(
         "-f",
         "--format",
-        help="Output format: png, jpg, webp, tif, avif, jxl, gif, bmp, ppm or pfm.",
+        help="Output format: png, jpg, webp, tif, avif, jxl, gif, bmp, ppm, pfm or pdf.",
         rich_help_panel=WRITING,
     ),
 ]
@@ -27,7 +27,7 @@ QUALITY = Annotated[
         "--quality",
         min=1,
         max=100,
-        help="Quality of JPEG, WebP, AVIF and JPEG XL; 100 makes JPEG XL lossless.",
+        help="Quality of JPEG, WebP, AVIF, JPEG XL and PDF; 100 makes JPEG XL and PDF lossless.",
         rich_help_panel=WRITING,
     ),
 ]

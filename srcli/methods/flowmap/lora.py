@@ -34,7 +34,7 @@ class Lora(Trainable):
         """Whether it was made for networks of that architecture."""
         return self.shapes == _shapes(network)
 
-    def changed(self, network: nn.Module, factor: float = 1.0) -> dict[str, Tensor]:
+    def changed(self, network: nn.Module, factor: float | Tensor = 1.0) -> dict[str, Tensor]:
         """The network's weights with the change times `factor`, by the names of its parameters. Differentiable."""
         made = {}
         for layer in self.shapes:

@@ -12,6 +12,7 @@ FLOWMAP = Method(
     scales=(1.0, 8.0),
     architectures={"lora": "srcli.methods.flowmap.lora:lora"},
     model="srcli.methods.flowmap.model:FlowmapModel",
+    graph="srcli.methods.flowmap.graph:graph",
     parts=(
         Part(role="velocity", kinds=("velocity",)),
         Part(role="lora", kinds=("lora",), optional=True),

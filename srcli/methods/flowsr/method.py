@@ -12,6 +12,7 @@ FLOWSR = Method(
     scales=(1.0, 8.0),
     architectures={"velocity": "srcli.methods.flowsr.network:VelocityNet"},
     model="srcli.methods.flowsr.model:FlowsrModel",
+    graph="srcli.methods.flowsr.graph:graph",
     parts=(Part(role="velocity", kinds=("velocity",)),),
     controls=(
         Control(name="detail", swept=False),

@@ -15,6 +15,7 @@ LINF = Method(
         "grid-prior": "srcli.methods.linf.prior:GridPrior",
     },
     model="srcli.methods.linf.model:LinfModel",
+    graph="srcli.methods.linf.graph:graph",
     parts=(
         Part(role="flow", kinds=("linf",)),
         Part(role="prior", kinds=("grid-prior",), optional=True),

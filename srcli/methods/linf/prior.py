@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -55,13 +56,19 @@ class GridPrior(Trainable):
         """Whether it predicts latents of that flow."""
         return (self.from_hidden.in_channels, self.out.out_channels) == (flow.hidden, flow.imnet.dim)
 
-    def forward(self, hidden: Tensor, cell: Tensor) -> Tensor:
+    def raw(self, hidden: Tensor, cell: Tensor) -> Tensor:
+        """The latent without its gain."""
         h, w = hidden.shape[-2:]
         x = self.from_hidden(hidden).add_(self.scale(cell.to(hidden.device))[:, :, None, None])
-        x = self.before(F.leaky_relu(F.pad(x, (0, w % 2, 0, h % 2)) if h % 2 or w % 2 else x, SLOPE, inplace=True))
+        if torch.compiler.is_exporting() or h % 2 or w % 2:  # a graph is for even and odd numbers
+            x = F.pad(x, (0, w % 2, 0, h % 2))
+        x = self.before(F.leaky_relu(x, SLOPE, inplace=True))
         y = F.interpolate(self.up(self.coarse(self.down(x))), scale_factor=2.0, mode="nearest")
         x = self.after(y.add_(x))
-        z = self.out(x)[..., :h, :w].float()
+        return self.out(x)[..., :h, :w].float()
+
+    def forward(self, hidden: Tensor, cell: Tensor) -> Tensor:
+        z = self.raw(hidden, cell)
         if self.training:
             return z
         scale = 2 / cell.detach().double().cpu().prod(1).sqrt().numpy()

@@ -47,18 +47,18 @@ def grid_queries(
     `image` names the batch item that each window looks at; by default window i looks at item i.
     """
     count, h, w = len(rows), rows[0].index.shape[1], cols[0].index.shape[1]
-    row = _along([r.index for r in rows], "y") * low[1]
+    row = along([r.index for r in rows], "y") * low[1]
     if count > 1 or image:
         base = torch.tensor(image if image is not None else range(count)) * (low[0] * low[1])
         row += base.view(-1, 1, 1, 1, 1).to(row.device)
-    index = row + _along([c.index for c in cols], "x")
-    y, x = _along([r.relative for r in rows], "y"), _along([c.relative for c in cols], "x")
-    weight = _along([r.weight for r in rows], "y") * _along([c.weight for c in cols], "x")
+    index = row + along([c.index for c in cols], "x")
+    y, x = along([r.relative for r in rows], "y"), along([c.relative for c in cols], "x")
+    weight = along([r.weight for r in rows], "y") * along([c.weight for c in cols], "x")
     cell = torch.tensor([[r.cell, c.cell] for r, c in zip(rows, cols, strict=True)])
     return Queries((count, h, w), index, y, x, weight, cell)
 
 
-def _along(pairs: list[Tensor], direction: str) -> Tensor:
+def along(pairs: list[Tensor], direction: str) -> Tensor:
     """(B, 2, n) stencils as (B, h, 1, 2, 1) for rows or (B, 1, w, 1, 2) for columns."""
     stacked = torch.stack(pairs).transpose(1, 2)
     return stacked[:, :, None, :, None] if direction == "y" else stacked[:, None, :, None, :]

@@ -18,6 +18,7 @@ from srcli.checkpoints.family import Checkpoint, Converted, ConvertError, Family
 from srcli.checkpoints.shapes import account, check_indices, check_invertible
 from srcli.files import WriteError
 from srcli.methods import registry
+from srcli.weights import extras
 from srcli.weights.convert import lpips, ours
 from srcli.weights.convert.container import read
 
@@ -37,24 +38,29 @@ __all__ = [
 
 def families() -> tuple[Family, ...]:
     """All families, in the order in which they are tried: those of the methods, then the parts of LPIPS."""
-    return (*registry.families(), lpips.HEADS, lpips.TRUNK)
+    known = registry.families()
+    last = [family for family in known if family.last_resort]
+    return (*(family for family in known if not family.last_resort), lpips.HEADS, lpips.TRUNK, *last)
 
 
 # Recognised by its metadata, not by its keys.
 OURS = Family(name="srcli", title="weights of srcli", detect=lambda keys: False, convert=ours.convert)
 
 
-def convert(path: Path, role: str | None = None) -> Converted:
+def convert(path: Path, role: str | None = None, family: str | None = None) -> Converted:
     """Read a checkpoint and rename its tensors to those of our networks; every key must be accounted for.
 
     path: a published checkpoint (.pth, .pt, .ckpt, .safetensors), or a file made by `write` or `srcli train export`.
     role: the network to take from a file with several; None, or a role the file lacks, takes its main network.
+    family: by name, one of those that are asked last; None: the first that knows the file.
 
     Code in the file is not run. Raises ConvertError.
     """
     checkpoint = read(path)
-    families = _families(path, checkpoint)
-    return _converted(path, checkpoint, next((f for f in families if f.role == role), families[0]))
+    if family is not None:
+        return _converted(path, checkpoint, next(f for f in families() if f.name == family))
+    found = _families(path, checkpoint)
+    return _converted(path, checkpoint, next((f for f in found if f.role == role), found[0]))
 
 
 def roles_in(path: Path) -> list[str]:
@@ -68,20 +74,22 @@ def _families(path: Path, checkpoint: Checkpoint) -> list[Family]:
     if "architecture" in checkpoint.metadata:
         return [OURS]
     keys = checkpoint.tensors.keys()
-    found = [family for family in families() if family.detect(keys)]
+    found = [family for family in families() if not family.last_resort and family.detect(keys)]
+    found = found or [family for family in families() if family.last_resort and family.detect(checkpoint.tensors)]
     if not found:
         known = ", ".join(f.title for f in families())
         example = next(iter(keys), "nothing")[:80]
-        raise ConvertError(f"{path} holds an unknown network (its first key is {example}); supported are {known}")
+        more = "" if extras.installed("spandrel") else "; for the last, run: pip install 'srcli[spandrel]'"
+        raise ConvertError(f"{path} holds an unknown network (its first key is {example}); supported are {known}{more}")
     return [family for family in found if family.role] if found[0].role else found[:1]
 
 
 def _converted(path: Path, checkpoint: Checkpoint, family: Family) -> Converted:
     try:
         converted = family.convert(checkpoint)
-        account(converted.tensors, converted.architecture)
-        check_indices(converted.tensors)
-        check_invertible(converted.tensors)
+        if account(converted.tensors, converted.architecture):
+            check_indices(converted.tensors)
+            check_invertible(converted.tensors)
     except Misfit as error:
         raise ConvertError(f"{path} looks like {family.title}, but {error}") from None
     return converted

@@ -40,7 +40,7 @@ def fetch(source: Hub, part: Path, request: Request, on_bytes: OnBytes) -> Fetch
     except (DownloadError, AttributeError, TypeError, NameError, AssertionError):
         raise
     except Exception as error:
-        raise _translated(error, source, end.netloc) from error
+        raise translated(error, source, end.netloc) from error
     check_size(end.netloc, facts.size, request)
     known = SHA256.fullmatch(facts.etag or "")
     promised = known[0] if known else None
@@ -55,7 +55,8 @@ def fetch(source: Hub, part: Path, request: Request, on_bytes: OnBytes) -> Fetch
     return Fetched(part, promised)
 
 
-def _translated(error: Exception, source: Hub, host: str) -> DownloadError:
+def translated(error: Exception, source: Hub, host: str) -> DownloadError:
+    """What the hub's library has raised, in a sentence."""
     from huggingface_hub import errors as e
 
     name, ask = f"{source.repo}/{source.path}", f"https://{host}/{source.repo}"

@@ -1,0 +1,1 @@
+"""Community models of the architectures that the package spandrel knows."""
