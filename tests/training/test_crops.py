@@ -15,7 +15,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
     photos, spec = Photos(EXAMPLES), CropSpec(batch=2, crop=24, windows=2, window=8)
     one, same, other = (draw_batch(photos, spec, 1, step) for step in (5, 5, 6))
     assert torch.equal(one.lr, same.lr)
-    assert torch.equal(queries_of(one, 3).relative, queries_of(same, 3).relative)
+    assert torch.equal(queries_of(one, 3).y, queries_of(same, 3).y)
     assert one.windows == same.windows
     assert not torch.equal(one.lr, other.lr)
 
@@ -26,7 +26,7 @@ def test_queries_and_base_look_at_the_same_place():
     batch = draw_batch(Photos(EXAMPLES), spec, 0, 0)
     table = batch.lr.permute(0, 2, 3, 1).reshape(-1, 3)
     queries = queries_of(batch, 3)
-    near = (table[queries.index] * queries.weight[..., None]).sum(1)
+    near = (table[queries.index] * queries.weight[..., None]).sum((3, 4)).reshape(-1, 3)
     pairs = zip(batch.lr, batch.photos, strict=True)
     base = batch.cut([bilinear(lr[None], photo.shape[-2:])[0] for lr, photo in pairs])
     centres = base[:, :, 1::3, 1::3].permute(0, 2, 3, 1).reshape(-1, 3)
