@@ -1,4 +1,4 @@
-"""Optional packages that some models need."""
+"""Optional packages that some models and commands need."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from srcli.errors import SrcliError
 if TYPE_CHECKING:
     from srcli.weights.entries import Entry
 
-PACKAGES = {"sd": "diffusers"}  # extra: package
+PACKAGES = {"sd": "diffusers", "web": "gradio", "serve": "prometheus_client"}  # extra: a package of it
 
 
 class ExtraMissing(SrcliError):
-    """A package that a model needs is not installed."""
+    """A package that a model or command needs is not installed."""
 
     reason = "missing-package"
     exit_code = 4
@@ -23,7 +23,13 @@ class ExtraMissing(SrcliError):
         super().__init__(f"{name} needs {PACKAGES[extra]}; run: pip install 'srcli[{extra}]'")
 
 
+def need(extra: str, name: str) -> None:
+    """Raise ExtraMissing if an extra is not installed. name: of what needs it."""
+    if find_spec(PACKAGES[extra]) is None:
+        raise ExtraMissing(extra, name)
+
+
 def check(entry: Entry) -> None:
     """Raise ExtraMissing if a package that the model needs is not installed."""
-    if entry.needs in PACKAGES and find_spec(PACKAGES[entry.needs]) is None:
-        raise ExtraMissing(entry.needs, entry.name)
+    if entry.needs in PACKAGES:
+        need(entry.needs, entry.name)
