@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from srcli import __version__
-from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, schema, show, train, upscale
+from srcli.cli.commands import bench, compare, degrade, doctor, models, presets, schema, show, train, upscale, web
 from srcli.cli.shared import streams
 from srcli.cli.shared.console import Output
 from srcli.cli.usage.command import Taught, TaughtGroup
@@ -30,6 +30,7 @@ app.command("upscale", epilog=upscale.EXAMPLES, cls=Taught)(upscale.command)
 app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
+app.command("web", epilog=web.EXAMPLES)(web.command)
 app.command("show", epilog=show.EXAMPLES)(show.command)
 app.command("schema", epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor")(doctor.command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -112,8 +113,6 @@ def _converted(name: str, value: Any) -> Any:
     if kind == "bool":
         return arguments.truth(name, WORDS.get(value.lower(), value) if isinstance(value, str) else value)
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):  # the line below says what it must be
             value = int(value) if kind == "int" else float(value)
-        except ValueError:
-            pass  # the next line says what it must be
     return arguments.whole(name, value) if kind == "int" else arguments.number(name, value)

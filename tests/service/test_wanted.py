@@ -42,7 +42,10 @@ def test_the_defaults_are_those_of_the_command():
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(values, says):
-    with pytest.raises(ArgumentError) as error:
+    def used() -> tuple[object, ...]:
         wanted = parse(values)
-        _ = wanted.target, wanted.sampling, wanted.style, wanted.suffix
+        return wanted.target, wanted.sampling, wanted.style, wanted.suffix
+
+    with pytest.raises(ArgumentError) as error:
+        used()
     assert says in str(error.value)
