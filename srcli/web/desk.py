@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from srcli.batch.records import Record
     from srcli.images.picture import Picture
 
-NOT_TOLD = frozenset({"input", "output"})
-
-
 class Refused(SrcliError):
     """A picture that the page cannot enlarge, in one sentence."""
 
@@ -70,8 +67,9 @@ class Desk:
         visitor: whose; `stop` ends the work for one.
         """
         with self._stoppable(visitor) as stop:
-            args = {"limits": self.limits, "stop": stop, "progress": progress}
-            record = enlarge(source, folder / "result", wanted, self.models, **args)
+            record = enlarge(
+                source, folder / "result", wanted, self.models, limits=self.limits, stop=stop, progress=progress
+            )
             if record.status != "done" or record.output is None:
                 raise Refused(str(without_folder(record, source.parent, folder / "result").error))
             file = Path(record.output)

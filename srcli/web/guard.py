@@ -1,4 +1,4 @@
-"""What of Gradio's server the world may ask for: the page, its parts, its queue and its files. All else is not found."""
+"""What of Gradio's server visitors may ask for: the page, its parts, its queue and its files; nothing else."""
 
 from __future__ import annotations
 

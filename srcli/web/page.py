@@ -34,20 +34,9 @@ HERE = Path(__file__).parent
 CSS, DIVIDE = (HERE.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "divider.js"))
 
 
-class Upload(gr.File):
-    """A file that was uploaded; the server fetches no address."""
-
-    is_template = True  # drawn as Gradio's own
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        if "://" in str(url_or_file_path):
-            raise gr.Error("upload the picture; this page does not fetch addresses", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
-
-
 def theme() -> gr.themes.Base:
     """Colours, and the fonts of the system: none is loaded."""
-    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return gr.themes.Default(primary_hue="teal", neutral_hue="stone", **fonts).set(**LOOK)
 
 
@@ -71,12 +60,12 @@ def build(desk: Desk, *, queue: int = 20, at_once: int = 1) -> gr.Blocks:
 
 def _controls(desk: Desk) -> dict[str, Any]:
     names, first = desk.models.names, desk.models.get()
-    made = {"picture": Upload(label="Picture", height=130, elem_id="drop")}
+    made: dict[str, Any] = {"picture": _no_addresses(gr.File(label="Picture", height=130, elem_id="drop"))}
     made["model"] = gr.Dropdown([*names], value=names[0], label="Model", info=first.entry.purpose, elem_id="model")
     with gr.Row():
         made["scale"] = gr.Slider(1, 8, 2, step=0.1, label="Scale", min_width=220, elem_id="scale")
         made["size"] = gr.Textbox(
-            label="or size", placeholder="3840x or x2160", max_lines=1, min_width=180, elem_id="size"
+            label="or size", value="", placeholder="3840x or x2160", max_lines=1, min_width=180, elem_id="size"
         )
     made["detail"] = gr.Slider(
         0,
@@ -84,7 +73,7 @@ def _controls(desk: Desk) -> dict[str, Any]:
         1,
         step=0.05,
         label="Detail",
-        info="0 is most faithful, 1 sharp",
+        info="0 is faithful, 1 sharp",
         elem_id="detail",
         **_dial(first, "detail"),
     )
@@ -96,6 +85,21 @@ def _controls(desk: Desk) -> dict[str, Any]:
         made["go"] = gr.Button("Enlarge", variant="primary", elem_id="go")
         made["stop"] = gr.Button("Stop", interactive=False, min_width=80, elem_id="stop")
     return made
+
+
+def _no_addresses(file: gr.File) -> gr.File:
+    """The component, which takes uploads alone: Gradio's fetches web addresses for its visitors."""
+    name = "async_move_resource_to_block_cache"
+    keep = getattr(file, name)
+
+    async def uploaded(path: str | Path | None) -> str | None:
+        if "://" in str(path):
+            raise gr.Error("upload the picture; this page does not fetch addresses", print_exception=False)
+        found: str | None = await keep(path)
+        return found
+
+    vars(file)[name] = uploaded
+    return file
 
 
 def _shown() -> dict[str, Any]:
@@ -170,7 +174,7 @@ class _Events:
         detail: float = 1,
         denoise: float = 1,
         format: str = FORMATS[0],
-        request: gr.Request = None,  # type: ignore[assignment]
+        request: gr.Request | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Any]:
         """Enlarge a picture. Returns its file, the record of `srcli upscale --json`, a line about it, and a preview of
@@ -187,17 +191,17 @@ class _Events:
         with _sentences(), tempfile.TemporaryDirectory() as folder:
             values |= {"denoise": denoise} if self.desk.models.get(model).has("denoise") else {}
             progress(0.0, "reading the picture")
-            made = self.desk.make(Path(picture), parse(values), Path(folder), str(request.session_hash), report)
+            made = self.desk.make(Path(picture), parse(values), Path(folder), _visitor(request), report)
             file = _kept(self.shown["result"], str(made.file))
             pairs = {WHOLE: self._pair(made.whole), DETAIL: self._pair(made.detail)}
             return [file, made.record, made.line, pairs[WHOLE], pairs]
 
-    def stop(self, request: gr.Request) -> list[Any]:
-        self.desk.stop(str(request.session_hash))
+    def stop(self, request: gr.Request | None) -> list[Any]:
+        self.desk.stop(_visitor(request))
         return [gr.update(interactive=False), "Stopped."]
 
-    def leave(self, request: gr.Request) -> None:
-        self.desk.stop(str(request.session_hash))
+    def leave(self, request: gr.Request | None) -> None:
+        self.desk.stop(_visitor(request))
 
     def _pair(self, files: tuple[str, str]) -> tuple[str, str]:
         first, second = (_kept(self.shown["slider"], file) for file in files)
@@ -235,6 +239,10 @@ def _connect(page: gr.Blocks, desk: Desk, asked: dict[str, Any], shown: dict[str
     shown["view"].input(lambda which, pairs: pairs[which], [shown["view"], shown["pairs"]], shown["slider"], **quick)
     shown["divider"].input(None, shown["divider"], None, js=DIVIDE, **quick)
     page.unload(events.leave)
+
+
+def _visitor(request: gr.Request | None) -> str:
+    return str(request and request.session_hash)
 
 
 def _kept(component: Any, file: str) -> str:

@@ -36,7 +36,7 @@ def command(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 7860,
     share: Annotated[
         bool,
-        typer.Option("--share", help="Also get a public address from Gradio, for a week; pictures pass through it."),
+        typer.Option("--share", help="Also get a public address from Gradio; pictures pass through its servers."),
     ] = False,
     models: MODELS = None,
     manifest: MANIFEST = None,
