@@ -114,7 +114,7 @@ def without_folder(record: Record, *folders: Path) -> Record:
     """The record with bare file names, for those who must not learn where a server keeps its files."""
 
     def bare(text: str | None) -> str | None:
-        for folder in folders:
+        for folder in sorted(folders, key=lambda each: -len(str(each))):
             text = text and text.replace(f"{folder}{os.sep}", "")
         return text
 

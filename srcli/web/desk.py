@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from srcli.batch.records import Record
     from srcli.images.picture import Picture
 
+
 class Refused(SrcliError):
     """A picture that the page cannot enlarge, in one sentence."""
 

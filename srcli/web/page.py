@@ -234,7 +234,8 @@ def _connect(page: gr.Blocks, desk: Desk, asked: dict[str, Any], shown: dict[str
     )
     visible = [gr.update(visible=False), *[gr.update(visible=True)] * 4, WHOLE, 50]
     run.success(lambda: visible, None, [shown["preview"], *panes, shown["view"], shown["divider"]], **quick)
-    run.then(lambda: gr.update(interactive=False), None, asked["stop"], **quick)
+    for ended in (run.success, run.failure):
+        ended(lambda: gr.update(interactive=False), None, asked["stop"], **quick)
     asked["stop"].click(events.stop, None, [asked["stop"], shown["line"]], cancels=[run], **quick)
     shown["view"].input(lambda which, pairs: pairs[which], [shown["view"], shown["pairs"]], shown["slider"], **quick)
     shown["divider"].input(None, shown["divider"], None, js=DIVIDE, **quick)

@@ -22,6 +22,8 @@ def photo(path: Path, width: int = 48, height: int = 40) -> Path:
 
 def drop(page, file: Path) -> None:
     """Choose a file and wait until the page has looked at it."""
+    if (clear := page.locator("#drop").get_by_label("Clear", exact=True)).is_visible():
+        clear.click()
     page.set_input_files("#drop input[type=file]", file)
     page.wait_for_function("name => document.querySelector('#line').innerText.includes(name)", arg=file.name)
 

@@ -37,13 +37,14 @@ def test_a_program_gets_what_the_command_makes(client, tmp_path):
 
 
 def test_curl_needs_three_requests(address, tmp_path):
-    """Those of the documentation."""
+    """Those of the documentation: upload, ask, and wait for the answer."""
     source = photo(tmp_path / "cat.jpg")
     with source.open("rb") as file:
         (path,) = requests.post(f"{address}/gradio_api/upload", files={"files": file}, timeout=20).json()
     picture = {"path": path, "meta": {"_type": "gradio.FileData"}}
     call = f"{address}/gradio_api/call/upscale"
-    event = requests.post(call, json={"data": [picture, "bicubic", 2]}, timeout=20).json()["event_id"]
+    wanted = {"picture": picture, "model": "bicubic", "scale": 2}
+    event = requests.post(f"{address}/gradio_api/call/v2/upscale", json=wanted, timeout=20).json()["event_id"]
     told = requests.get(f"{call}/{event}", timeout=60).text
     assert "event: complete" in told
     made = json.loads(told.rpartition("data: ")[2])[0]
@@ -55,11 +56,10 @@ def test_curl_needs_three_requests(address, tmp_path):
     ["/etc/passwd", str(Path(__file__)), "http://127.0.0.1:9/x.png", "https://example.com/x.png", "file:///etc/passwd"],
 )
 def test_only_uploads_are_read(address, path):
-    call = f"{address}/gradio_api/call/upscale"
     for picture in ({"path": path}, {"path": path, "url": path}):
-        data = {"data": [picture | {"meta": {"_type": "gradio.FileData"}}, "bicubic", 2]}
-        event = requests.post(call, json=data, timeout=20).json()["event_id"]
-        told = requests.get(f"{call}/{event}", timeout=20).text
+        wanted = {"picture": picture | {"meta": {"_type": "gradio.FileData"}}, "model": "bicubic"}
+        event = requests.post(f"{address}/gradio_api/call/v2/upscale", json=wanted, timeout=20).json()["event_id"]
+        told = requests.get(f"{address}/gradio_api/call/upscale/{event}", timeout=20).text
         assert "event: error" in told
         assert "root:" not in told
 

@@ -12,10 +12,12 @@ from srcli.web.desk import Desk, Refused
 from srcli.web.guard import Guard
 from tests.support.command import photo, srcli
 
+WANTED = parse({"scale": 2})
+
 
 @pytest.fixture(scope="module")
 def desk():
-    return Desk(Models(["auto", "bicubic"], device="cpu", precision="fp32"), Limits(pixels=10_000))
+    return Desk(Models(["auto", "bicubic"], device="cpu", precision="fp32", tile=64), Limits(pixels=10_000))
 
 
 def test_previews_have_the_same_size_on_both_sides(desk, tmp_path):
@@ -23,8 +25,8 @@ def test_previews_have_the_same_size_on_both_sides(desk, tmp_path):
     made = desk.make(source, parse({"scale": 2.5}), tmp_path, "me", lambda done, total: None)
     assert made.record["output"] == made.file.name == "cat_x2.5.png"
     for pair in (made.whole, made.detail):
-        assert {Image.open(file).size for file in pair} == {(200, 175)}
-    assert made.line.startswith("200x175 · ")
+        assert {Image.open(file).size for file in pair} == {(175, 200)}
+    assert made.line.startswith("175x200 · ")
 
 
 def test_refusals_do_not_say_where_files_are(desk, tmp_path):
@@ -37,11 +39,12 @@ def test_refusals_do_not_say_where_files_are(desk, tmp_path):
 
 
 def test_one_visitor_cannot_stop_another(desk, tmp_path):
-    source = photo(tmp_path / "cat.png")
-    made = desk.make(source, parse({"scale": 2}), tmp_path / "a", "me", lambda done, total: desk.stop("you"))
-    assert made.record["status"] == "done"
+    source, seen = photo(tmp_path / "cat.png", 100, 90), []
     with pytest.raises(Refused, match="cancelled"):
-        desk.make(source, parse({"scale": 2}), tmp_path / "b", "me", lambda done, total: desk.stop("me"))
+        desk.make(source, WANTED, tmp_path / "a", "me", lambda done, total: desk.stop("me"))
+    made = desk.make(source, WANTED, tmp_path / "b", "me", lambda done, total: seen.append(desk.stop("you")))
+    assert made.record["status"] == "done"
+    assert len(seen) > 1
 
 
 def answered(path: str) -> int:
