@@ -11,22 +11,29 @@ import pytest
 MODELS = ("auto", "linf-lp-s", "flowmap-s", "bicubic")
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @pytest.fixture(scope="session")
-def address():
-    """Of a running page, with small limits."""
+def _gradio() -> None:
     if find_spec("gradio") is None:
         if os.environ.get("SRCLI_REQUIRE_WEB"):
             pytest.fail("no Gradio")
         pytest.skip("needs Gradio (pip install srcli[web])")
+
+
+@pytest.fixture(scope="session")
+def address(_gradio):
+    """Of a running page, with small limits."""
     from srcli.service import Limits
     from srcli.web.server import Settings, running
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     options = {"device": "cpu", "precision": "fp32"}
     limits = Limits(bytes=4_000_000, pixels=20_000_000)
-    with running(Settings(port=port, models=MODELS, limits=limits, options=options)) as found:
+    with running(Settings(port=free_port(), models=MODELS, limits=limits, options=options)) as found:
         yield found.rstrip("/")
 
 

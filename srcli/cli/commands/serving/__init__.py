@@ -1,0 +1,1 @@
+"""Commands that answer others: the page and the server."""
