@@ -48,7 +48,7 @@ def build(pool: Pool, *, host: str = LOOPBACK[0]) -> FastAPI:
     """
     app = FastAPI(title="srcli", version=__version__, docs_url=None, redoc_url=None)
     if host in LOOPBACK:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK[:2], "[", "testserver"])
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     app.add_api_route("/upscale", partial(_upscale, pool), methods=["POST"], response_model=None)
     app.add_api_route("/healthz", partial(_healthz, pool), methods=["GET"], response_model=None)
     app.add_api_route("/metrics", partial(_metrics, pool), methods=["GET"], response_model=None)
@@ -70,12 +70,13 @@ async def _upscale(pool: Pool, request: Request) -> Response:
     except SrcliError as error:
         pool.metrics.refuse(reason_of(error))
         return _refused(error, done)
-    except BaseException:  # the client has gone in the middle of its picture
+    except BaseException:  # the client has gone in the middle of its picture, or the server ends
+        stop.asked.set()
         await done()
         raise
     told = stamped("file", without_folder(record, folder, folder / "result").to_dict())
     if record.status != "done" or record.output is None:
-        return JSONResponse(told, _status(record), background=done)
+        return JSONResponse(told, _status(record), _later(bool(record.retryable)), background=done)
     headers = {RECORD: json.dumps(told)}
     media = mimetypes.guess_type(record.output)[0] or "application/octet-stream"
     return FileResponse(record.output, 200, headers, media, done, Path(record.output).name)
@@ -126,8 +127,13 @@ async def _answer(pool: Pool, job: Job, request: Request) -> Record:
 def _refused(error: SrcliError, done: BackgroundTask) -> Response:
     reason = reason_of(error)
     told = {"error": str(error), "reason": reason, "retryable": error.retryable, "exit_code": error.exit_code}
-    headers = {"Retry-After": "5"} if error.retryable else None
-    return JSONResponse(stamped("error", told), _code(reason, error.exit_code), headers, background=done)
+    return JSONResponse(
+        stamped("error", told), _code(reason, error.exit_code), _later(error.retryable), background=done
+    )
+
+
+def _later(retryable: bool) -> dict[str, str] | None:
+    return {"Retry-After": "5"} if retryable else None
 
 
 def _status(record: Record) -> int:

@@ -27,21 +27,28 @@ def run(source: Iterable[str | bytes], say: Callable[[dict[str, Any]], None], po
     """
     records: list[Record] = []
     lock, waiting, wrong = threading.Lock(), set[Future[Record]](), 0
+    broken: list[SrcliError] = []  # why nothing can be said any more
 
     def finished(mark: dict[str, Any], answer: Future[Record]) -> None:
         record = answer.result()
         with lock:
             records.append(record)
             waiting.discard(answer)
-            say(stamped("file", record.to_dict()) | mark)
+            try:
+                say(stamped("file", record.to_dict()) | mark)
+            except SrcliError as error:
+                broken.append(error)
 
     for number, line in enumerate(source, 1):
+        if broken:
+            raise broken[0]
         if not line.strip():
             continue
         mark: dict[str, Any] = {"line": number}
         try:
-            job, mark = _parsed(line, pool, number)
-            answer = pool.submit(job, wait=True)
+            values = _object(line, number)
+            mark = {"id": values.pop("id")} if "id" in values else mark
+            answer = pool.submit(_job(values, pool), wait=True)
         except SrcliError as error:
             wrong += 1
             pool.metrics.refuse(reason_of(error))
@@ -54,6 +61,8 @@ def run(source: Iterable[str | bytes], say: Callable[[dict[str, Any]], None], po
         answer.add_done_callback(lambda each, mark=mark: finished(mark, each))  # type: ignore[misc]
     for answer in list(waiting):
         answer.exception()  # waits
+    if broken:
+        raise broken[0]
     code = batch.exit_code(records)
     code = code if not wrong else 3 if any(r.status == "done" for r in records) else 2
     counts = Counter(record.status for record in records) + Counter({"refused": wrong})
@@ -63,21 +72,25 @@ def run(source: Iterable[str | bytes], say: Callable[[dict[str, Any]], None], po
     return code
 
 
-def _parsed(line: str | bytes, pool: Pool, number: int) -> tuple[Job, dict[str, Any]]:
-    """The job of a line, and what marks its record. Raises ArgumentError."""
+def _object(line: str | bytes, number: int) -> dict[str, Any]:
+    """What a line holds. Raises ArgumentError."""
     try:
         values = json.loads(line)
     except ValueError as error:
         raise arguments.ArgumentError(f"line {number} is not JSON: {error}") from None
     if not isinstance(values, dict) or "input" not in values:
         raise arguments.ArgumentError(f"line {number} is not a JSON object with an input")
-    mark = {"id": values.pop("id")} if "id" in values else {"line": number}
+    return values
+
+
+def _job(values: dict[str, Any], pool: Pool) -> Job:
+    """The job that a line asks for; its time counts from its start. Raises ArgumentError."""
     source, out = values.pop("input"), values.pop("output", None)
-    job = Job(
+    return Job(
         source=Path(arguments.text("input", source)),
         out=None if out is None else Path(arguments.text("output", out)),
         overwrite=arguments.truth("overwrite", values.pop("overwrite", False)),
         wanted=parse(values),
         stop=Stop(pool.limits.seconds),
+        patient=True,
     )
-    return job, mark

@@ -35,13 +35,17 @@ class Unwell(SrcliError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A picture to enlarge; the arguments are those of `enlarge`."""
+    """A picture to enlarge; the arguments are those of `enlarge`.
+
+    patient: whether its time counts from when a worker takes it, not from its arrival.
+    """
 
     source: Path
     out: Path | None
     wanted: Wanted
     stop: Stop
     overwrite: bool = False
+    patient: bool = False
     answer: Future[Record] = field(default_factory=Future)
 
 
@@ -183,6 +187,8 @@ class Pool:
                 self.changed.notify_all()
 
     def _made(self, job: Job, worker: Worker) -> Record:
+        if job.patient:
+            job.stop.started = time.monotonic()
         try:
             args = job.source, job.out, job.wanted, worker.models
             record = enlarge(*args, limits=self.limits, stop=job.stop, overwrite=job.overwrite)

@@ -45,14 +45,13 @@ def test_metrics_count_what_happened(start, tmp_path):
 
 
 def test_a_worker_that_makes_something_else_is_unwell(start, tmp_path):
-    address, pool = start("linf-lp-s")
+    address, pool = start("flowsr-s")
     data = photo(tmp_path / "cat.png").read_bytes()
     told = requests.get(f"{address}/healthz", timeout=20)
     assert (told.status_code, told.json()["status"]) == (200, "ok")
     (worker,) = told.json()["workers"]
     assert (worker["state"], worker["ok"], len(worker["canary"])) == ("idle", True, 64)
-    network = pool.workers[0].models.get().model.flow
-    parameter = next(network.parameters())
+    parameter = next(pool.workers[0].models.get().model.network.parameters())
     before = parameter.detach().clone()
     parameter.data.mul_(1.05)  # as memory that has gone bad
     told = requests.get(f"{address}/healthz", timeout=20)
@@ -88,9 +87,10 @@ def test_busy_workers_do_not_fail_the_check(start, tmp_path):
 
     address, pool = start("bicubic")
     data = photo(tmp_path / "cat.png").read_bytes()
-    with held(pool), ThreadPoolExecutor(1) as clients:
+    with held(pool) as gate, ThreadPoolExecutor(1) as clients:
         asked = clients.submit(post, address, data, scale=2)
         wait_until(lambda: pool._busy() == 1)
         told = requests.get(f"{address}/healthz", timeout=20)
+        gate.set()
         assert (told.status_code, told.json()["workers"][0]["state"]) == (200, "busy")
     assert asked.result().status_code == 200

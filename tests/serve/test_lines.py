@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 
-import pytest
 import requests
 
 from srcli.service import Limits, Models
@@ -109,8 +108,26 @@ def test_closing_ends_pictures_in_work(tmp_path):
     assert [answer.result(5).reason for answer in answers] == ["cancelled"] * 2
 
 
-@pytest.mark.parametrize("extra", ["serve"])
-def test_without_the_packages_the_command_says_what_to_install(monkeypatch, extra):
+def test_sigterm_and_a_closed_output_end_the_lines(tmp_path):
+    cat = photo(tmp_path / "cat.png")
+    line = (
+        json.dumps({"input": str(cat), "output": str(tmp_path / "out"), "scale": 2, "overwrite": True}).encode() + b"\n"
+    )
+    process = children.start([*SRCLI, "--stdio"], env=ENVIRONMENT, stdin=-1)
+    process.stdin.write(line)
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["status"] == "done"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    process = children.start([*SRCLI, "--stdio"], env=ENVIRONMENT, stdin=-1)
+    process.stdout.close()
+    _, err = process.communicate(line * 3, timeout=60)
+    assert process.returncode == 1
+    assert "cannot write standard output" in err.decode()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"cat_x2.png"}
+
+
+def test_without_the_packages_the_command_says_what_to_install(monkeypatch):
     monkeypatch.setattr("srcli.weights.extras.find_spec", lambda name: None)
     result = srcli("serve")
     assert result.exit_code == 4

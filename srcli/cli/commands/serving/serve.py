@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -104,6 +106,10 @@ def manifest_default() -> str:
 def _lines(pool: Pool, output: Output) -> int:
     from srcli.serve import lines
 
+    def ended(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)  # the pictures in work leave no files
+
+    signal.signal(signal.SIGTERM, ended)
     return lines.run(iter(sys.stdin.buffer.readline, b""), output.record, pool)
 
 
