@@ -21,7 +21,7 @@ EXAMPLES = """Examples:\n
   srcli serve\n
   srcli serve -n linf-lp-s -n flowmap-s --device 0,1 --port 8080\n
   curl --data-binary @photo.jpg 'http://127.0.0.1:8000/upscale?scale=3.5&name=photo.jpg' -o large.jpg\n
-  srcli serve --stdio < requests.jsonl > records.jsonl"""
+  cat requests.jsonl | srcli serve --stdio > records.jsonl"""
 GRACE = 30  # seconds for requests in work when the server is ended
 
 
