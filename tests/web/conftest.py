@@ -26,7 +26,27 @@ def _gradio() -> None:
 
 
 @pytest.fixture(scope="session")
-def address(_gradio):
+def called():
+    """Names of other machines that this process has looked up or connected to since the page began."""
+    names: list[str] = []
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def noting(host, *args, **settings):
+        names.append(host if isinstance(host, str) else str(host))
+        return look_up(host, *args, **settings)
+
+    def connecting(self, where):
+        names.append(str(where[0]) if isinstance(where, tuple) else "localhost")
+        return connect(self, where)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", noting)
+        patch.setattr(socket.socket, "connect", connecting)
+        yield names
+
+
+@pytest.fixture(scope="session")
+def address(_gradio, called):
     """Of a running page, with small limits."""
     from srcli.service import Limits
     from srcli.web.server import Settings, running

@@ -108,12 +108,14 @@ def test_two_visitors_at_once_get_their_own(visit, tmp_path):
 
 def test_stop_ends_the_work_and_the_next_picture_is_made(visit, tmp_path):
     page = visit()
-    drop(page, EXAMPLES / "cat.png")
+    with Image.open(EXAMPLES / "cat.png") as cat:
+        cat.resize((1200, 800)).save(tmp_path / "large.png")
+    drop(page, tmp_path / "large.png")
     page.get_by_label("number input for Scale").fill("8")
     page.keyboard.press("Tab")
     page.click("#go")
     page.wait_for_selector("#stop:enabled")
-    page.get_by_text("of 2.2 megapixels").wait_for(timeout=LONG)
+    page.get_by_text("of 61.4 megapixels").wait_for(timeout=LONG)
     page.click("#stop")
     page.wait_for_function("document.querySelector('#line').innerText === 'Stopped.'")
     assert not page.locator("#download").is_visible()
@@ -156,6 +158,14 @@ def test_the_keyboard_is_enough(visit, tmp_path):
     with page.expect_download() as found:
         page.keyboard.press("Enter")
     assert found.value.suggested_filename == "cat_x2.5.jpg"
+
+
+def test_the_server_calls_nobody(visit, called, tmp_path):
+    page = visit()
+    drop(page, photo(tmp_path / "cat.jpg"))
+    enlarge(page)
+    assert called
+    assert {name for name in called if name not in ("127.0.0.1", "localhost", "::1")} == set()
 
 
 def test_dark_and_light_follow_the_system(visit):
