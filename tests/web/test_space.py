@@ -1,9 +1,10 @@
-"""`examples/space` runs as it stands."""
+"""`examples/space` runs as it stands, and so does `srcli web`."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +27,22 @@ def test_the_app_serves_the_page():
     address = app.stdout.readline().decode().strip()
     assert address == f"http://127.0.0.1:{port}/"
     assert requests.get(f"{address}config", timeout=20).json()["title"] == "srcli"
+
+
+@pytest.mark.usefixtures("_gradio")
+def test_the_command_serves_the_page_and_leaves_nothing(tmp_path):
+    port = free_port()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "srcli", "web", "-n", "bicubic", "--port", str(port)]
+    process = children.start(command, env=environment)
+    assert process.stdout.readline().decode().split()[0] == f"http://127.0.0.1:{port}/"
+    assert [path.name[:10] for path in tmp_path.iterdir()] == ["srcli-web-"]
+    again = children.start(command, env=environment)
+    assert again.wait(60) == 1
+    assert b"Address already in use" in again.stderr.read()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_files_name_this_version():

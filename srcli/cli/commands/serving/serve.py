@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srcli.cli.commands.serving import check_address, end_by_sigterm
 from srcli.cli.commands.serving.web import LIMITS, MODELS
 from srcli.cli.shared import options
 from srcli.cli.shared.console import Output, errors
@@ -65,7 +64,7 @@ def command(
 ) -> None:
     """Keep models loaded, one worker a device, and enlarge pictures by HTTP: POST /upscale, GET /healthz, /metrics.
 
-    Needs pip install 'srcli[serve]'. It listens on this machine alone unless you say otherwise and asks for no
+    Needs pip install 'srcli\\[serve]'. It listens on this machine alone unless you say otherwise and asks for no
     password: put a server that does in front of it where others can reach it.
     """
     output = Output(json=stdio, quiet=quiet)
@@ -77,6 +76,9 @@ def command(
         extras.need("serve", "srcli serve")
         from srcli.serve.workers import Pool
 
+        if not stdio:
+            check_address(host, port)
+        end_by_sigterm()
         runtime.reuse_heap()
         runtime.set_threads(threads)
         fetch_models(models or [None], output)
@@ -106,10 +108,6 @@ def manifest_default() -> str:
 def _lines(pool: Pool, output: Output) -> int:
     from srcli.serve import lines
 
-    def ended(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)  # the pictures in work leave no files
-
-    signal.signal(signal.SIGTERM, ended)
     return lines.run(iter(sys.stdin.buffer.readline, b""), output.record, pool)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from srcli.cli.commands.serving import check_address, end_by_sigterm
 from srcli.cli.shared import options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, fetch_models
@@ -62,7 +63,7 @@ def command(
 ) -> None:
     """Serve a page in the browser: drop a picture, compare before and after, download the result.
 
-    Needs pip install 'srcli[web]'. It listens on this machine alone unless you say otherwise, loads nothing from
+    Needs pip install 'srcli\\[web]'. It listens on this machine alone unless you say otherwise, loads nothing from
     elsewhere and asks for no password: put a server that does in front of it where others can reach it.
     """
     output = Output(quiet=quiet)
@@ -73,6 +74,8 @@ def command(
         from srcli.weights import extras
 
         extras.need("web", "srcli web")
+        check_address(host, port)
+        end_by_sigterm()
         runtime.reuse_heap()
         runtime.set_threads(threads)
         fetch_models(models or [None], output)
