@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 import threading
 from contextlib import contextmanager
@@ -11,11 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,10 +11,11 @@ import sys
 import requests
 
 from srcli.service import Limits, Models
-from tests.serve.conftest import free_port, held
+from tests.serve.conftest import held
 from tests.support import children
 from tests.support.command import photo, srcli
 from tests.support.places import ROOT
+from tests.support.ports import free_port
 
 SRCLI = [sys.executable, "-m", "srcli", "serve", "-n", "bicubic", "--device", "cpu"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -8,13 +8,9 @@ from importlib.util import find_spec
 
 import pytest
 
+from tests.support.ports import free_port
+
 MODELS = ("auto", "linf-lp-s", "flowmap-s", "bicubic")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,11 @@ def test_the_server_gives_nothing_else_away(address, path):
     assert "root:" not in answer.text
 
 
+def test_uploads_above_the_limit_are_not_kept(address):
+    answer = requests.post(f"{address}/gradio_api/upload", files={"files": b"0" * 4_100_000}, timeout=20)
+    assert answer.status_code == 413
+
+
 def test_a_shared_link_is_asked_for(monkeypatch):
     """And the page listens on this machine alone."""
     from srcli.web.server import Settings

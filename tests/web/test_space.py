@@ -14,7 +14,7 @@ import requests
 from srcli import __version__
 from tests.support import children
 from tests.support.places import ROOT
-from tests.web.conftest import free_port
+from tests.support.ports import free_port
 
 SPACE = ROOT / "examples" / "space"
 
