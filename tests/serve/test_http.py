@@ -160,3 +160,10 @@ def test_nothing_else_is_served(start):
     for path in ("/", "/docs", "/redoc", "/etc/passwd", "/upscale/../healthz"):
         assert requests.get(address + path, timeout=10).status_code in (404, 200 if "healthz" in path else 404)
     assert requests.get(f"{address}/upscale", timeout=10).status_code == 405
+
+
+def test_its_reasons_are_in_the_schema():
+    from srcli.serve.app import STATUS
+
+    known = set(json.loads(schema.text())["$defs"]["reasons"]["enum"])
+    assert set(STATUS) <= known
