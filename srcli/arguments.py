@@ -41,6 +41,13 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
+def text(name: str, value: Any) -> str:
+    """A text. Raises ArgumentError."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name} must be text, not {value!r}")
+    return value
+
+
 def truth(name: str, value: Any) -> bool:
     """True or False. Raises ArgumentError."""
     if not isinstance(value, bool):

@@ -22,6 +22,7 @@ PACKAGE = Path(srcli.__file__).parent
 BOX, GAP, FLOOR, MARGIN = (132, 46), 18, 92, 24
 COLOURS = {
     "cli": "#dbe9f6", "batch": "#dbe9f6", "bench": "#dbe9f6", "report": "#dbe9f6",
+    "service": "#dbe9f6", "web": "#dbe9f6", "serve": "#dbe9f6",
     "upscaler": "#fde6c8", "degrader": "#fde6c8", "choice": "#fde6c8", "look": "#fde6c8",
     "methods": "#d9efd5", "flows": "#d9efd5", "networks": "#d9efd5", "training": "#d9efd5", "registry": "#d9efd5",
 }  # fmt: skip

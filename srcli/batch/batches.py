@@ -26,6 +26,7 @@ class RunOptions:
     suffix: format of the results; None keeps that of each input.
     frame: the frame or page to use, from 0; None for all.
     max_pixels: inputs with more pixels are refused.
+    max_result: results with more pixels are refused; None for any.
     remake_stale: make results again that were made with other settings.
     precision: as asked for; `auto` takes earlier results of any precision.
     """
@@ -38,6 +39,7 @@ class RunOptions:
     strip: bool = False
     provenance: bool = True
     max_pixels: int = MAX_PIXELS
+    max_result: int | None = None
     fail_fast: bool = False
     retry_failed: bool = False
     remake_stale: bool = False

@@ -25,7 +25,7 @@ from srcli.images.amend import amend
 from srcli.images.encode import FORMATS
 from srcli.images.layout import Band, Layout
 from srcli.images.picture import Picture
-from srcli.images.source import NotWritten, Source
+from srcli.images.source import NotWritten, Source, TooLarge
 from srcli.images.write import can_animate, check_size, described, kind_of
 from srcli.provenance import Facts
 
@@ -87,6 +87,10 @@ def _planned(
         return bookkeeping.large_enough(item, picture.size, batch.target)
     options, chosen = batch.options, batch.upscaler.pick(picture, batch.sampling, batch.target)
     size = chosen.upscaler.size_for(picture.size, batch.target)
+    if options.max_result is not None and size.height * size.width > options.max_result:
+        raise TooLarge(
+            f"{source.name}: the result would have {size} pixels, more than the limit of {options.max_result}"
+        )
     moving, model = source.animated and options.frame is None, chosen.upscaler.entry.name
     path = output_path(item, picture.size, batch.target, options.suffix, model=model, animated=moving)
     if item.file is None and item.template is None:

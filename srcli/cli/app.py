@@ -9,6 +9,7 @@ import typer
 
 from srcli import __version__
 from srcli.cli.commands import bench, compare, degrade, doctor, export, models, presets, schema, show, train, upscale
+from srcli.cli.commands.serving import serve, web
 from srcli.cli.shared import models_adding, streams
 from srcli.cli.shared.console import Output
 from srcli.cli.usage.command import App, Taught, TaughtGroup
@@ -29,6 +30,8 @@ app.command("upscale", epilog=upscale.EXAMPLES, cls=Taught)(upscale.command)
 app.command("bench", epilog=bench.EXAMPLES)(bench.command)
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("degrade", epilog=degrade.EXAMPLES)(degrade.command)
+app.command("web", epilog=web.EXAMPLES)(web.command)
+app.command("serve", epilog=serve.EXAMPLES)(serve.command)
 app.command("show", epilog=show.EXAMPLES)(show.command)
 app.command("schema", epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor")(doctor.command)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
+from srcli.arguments import ArgumentError
 from srcli.images.formats import jpeg, png, tiff_write
 from srcli.images.formats.jxl import picture as jxl
 from srcli.images.layout import Band, Holds, Layout, whole
@@ -54,6 +55,23 @@ class Style:
     lossless: bool = False
     background: tuple[int, int, int] = (255, 255, 255)
     large: int = 2**26
+
+
+def suffix_of(name: str) -> str:
+    """The suffix, with its dot, of a format's name. Raises ArgumentError."""
+    suffix = "." + name.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise ArgumentError(f"unknown format {name!r}; use {', '.join(s[1:] for s in FORMATS)}")
+    return suffix
+
+
+def colour_of(name: str) -> tuple[int, int, int]:
+    """Parse a colour name or #rrggbb. Raises ArgumentError."""
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise ArgumentError(f"unknown colour {name!r}; use a name such as white, or #rrggbb") from None
+    return red, green, blue
 
 
 def still(kind: str, file: BinaryIO, layout: Layout, bands: Iterable[Band], style: Style) -> list[str]:

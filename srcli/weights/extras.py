@@ -1,4 +1,4 @@
-"""Optional packages that some models need."""
+"""Optional packages that some models and commands need."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ PACKAGES = {
     "sd": ("diffusers",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "spandrel": ("spandrel",),
+    "web": ("gradio",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
 }  # of each extra
 
 

@@ -62,6 +62,7 @@ def subclasses(kind: type) -> Iterator[type]:
 def test_every_reason_of_an_error_is_listed():
     import srcli.batch.degrade
     import srcli.cli.commands.train
+    import srcli.service
     import srcli.upscaler  # noqa: F401  # so that the errors exist
 
     known = set(KINDS["reasons"]["enum"])

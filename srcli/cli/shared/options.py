@@ -159,29 +159,17 @@ def inputs_of(named: list[Path] | None, listed: str | None) -> list[Path]:
 
 
 def suffix_of(name: str | None) -> str | None:
-    """The suffix, with its dot, of a format's name. Raises UsageError."""
-    from srcli.batch import UsageError
-    from srcli.images.encode import FORMATS
+    """The suffix, with its dot, of a format's name. Raises ArgumentError."""
+    from srcli.images import encode
 
-    if name is None:
-        return None
-    suffix = "." + name.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise UsageError(f"unknown format {name!r}; use {', '.join(s[1:] for s in FORMATS)}")
-    return suffix
+    return None if name is None else encode.suffix_of(name)
 
 
 def colour_of(name: str) -> tuple[int, int, int]:
-    """Parse a colour name or #rrggbb. Raises UsageError."""
-    from PIL import ImageColor
+    """Parse a colour name or #rrggbb. Raises ArgumentError."""
+    from srcli.images import encode
 
-    from srcli.batch import UsageError
-
-    try:
-        red, green, blue = ImageColor.getrgb(name)[:3]
-    except ValueError:
-        raise UsageError(f"unknown colour {name!r}; use a name such as white, or #rrggbb") from None
-    return red, green, blue
+    return encode.colour_of(name)
 
 
 def bytes_of(gibibytes: float | None) -> int | None:

@@ -1,0 +1,1 @@
+"""A resident worker: models loaded once, pictures by HTTP or by lines."""
