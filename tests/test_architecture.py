@@ -28,8 +28,8 @@ PACKAGE = Path(registry.__file__).parents[1]
 ROOMS = (
     "errors", "arguments", "geometry", "schema", "provenance", "files", "userfolders", "runtime", "registry", "images",
     "look", "choice", "drawing", "resampling", "networks", "flows", "checkpoints", "weights", "degradation", "metrics",
-    "tiling", "training", "methods", "api", "upscaler", "degrader", "export", "report", "batch", "bench", "service", "web",
-    "serve", "cli",
+    "tiling", "training", "methods", "api", "upscaler", "degrader", "export", "report", "batch", "bench", "service",
+    "web", "serve", "cli",
 )  # fmt: skip
 MOST_FILES = 15
 MOST_LINES = 301

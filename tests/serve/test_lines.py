@@ -133,7 +133,8 @@ def test_without_the_packages_the_command_says_what_to_install(monkeypatch):
     monkeypatch.setattr("srcli.weights.extras.find_spec", lambda name: None)
     result = srcli("serve")
     assert result.exit_code == 4
-    assert result.output.strip() == "srcli: srcli serve needs prometheus_client; run: pip install 'srcli[serve]'"
+    wanted = "fastapi and uvicorn and prometheus_client"
+    assert result.output.strip() == f"srcli: srcli serve needs {wanted}; run: pip install 'srcli[serve]'"
 
 
 def test_a_port_in_use_is_said_at_once():
