@@ -63,9 +63,7 @@ def test_the_health_of_other_commands_is_not_asked_for():
     assert program == "python"
     assert b"serve" not in Path("/proc/1/cmdline").read_bytes().split(b"\0")
     subprocess.run([sys.executable, *arguments], check=True, timeout=60)
-    served = [
-        arguments[0],
-        arguments[1].replace("/proc/1/cmdline", __file__).replace("b'serve' not in", "not").replace(":8000", ":9"),
-    ]
+    code = arguments[1].replace("/proc/1/cmdline", __file__).replace("b'serve' not in", "not").replace(":8000", ":9")
+    served = [arguments[0], code]
     refused = subprocess.run([sys.executable, *served], capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode != 0  # nobody listens there
