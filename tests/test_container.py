@@ -37,7 +37,7 @@ def sent() -> set[str]:
 def test_what_is_sent_is_enough_to_build_the_wheel():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = {*wheel["packages"], *wheel["force-include"], "pyproject.toml"}
+    wanted = {*wheel["packages"], *(Path(name).parts[0] for name in wheel["force-include"]), "pyproject.toml"}
     wanted |= {project["project"]["readme"], *project["project"]["license-files"]}
     assert wanted <= sent()
     extras = next(arg.split("=")[1] for arg in instructions("ARG") if arg.startswith("EXTRAS="))

@@ -123,9 +123,9 @@ def soft_limit(x: Tensor, knee: float, most: float) -> Tensor:
 
 
 def soft_upper_limit_(x: Tensor, knee: float, most: float) -> Tensor:
-    """`soft_limit` of x of 0 and more, to the bit, in its place: two passes over memory fewer, and one block of it.
+    """Ours, against the exploding inverses of Tsao et al. 2024: `soft_limit` of x >= 0, to the bit, in its place.
 
-    Not differentiable.
+    Two passes over memory fewer, and one block of it. Not differentiable.
     """
     room = most - knee
     beyond = (x - knee).div_(room).clamp_min_(0)
