@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -56,7 +57,8 @@ def answered(path: str) -> int:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Guard(inner)({"type": "http", "path": path}, None, send))
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests has a loop in this thread
+        pool.submit(asyncio.run, Guard(inner)({"type": "http", "path": path}, None, send)).result()
     return sent[0]["status"]
 
 
