@@ -119,8 +119,10 @@ def test_a_full_queue_says_so_and_workers_share_it(start, tmp_path):
     address, pool = start("bicubic", workers=2, queue=1)
     data = photo(tmp_path / "cat.png").read_bytes()
     with held(pool) as gate, ThreadPoolExecutor(3) as clients:
-        asked = [clients.submit(post, address, data, scale=2) for _ in range(2)]
-        wait_until(lambda: pool._busy() == 2)
+        asked = []
+        for busy in (1, 2):  # one after the other: the queue has room for one
+            asked.append(clients.submit(post, address, data, scale=2))
+            wait_until(lambda busy=busy: pool._busy() == busy)
         asked.append(clients.submit(post, address, data, scale=2))
         wait_until(lambda: len(pool.jobs) == 1)
         full = post(address, data, scale=2)

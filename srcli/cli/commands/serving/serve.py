@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srcli.cli.commands.serving import check_address, end_by_sigterm
-from srcli.cli.commands.serving.web import LIMITS, MODELS
+from srcli.cli.commands.serving import options as serving
 from srcli.cli.shared import options
 from srcli.cli.shared.console import Output, errors
 from srcli.cli.shared.fetching import MANIFEST, fetch_models
@@ -25,31 +25,24 @@ GRACE = 30  # seconds for requests in work when the server is ended
 
 
 def command(
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8000,
+    host: serving.HOST = "127.0.0.1",
+    port: serving.PORT = 8000,
     stdio: Annotated[
         bool, typer.Option("--stdio", help="No HTTP: read requests as lines of JSON, write records as lines of JSON.")
     ] = False,
-    models: MODELS = None,
+    models: serving.MODELS = None,
     manifest: MANIFEST = None,
     canary: Annotated[
         str, typer.Option("--canary", help="SHA-256 that /healthz must find.", show_default="the one at the start")
     ] = "",
-    max_upload: Annotated[
-        float, typer.Option("--max-upload", min=0.001, help="Largest file, in megabytes.", rich_help_panel=LIMITS)
-    ] = 64.0,
-    max_pixels: Annotated[
-        float, typer.Option("--max-pixels", min=0, help="Largest picture, in megapixels.", rich_help_panel=LIMITS)
-    ] = 50.0,
-    max_result: Annotated[
-        float, typer.Option("--max-result", min=0, help="Largest result, in megapixels.", rich_help_panel=LIMITS)
-    ] = 200.0,
+    max_upload: serving.MAX_UPLOAD = 64.0,
+    max_pixels: serving.MAX_PIXELS = 50.0,
+    max_result: serving.MAX_RESULT = 200.0,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, help="Seconds from a request to its answer.", rich_help_panel=LIMITS)
+        float,
+        typer.Option("--timeout", min=1, help="Seconds from a request to its answer.", rich_help_panel=serving.LIMITS),
     ] = 600.0,
-    queue: Annotated[int, typer.Option("--queue", min=1, help="Pictures that may wait.", rich_help_panel=LIMITS)] = 20,
+    queue: serving.QUEUE = 20,
     device: Annotated[
         str,
         typer.Option(
